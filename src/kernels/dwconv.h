@@ -1,0 +1,47 @@
+/* Depthwise convolution over channels-last buffers: one filter per channel (channel multiplier 1).
+ * One call computes one output row of one image; the caller splits rows over threads (adze_dwconv_f32,
+ * adze_dwconv_q8 do). Accumulation in the order of the taps (kh, then kw). Integer semantics: those of
+ * gemm_q8.h with acc = sum over taps of (x - x_zero) * w + bias. */
+#ifndef ADZE_KERNELS_DWCONV_H
+#define ADZE_KERNELS_DWCONV_H
+#include "base/threads.h"
+
+typedef struct adze_dwconv_shape {
+    int64_t n, h, w, c, oh, ow;
+    int64_t kh, kw, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+} adze_dwconv_shape;
+
+typedef struct adze_dwconv_f32_args {
+    adze_dwconv_shape shape;
+    const float *x;       /* [n, h, w, c] */
+    const float *weights; /* [kh, kw, c]: transposed once from ONNX's [c, 1, kh, kw] */
+    const float *bias;    /* [c] or NULL */
+    float *y;             /* [n, oh, ow, c] */
+    float lo, hi;
+} adze_dwconv_f32_args;
+
+typedef struct adze_dwconv_q8_args {
+    adze_dwconv_shape shape;
+    const uint8_t *x;     /* bytes of uint8 or int8 */
+    bool x_signed;
+    int32_t x_zero;
+    const int16_t *weights; /* [kh, kw, c], w - w_zero */
+    const int32_t *bias;  /* [c] or NULL */
+    const float *scale;   /* [c] x_scale * w_scale / y_scale */
+    uint8_t *y;           /* bytes of uint8 or int8 */
+    bool y_signed;
+    int32_t y_zero, lo, hi;
+} adze_dwconv_q8_args;
+
+typedef struct adze_dwconv_table {
+    void (*f32_row)(const adze_dwconv_f32_args *args, int64_t image, int64_t row);
+    void (*q8_row)(const adze_dwconv_q8_args *args, int64_t image, int64_t row);
+} adze_dwconv_table;
+
+void adze_dwconv_init(adze_dwconv_table *table, adze_cpu_level level);
+void adze_dwconv_init_avx2(adze_dwconv_table *table);
+void adze_dwconv_init_avx512(adze_dwconv_table *table);
+void adze_dwconv_f32(const adze_dwconv_table *table, adze_pool *pool, const adze_dwconv_f32_args *a);
+void adze_dwconv_q8(const adze_dwconv_table *table, adze_pool *pool, const adze_dwconv_q8_args *a);
+
+#endif
