@@ -13,6 +13,7 @@ import argparse
 import gzip
 import os
 import time
+from collections import OrderedDict
 
 import numpy as np
 import torch
@@ -26,12 +27,13 @@ CLASSES = 10
 
 # ---- the network -----------------------------------------------------------------------------------------------------
 
-class ConvBN(nn.Sequential):
+def conv(cin, cout, kernel, stride=1, groups=1, act=None):
     """A convolution, its batch normalisation (folded into the convolution by the export) and an activation."""
-
-    def __init__(self, cin, cout, kernel, stride=1, groups=1, act=None):
-        layers = [nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(cout)]
-        super().__init__(*(layers + ([act()] if act else [])))
+    layers = OrderedDict(conv=nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False),
+                         norm=nn.BatchNorm2d(cout))
+    if act:
+        layers["act"] = act()
+    return nn.Sequential(layers)
 
 
 class Inverted(nn.Module):
@@ -39,13 +41,13 @@ class Inverted(nn.Module):
 
     def __init__(self, cin, hidden, cout, stride=1):
         super().__init__()
-        self.body = nn.Sequential(ConvBN(cin, hidden, 1, act=nn.ReLU),
-                                  ConvBN(hidden, hidden, 3, stride, groups=hidden, act=nn.ReLU6),
-                                  ConvBN(hidden, cout, 1))
+        self.expand = conv(cin, hidden, 1, act=nn.ReLU)
+        self.depthwise = conv(hidden, hidden, 3, stride, groups=hidden, act=nn.ReLU6)
+        self.project = conv(hidden, cout, 1)
         self.add = stride == 1 and cin == cout
 
     def forward(self, x):
-        y = self.body(x)
+        y = self.project(self.depthwise(self.expand(x)))
         return x + y if self.add else y
 
 
@@ -54,28 +56,29 @@ class Residual(nn.Module):
 
     def __init__(self, channels):
         super().__init__()
-        self.body = nn.Sequential(ConvBN(channels, channels, 3, act=nn.ReLU), ConvBN(channels, channels, 3))
+        self.first = conv(channels, channels, 3, act=nn.ReLU)
+        self.second = conv(channels, channels, 3)
 
     def forward(self, x):
-        return F.relu(x + self.body(x))
+        return F.relu(x + self.second(self.first(x)))
 
 
 def network():
-    return nn.Sequential(
-        ConvBN(1, 32, 3, act=nn.ReLU),             # 28 x 28
-        ConvBN(32, 32, 3, stride=2, act=nn.ReLU),  # 14 x 14
-        Inverted(32, 96, 32),
-        Inverted(32, 96, 32),
-        Inverted(32, 128, 48, stride=2),           # 7 x 7
-        Residual(48),
-        Inverted(48, 192, 48),
-        Inverted(48, 192, 48),
-        ConvBN(48, 192, 1, act=nn.Hardswish),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Dropout(0.1),
-        nn.Linear(192, CLASSES),
-    )
+    return nn.Sequential(OrderedDict(
+        stem=conv(1, 32, 3, act=nn.ReLU),               # 28 x 28
+        down1=conv(32, 32, 3, stride=2, act=nn.ReLU),   # 14 x 14
+        block1=Inverted(32, 96, 32),
+        block2=Inverted(32, 96, 32),
+        down2=Inverted(32, 128, 48, stride=2),          # 7 x 7
+        block3=Residual(48),
+        block4=Inverted(48, 192, 48),
+        block5=Inverted(48, 192, 48),
+        head=conv(48, 192, 1, act=nn.Hardswish),
+        pool=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        dropout=nn.Dropout(0.1),
+        classifier=nn.Linear(192, CLASSES),
+    ))
 
 
 def multiply_adds(net):
