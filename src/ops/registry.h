@@ -1,0 +1,41 @@
+/* The table of all operators. A family file ends with `const adze_op adze_ops_<family>[]`, closed by a
+ * row whose name is NULL; one line in ADZE_OP_FAMILIES makes it known. */
+#ifndef ADZE_OPS_REGISTRY_H
+#define ADZE_OPS_REGISTRY_H
+#include "adze/op.h"
+#include "graph/ir.h"
+
+#define ADZE_OP_FAMILIES(X)                                                                        \
+    X(activation) X(elementwise) X(conv) X(matmul) X(pooling) X(normalization) X(reduction)        \
+    X(shape) X(index) X(resize) X(quantize) X(qlinear)
+
+#define X(family) extern const adze_op adze_ops_##family[];
+ADZE_OP_FAMILIES(X)
+#undef X
+
+typedef struct adze_registry {
+    adze_map by_name; /* "domain:name" -> const adze_op */
+} adze_registry;
+
+/* Looks up node->op by domain and op_type. */
+void adze_graph_resolve_ops(adze_graph *graph);
+
+/* Inference context: where types come from and go to (graph values at load, tensors at run time). */
+struct adze_infer {
+    const adze_node *node;
+    adze_dims *dims;
+    int input_count, output_count;
+    const adze_type *const *inputs;        /* NULL: absent */
+    const adze_tensor *const *contents;    /* NULL entries: unknown */
+    const adze_dim *const *known;          /* NULL entries: unknown */
+    const int *known_counts;
+    adze_type *outputs;                    /* rank -1 until set */
+    adze_dim (*known_out)[64];             /* [output_count][64]: by set_ints */
+    int *known_out_counts;                 /* -1: not said */
+};
+
+/* Infers all types of a graph, symbolically; unknown operators leave rank -1 behind and go on. Also
+ * resolves operators that are not resolved yet. Runs again after passes. */
+adze_status adze_graph_infer(adze_graph *graph, adze_error *err) ADZE_MUST_CHECK;
+
+#endif
