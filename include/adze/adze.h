@@ -23,11 +23,11 @@
 #if defined(__GNUC__)
 #define ADZE_API __attribute__((visibility("default")))
 #define ADZE_MUST_CHECK __attribute__((warn_unused_result))
-#define ADZE_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define ADZE_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define ADZE_API
 #define ADZE_MUST_CHECK
-#define ADZE_PRINTF(format, first)
+#define ADZE_PRINTF(text, first)
 #endif
 
 ADZE_BEGIN_C

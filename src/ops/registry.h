@@ -17,8 +17,14 @@ typedef struct adze_registry {
     adze_map by_name; /* "domain:name" -> const adze_op */
 } adze_registry;
 
-/* Looks up node->op by domain and op_type. */
+/* Fills context->registry with the built-in families. */
+adze_status adze_registry_open(adze_context *context, adze_error *err) ADZE_MUST_CHECK;
+
+/* Looks up node->op by domain and op_type, in subgraphs too. */
 void adze_graph_resolve_ops(adze_graph *graph);
+
+/* Longest integer content that flows through inference as dimensions. */
+#define ADZE_KNOWN_MAX 64
 
 /* Inference context: where types come from and go to (graph values at load, tensors at run time). */
 struct adze_infer {
@@ -30,9 +36,12 @@ struct adze_infer {
     const adze_dim *const *known;          /* NULL entries: unknown */
     const int *known_counts;
     adze_type *outputs;                    /* rank -1 until set */
-    adze_dim (*known_out)[64];             /* [output_count][64]: by set_ints */
+    adze_dim (*known_out)[ADZE_KNOWN_MAX]; /* [output_count][]: by set_ints */
     int *known_out_counts;                 /* -1: not said */
 };
+
+/* Calls the operator's infer; a failure names the node. */
+adze_status adze_infer_run(adze_infer *infer, adze_error *err) ADZE_MUST_CHECK;
 
 /* Infers all types of a graph, symbolically; unknown operators leave rank -1 behind and go on. Also
  * resolves operators that are not resolved yet. Runs again after passes. */
