@@ -1,0 +1,86 @@
+/* Statuses, their names, and messages. Messages may carry names out of hostile files, so control
+ * characters are replaced: a terminal must be able to show any message safely. */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct status_row {
+    const char *name;
+    int exit_code;
+    const char *text;
+} status_row;
+
+static const status_row statuses[] = {
+#define X(name, code, text) {#name, code, text},
+    ADZE_STATUS_LIST(X)
+#undef X
+};
+
+static const status_row *row_of(adze_status status)
+{
+    size_t i = (size_t)status;
+    return &statuses[i < ADZE_COUNT_OF(statuses) ? i : ADZE_INTERNAL];
+}
+
+const char *adze_status_name(adze_status status)
+{
+    return row_of(status)->name;
+}
+
+const char *adze_status_text(adze_status status)
+{
+    return row_of(status)->text;
+}
+
+int adze_status_exit_code(adze_status status)
+{
+    return row_of(status)->exit_code;
+}
+
+const char *adze_version(void)
+{
+    return ADZE_VERSION;
+}
+
+static void replace_control_characters(char *text)
+{
+    for (; *text; text++)
+        if (((unsigned char)*text < 0x20 && *text != '\n' && *text != '\t') || *text == 0x7f)
+            *text = '?';
+}
+
+adze_status adze_fail(adze_error *err, adze_status status, const char *format, ...)
+{
+    if (err) {
+        va_list args;
+        va_start(args, format);
+        err->status = status;
+        (void)vsnprintf(err->message, sizeof err->message, format, args);
+        va_end(args);
+        replace_control_characters(err->message);
+    }
+    return status;
+}
+
+adze_status adze_wrap(adze_error *err, adze_status status, const char *format, ...)
+{
+    if (err) {
+        char prefix[512];
+        va_list args;
+        va_start(args, format);
+        (void)vsnprintf(prefix, sizeof prefix, format, args);
+        va_end(args);
+        replace_control_characters(prefix);
+        size_t size = sizeof err->message, shift = strlen(prefix) + 2;
+        size_t kept = strlen(err->message);
+        kept = ADZE_MIN(kept, size - 1 - shift);
+        memmove(err->message + shift, err->message, kept);
+        err->message[shift + kept] = 0;
+        memcpy(err->message, prefix, shift - 2);
+        memcpy(err->message + shift - 2, ": ", 2);
+        err->status = status;
+    }
+    return status;
+}

@@ -1,0 +1,43 @@
+/* Jansson with our errors and our whole-or-nothing files. */
+#include "base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+enum { LARGEST_JSON = 256 << 20 };
+
+adze_status adze_json_load(json_t **out, const char *path, adze_error *err)
+{
+    char *text;
+    size_t size;
+    ADZE_TRY(adze_file_read(&text, &size, path, LARGEST_JSON, err));
+    json_error_t why;
+    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
+    adze_free(text);
+    if (!json)
+        return adze_fail(err, ADZE_BAD_FILE, "%s:%d:%d: not valid JSON: %s", path, why.line,
+                         why.column, why.text);
+    *out = json;
+    return ADZE_OK;
+}
+
+static int write_some(const char *bytes, size_t size, void *output)
+{
+    adze_output_write(output, bytes, size);
+    return 0;
+}
+
+adze_status adze_json_save(const json_t *json, const char *path, adze_error *err)
+{
+    adze_output *output;
+    ADZE_TRY(adze_output_open(&output, path, err));
+    size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY;
+    if (json_dump_callback(json, write_some, output, flags) != 0) {
+        adze_output_abort(&output);
+        return adze_fail(err, ADZE_NO_MEMORY, "%s: could not write the JSON text", path);
+    }
+    adze_output_write(output, "\n", 1);
+    return adze_output_finish(&output, err);
+}

@@ -1,0 +1,211 @@
+/* The only caller of malloc. Each allocation is preceded by the pointer that malloc returned, so that
+ * memory from calloc (whose untouched pages cost nothing) can be aligned and still be resized. */
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64, HEADER = 16, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
+
+/* Test hook, the one mutable global: allocations left before failing, negative when off. */
+static atomic_long allocations_left = -1;
+
+void adze_alloc_fail_after(long n)
+{
+    atomic_store(&allocations_left, n > 0 ? n - 1 : -1);
+}
+
+static bool told_to_fail(void)
+{
+    long left = atomic_load_explicit(&allocations_left, memory_order_relaxed);
+    while (left > 0)
+        if (atomic_compare_exchange_weak(&allocations_left, &left, left - 1))
+            return false;
+    return left == 0;
+}
+
+bool adze_mul_size(size_t *out, size_t a, size_t b)
+{
+    if (b != 0 && a > SIZE_MAX / b)
+        return false;
+    *out = a * b;
+    return true;
+}
+
+bool adze_add_size(size_t *out, size_t a, size_t b)
+{
+    if (a > SIZE_MAX - b)
+        return false;
+    *out = a + b;
+    return true;
+}
+
+static void *raw_of(void *pointer)
+{
+    void *raw;
+    memcpy(&raw, (char *)pointer - sizeof raw, sizeof raw);
+    return raw;
+}
+
+static void *place(void *raw, size_t shift)
+{
+    char *pointer = (char *)raw + shift;
+    memcpy(pointer - sizeof raw, &raw, sizeof raw);
+    return pointer;
+}
+
+void *adze_alloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > PTRDIFF_MAX - ALIGNMENT)
+        return NULL;
+    void *raw = calloc(1, bytes + ALIGNMENT + (bytes == 0));
+    if (!raw)
+        return NULL;
+    uintptr_t at = ((uintptr_t)raw + sizeof(void *) + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
+    return place(raw, at - (uintptr_t)raw);
+}
+
+void *adze_realloc(void *pointer, size_t count, size_t size)
+{
+    size_t bytes;
+    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > PTRDIFF_MAX - ALIGNMENT)
+        return NULL;
+    void *old = pointer ? raw_of(pointer) : NULL;
+    size_t shift = pointer ? (size_t)((char *)pointer - (char *)old) : HEADER;
+    void *raw = realloc(old, bytes + shift + (bytes == 0));
+    return raw ? place(raw, shift) : NULL;
+}
+
+void adze_free(void *pointer)
+{
+    if (pointer)
+        free(raw_of(pointer));
+}
+
+struct adze_arena_block {
+    struct adze_arena_block *next;
+    size_t size, used; /* of the bytes behind this header */
+};
+
+static char *block_bytes(struct adze_arena_block *block)
+{
+    return (char *)block + ALIGNMENT;
+}
+
+static void *take(struct adze_arena_block *block, size_t bytes, size_t alignment)
+{
+    size_t start = (block->used + alignment - 1) & ~(alignment - 1);
+    if (start > block->size || bytes > block->size - start)
+        return NULL;
+    block->used = start + bytes;
+    return block_bytes(block) + start;
+}
+
+static struct adze_arena_block *add_block(adze_arena *arena, size_t bytes)
+{
+    struct adze_arena_block *head = arena->blocks;
+    size_t usual = head ? ADZE_MIN(head->size * 2, (size_t)LARGEST_BLOCK) : FIRST_BLOCK;
+    bool large = bytes > usual / 2;
+    size_t size = large ? bytes : usual, total;
+    if (!adze_add_size(&total, size, ALIGNMENT))
+        return NULL;
+    struct adze_arena_block *block = adze_alloc(1, total);
+    if (!block)
+        return NULL;
+    block->size = size;
+    if (large && head) { /* goes behind the head, whose room stays in use */
+        block->next = head->next;
+        head->next = block;
+    } else {
+        block->next = head;
+        arena->blocks = block;
+    }
+    return block;
+}
+
+void *adze_arena_alloc(adze_arena *arena, size_t count, size_t size)
+{
+    size_t bytes;
+    if (!adze_mul_size(&bytes, count, size))
+        return NULL;
+    bytes = ADZE_MAX(bytes, (size_t)1);
+    size_t alignment = bytes >= ALIGNMENT ? ALIGNMENT : 16;
+    void *result = arena->blocks ? take(arena->blocks, bytes, alignment) : NULL;
+    if (!result) {
+        struct adze_arena_block *block = add_block(arena, bytes);
+        if (!block)
+            return NULL;
+        result = take(block, bytes, alignment);
+    }
+    arena->used += bytes;
+    return result;
+}
+
+void *adze_arena_memdup(adze_arena *arena, const void *bytes, size_t size)
+{
+    void *copy = adze_arena_alloc(arena, 1, size);
+    if (copy && size)
+        memcpy(copy, bytes, size);
+    return copy;
+}
+
+char *adze_arena_strndup(adze_arena *arena, const char *text, size_t length)
+{
+    size_t size;
+    char *copy = adze_add_size(&size, length, 1) ? adze_arena_alloc(arena, 1, size) : NULL;
+    if (copy && length)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+char *adze_arena_strdup(adze_arena *arena, const char *text)
+{
+    return adze_arena_strndup(arena, text, strlen(text));
+}
+
+char *adze_arena_printf(adze_arena *arena, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = length < 0 ? NULL : adze_arena_alloc(arena, 1, (size_t)length + 1);
+    if (text) {
+        va_start(args, format);
+        (void)vsnprintf(text, (size_t)length + 1, format, args);
+        va_end(args);
+    }
+    return text;
+}
+
+void adze_arena_free(adze_arena *arena)
+{
+    struct adze_arena_block *block = arena->blocks;
+    while (block) {
+        struct adze_arena_block *next = block->next;
+        adze_free(block);
+        block = next;
+    }
+    *arena = (adze_arena){0};
+}
+
+bool adze_arena_grow(adze_arena *arena, void *items_pointer, int *capacity, int count, size_t size)
+{
+    if (count < *capacity)
+        return true;
+    if (*capacity > INT32_MAX / 2)
+        return false;
+    int wanted = *capacity ? *capacity * 2 : 8;
+    void *old, *items = adze_arena_alloc(arena, (size_t)wanted, size);
+    if (!items)
+        return false;
+    memcpy(&old, items_pointer, sizeof old);
+    if (count)
+        memcpy(items, old, (size_t)count * size);
+    memcpy(items_pointer, &items, sizeof items);
+    *capacity = wanted;
+    return true;
+}
