@@ -31,8 +31,9 @@ typedef struct adze_conv_q8_args {
     const uint8_t *x;
     uint8_t a_flip, x_pad; /* x_pad: the byte (as stored in x) that means zero, for padding */
     const int8_t *packed;  /* by adze_conv_q8_pack */
-    /* a, b, m, k, lda, ldc, c, residual->data and row_sum of `gemm` are filled by the convolution; bias,
-     * scale, b_zero are [oc]. row_sum is computed when b_zero is not NULL. */
+    /* a, a_flip, b, m, n, k, lda, ldc, c and row_sum of `gemm` are filled by the convolution; bias,
+     * scale, b_zero are [oc]; residual->data is the whole tensor, like y. row_sum is computed when
+     * b_zero is not NULL. */
     adze_gemm_q8_args gemm;
     void *y;
     void *scratch;

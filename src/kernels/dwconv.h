@@ -1,7 +1,8 @@
 /* Depthwise convolution over channels-last buffers: one filter per channel (channel multiplier 1).
- * One call computes one output row of one image; the caller splits rows over threads (adze_dwconv_f32,
- * adze_dwconv_q8 do). Accumulation in the order of the taps (kh, then kw). Integer semantics: those of
- * gemm_q8.h with acc = sum over taps of (x - x_zero) * w + bias. */
+ * One call computes output rows [first, last) of one image; adze_dwconv_f32 and adze_dwconv_q8 split
+ * them over threads. Accumulation in the order of the taps (kh, then kw); a level may add taps in the
+ * padding as zeros. Integer semantics: those of gemm_q8.h, its q() with acc = sum over the taps of
+ * (x - x_zero) * w + bias, modulo 2^32. x_zero and y_zero lie in the range of x and y. */
 #ifndef ADZE_KERNELS_DWCONV_H
 #define ADZE_KERNELS_DWCONV_H
 #include "base/threads.h"
@@ -34,8 +35,8 @@ typedef struct adze_dwconv_q8_args {
 } adze_dwconv_q8_args;
 
 typedef struct adze_dwconv_table {
-    void (*f32_row)(const adze_dwconv_f32_args *args, int64_t image, int64_t row);
-    void (*q8_row)(const adze_dwconv_q8_args *args, int64_t image, int64_t row);
+    void (*f32_rows)(const adze_dwconv_f32_args *args, int64_t image, int64_t first, int64_t last);
+    void (*q8_rows)(const adze_dwconv_q8_args *args, int64_t image, int64_t first, int64_t last);
 } adze_dwconv_table;
 
 void adze_dwconv_init(adze_dwconv_table *table, adze_cpu_level level);

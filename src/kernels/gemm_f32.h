@@ -1,6 +1,8 @@
 /* Float matrix product C[m,n] = clamp(A[m,k] B[k,n] + bias[n] + residual[m,n], lo, hi).
  * B is packed once into panels; each output is accumulated in the order of k, so that its bits depend
- * on the level alone: not on m, on the tile it falls in, or on threads. */
+ * on the level alone: not on m, on the tile it falls in, or on threads. Nothing is read or written
+ * outside of the arrays as described; none need be aligned. Zero an args first: later fields keep
+ * their meaning of "not used" as zero. */
 #ifndef ADZE_KERNELS_GEMM_F32_H
 #define ADZE_KERNELS_GEMM_F32_H
 #include "base/error.h"
@@ -25,6 +27,8 @@ typedef struct adze_gemm_f32_table {
     /* b element (row i of k, column j of n) is at b[i * row_stride + j * column_stride]. */
     void (*pack_b)(int64_t n, int64_t k, const float *b, ptrdiff_t row_stride,
                    ptrdiff_t column_stride, float *packed);
+    /* The same for convolution weights [n, channels, taps] (ONNX): k = taps * channels, channels fast. */
+    void (*pack_conv)(int64_t n, int64_t channels, int64_t taps, const float *weights, float *packed);
     void (*run)(const adze_gemm_f32_args *args);
 } adze_gemm_f32_table;
 

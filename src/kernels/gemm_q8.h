@@ -4,12 +4,16 @@
  *
  * a is unsigned after a_flip (0 for uint8, 0x80 for int8: the caller adds 128 to its zero point), b is
  * int8. The caller folds -a_zero * sum_k b[k,j] (and k * a_zero * b_zero) into bias. Then one of:
- *   Q8:  clamp(rint((float)acc * scale[j]) + zero, lo, hi) as uint8 or int8  (half to even)
- *        with a residual r: t = that rounded and clamped value; clamp(rint((float)(t - zero) *
- *        t_scale + (float)(r - r_zero) * r_scale) + y_zero, y_lo, y_hi)
+ *   Q8:  q(v, zero, lo, hi) with v = (float)acc * scale[j], as uint8 or int8, where
+ *        q(v, zero, lo, hi) = rint(v clamped to [lo - zero, hi - zero]) + zero      (half to even)
+ *        with a residual r: t = that; c = q((float)(t - zero) * t_scale + (float)(r - r_zero) *
+ *        r_scale, y_zero, y_lo, y_hi). The clamp is in float, before the conversion (which is then
+ *        never out of range): v < hi - zero ? v : hi - zero, then the same with lo; NaN gives hi.
  *   F32: (float)acc * scale[j] * row_scale[i] (row_scale NULL: 1) + f_bias[j] (NULL: 0), clamped f_lo..f_hi
  *   I32: acc
- * All levels give the same bits: no saturating intermediate, no FMA, float32 multiply as written. */
+ * acc wraps modulo 2^32; it is exact while k <= 65793 and bias leaves room. zero, lo, hi lie in the
+ * range of the type written. All levels give the same bits: no saturating intermediate, no FMA, float32
+ * multiply as written. */
 #ifndef ADZE_KERNELS_GEMM_Q8_H
 #define ADZE_KERNELS_GEMM_Q8_H
 #include "base/error.h"
@@ -57,6 +61,9 @@ typedef struct adze_gemm_q8_table {
     size_t (*packed_size)(int64_t n, int64_t k);
     void (*pack_b)(int64_t n, int64_t k, const int8_t *b, ptrdiff_t row_stride,
                    ptrdiff_t column_stride, int8_t *packed);
+    /* The same for convolution weights [n, channels, taps] (ONNX): k = taps * channels, channels fast. */
+    void (*pack_conv)(int64_t n, int64_t channels, int64_t taps, const int8_t *weights,
+                      int8_t *packed);
     void (*run)(const adze_gemm_q8_args *args);
 } adze_gemm_q8_table;
 

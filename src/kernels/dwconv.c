@@ -1,0 +1,142 @@
+/* Depthwise convolution: the plain C version (which defines every bit of the integer result) and the
+ * drivers that split the output rows over the pool. */
+#include "kernels/dwconv.h"
+
+#include "kernels/requantize_impl.h"
+
+/* The taps [first, last) of a window starting at `start` that fall inside [0, size). */
+typedef struct tap_range {
+    int64_t start, first, last;
+} tap_range;
+
+static tap_range taps_inside(int64_t start, int64_t taps, int64_t dilation, int64_t size)
+{
+    tap_range range = {start, 0, taps};
+    while (range.first < taps && start + range.first * dilation < 0)
+        range.first++;
+    while (range.last > range.first && start + (range.last - 1) * dilation >= size)
+        range.last--;
+    return range;
+}
+
+static float f32_output(const adze_dwconv_f32_args *args, int64_t image, tap_range ky, tap_range kx,
+                        int64_t channel)
+{
+    const adze_dwconv_shape *s = &args->shape;
+    float sum = 0;
+    for (int64_t i = ky.first; i < ky.last; i++)
+        for (int64_t j = kx.first; j < kx.last; j++) {
+            int64_t row = image * s->h + ky.start + i * s->dilation_h;
+            int64_t pixel = row * s->w + kx.start + j * s->dilation_w;
+            float weight = args->weights[(i * s->kw + j) * s->c + channel];
+            sum += args->x[pixel * s->c + channel] * weight;
+        }
+    if (args->bias)
+        sum += args->bias[channel];
+    sum = sum < args->lo ? args->lo : sum;
+    return sum > args->hi ? args->hi : sum;
+}
+
+static void f32_rows(const adze_dwconv_f32_args *args, int64_t image, int64_t first, int64_t last)
+{
+    const adze_dwconv_shape *s = &args->shape;
+    for (int64_t oy = first; oy < last; oy++) {
+        int64_t iy = oy * s->stride_h - s->pad_top;
+        tap_range ky = taps_inside(iy, s->kh, s->dilation_h, s->h);
+        for (int64_t ox = 0; ox < s->ow; ox++) {
+            int64_t ix = ox * s->stride_w - s->pad_left;
+            tap_range kx = taps_inside(ix, s->kw, s->dilation_w, s->w);
+            float *y = args->y + ((image * s->oh + oy) * s->ow + ox) * s->c;
+            for (int64_t channel = 0; channel < s->c; channel++)
+                y[channel] = f32_output(args, image, ky, kx, channel);
+        }
+    }
+}
+
+static uint8_t q8_output(const adze_dwconv_q8_args *args, int64_t image, tap_range ky, tap_range kx,
+                         int64_t channel)
+{
+    const adze_dwconv_shape *s = &args->shape;
+    uint32_t acc = args->bias ? (uint32_t)args->bias[channel] : 0;
+    for (int64_t i = ky.first; i < ky.last; i++)
+        for (int64_t j = kx.first; j < kx.last; j++) {
+            int64_t row = image * s->h + ky.start + i * s->dilation_h;
+            int64_t pixel = row * s->w + kx.start + j * s->dilation_w;
+            uint8_t byte = args->x[pixel * s->c + channel];
+            int32_t value = args->x_signed ? (int8_t)byte : byte;
+            int32_t weight = args->weights[(i * s->kw + j) * s->c + channel];
+            acc += (uint32_t)((value - args->x_zero) * weight);
+        }
+    float v = (float)(int32_t)acc * args->scale[channel];
+    return (uint8_t)adze_requantize(v, args->y_zero, args->lo, args->hi);
+}
+
+static void q8_rows(const adze_dwconv_q8_args *args, int64_t image, int64_t first, int64_t last)
+{
+    const adze_dwconv_shape *s = &args->shape;
+    for (int64_t oy = first; oy < last; oy++) {
+        int64_t iy = oy * s->stride_h - s->pad_top;
+        tap_range ky = taps_inside(iy, s->kh, s->dilation_h, s->h);
+        for (int64_t ox = 0; ox < s->ow; ox++) {
+            int64_t ix = ox * s->stride_w - s->pad_left;
+            tap_range kx = taps_inside(ix, s->kw, s->dilation_w, s->w);
+            uint8_t *y = args->y + ((image * s->oh + oy) * s->ow + ox) * s->c;
+            for (int64_t channel = 0; channel < s->c; channel++)
+                y[channel] = q8_output(args, image, ky, kx, channel);
+        }
+    }
+}
+
+void adze_dwconv_init(adze_dwconv_table *table, adze_cpu_level level)
+{
+    *table = (adze_dwconv_table){.f32_rows = f32_rows, .q8_rows = q8_rows};
+    ADZE_UNUSED(level);
+}
+
+typedef struct rows_job {
+    const adze_dwconv_table *table;
+    const adze_dwconv_f32_args *f32;
+    const adze_dwconv_q8_args *q8;
+    int64_t oh, rows, pieces_per_image;
+} rows_job;
+
+/* Rows are taken in pieces worth waking a thread for, never more than a quarter of the image. */
+static void split_rows(rows_job *job, const adze_dwconv_shape *s)
+{
+    enum { PIECE_PRODUCTS = 200000 };
+    int64_t products = ADZE_MAX(s->ow * s->c * s->kh * s->kw, 1);
+    int64_t rows = ADZE_MAX(PIECE_PRODUCTS / products, 1);
+    int64_t all = s->oh * products;
+    if (all > 2 * PIECE_PRODUCTS)
+        rows = ADZE_MIN(ADZE_MAX(rows, (s->oh + 15) / 16), (s->oh + 3) / 4);
+    job->oh = s->oh;
+    job->rows = rows;
+    job->pieces_per_image = (s->oh + rows - 1) / rows;
+}
+
+static void rows_piece(void *user, int64_t piece, int worker)
+{
+    const rows_job *job = user;
+    int64_t image = piece / job->pieces_per_image;
+    int64_t first = piece % job->pieces_per_image * job->rows;
+    int64_t last = ADZE_MIN(first + job->rows, job->oh);
+    if (job->f32)
+        job->table->f32_rows(job->f32, image, first, last);
+    else
+        job->table->q8_rows(job->q8, image, first, last);
+    ADZE_UNUSED(worker);
+}
+
+void adze_dwconv_f32(const adze_dwconv_table *table, adze_pool *pool, const adze_dwconv_f32_args *a)
+{
+    rows_job job = {.table = table, .f32 = a};
+    split_rows(&job, &a->shape);
+    adze_pool_run(pool, a->shape.n * job.pieces_per_image, rows_piece, &job);
+}
+
+void adze_dwconv_q8(const adze_dwconv_table *table, adze_pool *pool, const adze_dwconv_q8_args *a)
+{
+    rows_job job = {.table = table, .q8 = a};
+    split_rows(&job, &a->shape);
+    adze_pool_run(pool, a->shape.n * job.pieces_per_image, rows_piece, &job);
+}
