@@ -36,8 +36,9 @@ static conv_plan make_plan(const adze_kernels *kernels, const adze_conv_shape *s
                  s->pad_top == 0 && s->pad_left == 0 && s->oh == s->h && s->ow == s->w;
     size_t row_bytes = (size_t)ADZE_MAX(p.k, 1) * element;
     int64_t max_rows = p.in_place ? 0 : ADZE_MAX((int64_t)(GATHER_BYTES / row_bytes), 1);
-    p.split = adze_split_make(p.m, p.n, p.k * s->groups, q8 ? kernels->gemm_q8.mr : kernels->gemm_f32.mr,
-                              q8 ? kernels->gemm_q8.nr : kernels->gemm_f32.nr, max_rows);
+    int mr = q8 ? kernels->gemm_q8.mr : kernels->gemm_f32.mr;
+    int nr = q8 ? kernels->gemm_q8.nr : kernels->gemm_f32.nr;
+    p.split = adze_split_make(p.m, p.n, p.k * s->groups, mr, nr, max_rows);
     p.gather_bytes = p.in_place ? 0 : round_up_64((size_t)p.split.rows * row_bytes);
     p.worker_bytes = p.gather_bytes + round_up_64((size_t)p.split.rows * sizeof(int32_t));
     return p;
@@ -135,7 +136,7 @@ static void f32_piece(void *user, int64_t piece, int worker)
         adze_gemm_f32_args group = {
             .k = p->k,
             .a = args->x + g * p->group_c,
-            .lda = p->shape->c,
+            .lda = p->in_place ? p->shape->c : 0,
             .b = args->packed + (size_t)g * job->table->packed_size(p->n, p->k),
             .bias = args->bias ? args->bias + g * p->n : NULL,
             .residual = args->residual ? args->residual + g * p->n : NULL,
@@ -145,17 +146,13 @@ static void f32_piece(void *user, int64_t piece, int worker)
             .lo = args->lo,
             .hi = args->hi,
         };
-        adze_block whole_rows = at;
+        adze_gemm_f32_args block = adze_gemm_f32_block(&group, at);
         if (!p->in_place) {
             gather(p, (const uint8_t *)group.a, 0, at.row, at.rows, (uint8_t *)windows);
-            group.lda = 0;
+            block.a = windows;
+            block.lda = p->k;
         }
-        group = adze_gemm_f32_block(&group, whole_rows);
-        if (!p->in_place) {
-            group.a = windows;
-            group.lda = p->k;
-        }
-        job->table->run(&group);
+        job->table->run(&block);
     }
 }
 
