@@ -63,7 +63,7 @@ uint16_t adze_f32_to_bf16(float f)
 /* A narrow float: sign, exponent, mantissa. `uz`: no negative zero, its code is the only NaN. */
 typedef struct narrow_format {
     int mantissa_bits, bias;
-    uint8_t sign, largest, infinity, nan; /* codes; infinity or nan 0: has none */
+    uint8_t sign, largest, infinity, nan; /* codes; infinity 0: has none */
     bool uz;
 } narrow_format;
 
@@ -71,9 +71,9 @@ static const narrow_format *format_of(adze_dtype dtype)
 {
     static const narrow_format e4m3fn = {3, 7, 0x80, 0x7e, 0, 0x7f, false};
     static const narrow_format e4m3fnuz = {3, 8, 0x80, 0x7f, 0, 0x80, true};
-    static const narrow_format e5m2 = {2, 15, 0x80, 0x7b, 0x7c, 0x7f, false};
+    static const narrow_format e5m2 = {2, 15, 0x80, 0x7b, 0x7c, 0x7e, false};
     static const narrow_format e5m2fnuz = {2, 16, 0x80, 0x7f, 0, 0x80, true};
-    static const narrow_format e2m1 = {1, 1, 0x08, 0x07, 0, 0, false};
+    static const narrow_format e2m1 = {1, 1, 0x08, 0x07, 0, 0x08, false};
     switch (dtype) {
     case ADZE_F8E4M3FN:
         return &e4m3fn;
@@ -149,12 +149,12 @@ uint8_t adze_f32_to_narrow(adze_dtype dtype, float f, bool saturate)
         return dtype == ADZE_F8E8M0 ? f32_to_scale(f) : 0;
     uint8_t sign = signbit(f) ? format->sign : 0;
     uint8_t nan = format->uz ? format->nan : (uint8_t)(sign | format->nan);
-    if (isnan(f)) /* float4e2m1 has no NaN: zero */
+    if (isnan(f)) /* float4e2m1 has none: ONNX's Cast makes it -0 */
         return nan;
     uint32_t code = isinf(f) ? 256 : round_to_code(format, fabsf(f));
     if (code <= format->largest)
         return code == 0 && format->uz ? 0 : (uint8_t)(sign | code);
-    if (!format->nan || (saturate && !(isinf(f) && format->uz)))
+    if (saturate || dtype == ADZE_F4E2M1)
         return (uint8_t)(sign | format->largest);
     return format->infinity ? (uint8_t)(sign | format->infinity) : nan;
 }
