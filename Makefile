@@ -1,0 +1,60 @@
+# Thin: each target is one or two lines that hand the work to CMake or to a script in tools/.
+BUILD ?= build
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+
+.PHONY: all build demo test check asan clang aarch64 bench fuzz lint tidy format size layers headers install clean help
+
+all: build
+
+build:     ## configure and build into build/ (installs what is missing, or says how)
+	@tools/build $(BUILD)
+
+demo: build ## the product in two minutes, on the model that comes with it
+	@tools/demo
+
+test: build ## every unit, kernel and short end-to-end test
+	@tools/run-tests $(BUILD)
+
+check:     ## all that .ci/run does: test, layers, headers, lint, clang, sanitizers
+	@.ci/run
+
+asan:      ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/build build-asan -DADZE_SANITIZE=address,undefined
+	@ADZE_TEST_TIMEOUT=$${ADZE_TEST_TIMEOUT:-300} tools/run-tests build-asan
+
+clang:     ## a build with clang, warnings are errors
+	@tools/build build-clang -DCMAKE_C_COMPILER=clang -DADZE_WERROR=ON
+
+aarch64:   ## the core, cross-compiled to 64-bit ARM
+	@tools/build build-aarch64 -DADZE_CORE_ONLY=ON -DADZE_WERROR=ON -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64-linux-gnu.cmake
+
+bench: build ## speed, into bench/results
+	@bench/run
+
+fuzz:      ## each fuzz target for FUZZ_SECONDS
+	@tools/fuzz $(FUZZ_SECONDS)
+
+lint: build ## formatting and static analysis
+	@tools/lint
+
+format:    ## formats our C files in place
+	@tools/lint --fix
+
+size:      ## files, functions and headers that have grown too big
+	@tools/size
+
+layers:    ## who includes whom
+	@tools/check-layers
+
+headers:   ## each public header compiles alone, as C11 and C++17
+	@tools/check-headers
+
+install: build ## into PREFIX (default /usr/local); DESTDIR is honoured
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:     ## removes every build folder
+	rm -rf build build-*
+
+help:      ## this list
+	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' Makefile | expand -t 12

@@ -1,0 +1,42 @@
+# Instruction sets stay in their files: the end of a kernel's file name says what it may use, and this
+# is the one place that turns it into flags. There is never a -march for the whole project.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(ADZE_ARCH x86)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  set(ADZE_ARCH arm)
+else()
+  set(ADZE_ARCH none) # reference kernels only
+endif()
+
+# <architecture> <end of the file name> <flags>
+set(ADZE_KERNEL_LEVELS
+  "x86 _avx2.c -mavx2 -mfma -mf16c"
+  "x86 _avx512.c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c"
+  "arm _neon.c -march=armv8-a")
+
+# The kernel sources of this processor, in <out>.
+function(adze_kernel_sources out)
+  file(GLOB sources CONFIGURE_DEPENDS src/*/${ADZE_ARCH}/*.c)
+  set(${out} ${sources} PARENT_SCOPE)
+endfunction()
+
+# Sets the flags of each kernel source of <target>.
+function(adze_kernel_flags target)
+  get_target_property(sources ${target} SOURCES)
+  foreach(source ${sources})
+    if(NOT source MATCHES "/src/kernels/")
+      continue()
+    endif()
+    set(flags -O3)
+    foreach(level ${ADZE_KERNEL_LEVELS})
+      separate_arguments(level UNIX_COMMAND "${level}")
+      list(POP_FRONT level arch suffix)
+      string(REPLACE "." "\\." suffix "${suffix}")
+      if(source MATCHES "/${arch}/[^/]*${suffix}$")
+        list(APPEND flags ${level})
+      endif()
+    endforeach()
+    set_source_files_properties(${source} TARGET_DIRECTORY ${target}
+                                PROPERTIES COMPILE_OPTIONS "${flags}")
+  endforeach()
+endfunction()
