@@ -34,7 +34,8 @@ typedef struct test_case {
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
-        if (!(condition)) test_fail(TEST_HERE, "not true: %s", #condition);                        \
+        if (!(condition))                                                                          \
+            test_fail(TEST_HERE, "not true: %s", #condition);                                      \
     } while (0)
 
 /* Integers, pointers too when cast to intptr_t. */

@@ -92,7 +92,8 @@ void test_check_str(const char *file, int line, const char *text, const char *ac
 
 static bool near(double actual, double expected, double tolerance)
 {
-    if (isnan(expected) || isnan(actual)) return isnan(expected) && isnan(actual);
+    if (isnan(expected) || isnan(actual))
+        return isnan(expected) && isnan(actual);
     return actual == expected || fabs(actual - expected) <= tolerance;
 }
 
@@ -158,7 +159,8 @@ const char *test_data_path(const char *name)
 const char *test_need_data(const char *name)
 {
     const char *path = test_data_path(name);
-    if (!path) SKIP("no test data %s below $ADZE_TEST_DATA or ../shared/data", name);
+    if (!path)
+        SKIP("no test data %s below $ADZE_TEST_DATA or ../shared/data", name);
     return path;
 }
 
@@ -166,7 +168,8 @@ const char *test_tmpdir(void)
 {
     if (!test_tmp[0]) {
         snprintf(test_tmp, sizeof test_tmp, "%.4000s/%d", tmp_root, (int)getpid());
-        if (mkdir(test_tmp, 0700) != 0) FAIL("mkdir %s: %s", test_tmp, strerror(errno));
+        if (mkdir(test_tmp, 0700) != 0)
+            FAIL("mkdir %s: %s", test_tmp, strerror(errno));
     }
     return test_tmp;
 }
@@ -182,18 +185,22 @@ void *test_guard_alloc(size_t size, void **base)
     size_t body = (size + page - 1) / page * page;
     size_t whole = page + body + page; /* the length is kept in the first page */
     char *map = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) FAIL("mmap of %zu bytes: %s", whole, strerror(errno));
+    if (map == MAP_FAILED)
+        FAIL("mmap of %zu bytes: %s", whole, strerror(errno));
     memcpy(map, &whole, sizeof whole);
     memset(map + page, 0xA5, body);
-    if (mprotect(map + page + body, page, PROT_NONE) != 0) FAIL("mprotect: %s", strerror(errno));
-    if (base) *base = map;
+    if (mprotect(map + page + body, page, PROT_NONE) != 0)
+        FAIL("mprotect: %s", strerror(errno));
+    if (base)
+        *base = map;
     return map + page + body - size;
 }
 
 void test_guard_free(void *base)
 {
     size_t whole;
-    if (!base) return;
+    if (!base)
+        return;
     memcpy(&whole, base, sizeof whole);
     munmap(base, whole);
 }
@@ -215,7 +222,8 @@ void test_random_floats(float *out, size_t count, float lo, float hi, uint64_t s
 void test_random_bytes(void *out, size_t size, uint64_t seed)
 {
     unsigned char *bytes = out;
-    for (size_t i = 0; i < size; i++) bytes[i] = (unsigned char)(test_random(&seed) >> 56);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (unsigned char)(test_random(&seed) >> 56);
 }
 
 /* --- the runner ------------------------------------------------------------------------------ */
@@ -263,7 +271,8 @@ static void start(job *slot, const test_case *test)
         perror("adze-tests: cannot start a test");
         exit(2);
     }
-    if (slot->pid > 0) return;
+    if (slot->pid > 0)
+        return;
     setpgid(0, 0); /* so that the limit reaches its children too */
     dup2(fileno(slot->output), STDOUT_FILENO);
     dup2(fileno(slot->output), STDERR_FILENO);
@@ -296,9 +305,12 @@ static void finish(runner *r, job *slot, int status)
         show_output(slot->output, "    ");
     } else if (v == FAILED) {
         printf("FAILED %s", name);
-        if (slot->timed_out) printf(" (over the limit of %d s)", r->limit_s);
-        else if (WIFSIGNALED(status)) printf(" (%s)", strsignal(WTERMSIG(status)));
-        else if (WEXITSTATUS(status) != EXIT_FAILED) printf(" (exit %d)", WEXITSTATUS(status));
+        if (slot->timed_out)
+            printf(" (over the limit of %d s)", r->limit_s);
+        else if (WIFSIGNALED(status))
+            printf(" (%s)", strsignal(WTERMSIG(status)));
+        else if (WEXITSTATUS(status) != EXIT_FAILED)
+            printf(" (exit %d)", WEXITSTATUS(status));
         printf("\n");
         show_output(slot->output, "    ");
     } else if (r->verbose) {
@@ -319,7 +331,8 @@ static bool reap(runner *r)
     for (int i = 0; i < r->jobs; i++) {
         job *slot = &r->slots[i];
         int status;
-        if (!slot->pid) continue;
+        if (!slot->pid)
+            continue;
         if (!slot->timed_out && now() - slot->started > r->limit_s) {
             slot->timed_out = true;
             kill(-slot->pid, SIGKILL);
@@ -337,15 +350,18 @@ static job *free_slot(runner *r)
 {
     for (;;) {
         for (int i = 0; i < r->jobs; i++)
-            if (!r->slots[i].pid) return &r->slots[i];
-        if (!reap(r)) usleep(500);
+            if (!r->slots[i].pid)
+                return &r->slots[i];
+        if (!reap(r))
+            usleep(500);
     }
 }
 
 static bool busy(const runner *r)
 {
     for (int i = 0; i < r->jobs; i++)
-        if (r->slots[i].pid) return true;
+        if (r->slots[i].pid)
+            return true;
     return false;
 }
 
@@ -353,11 +369,14 @@ static size_t sorted_tests(test_case ***out, const char *filter)
 {
     size_t count = 0, kept = 0;
     char name[256];
-    for (test_case *t = all_tests; t; t = t->next) count++;
-    test_case **tests = calloc(count + 1, sizeof *tests);
-    if (!tests) exit(2);
     for (test_case *t = all_tests; t; t = t->next)
-        if (!filter || strstr(full_name(t, name, sizeof name), filter)) tests[kept++] = t;
+        count++;
+    test_case **tests = calloc(count + 1, sizeof *tests);
+    if (!tests)
+        exit(2);
+    for (test_case *t = all_tests; t; t = t->next)
+        if (!filter || strstr(full_name(t, name, sizeof name), filter))
+            tests[kept++] = t;
     qsort(tests, kept, sizeof *tests, by_name);
     *out = tests;
     return kept;
@@ -371,9 +390,11 @@ static void run_all(runner *r, test_case **tests, size_t count)
         perror("adze-tests: cannot make a temporary folder");
         exit(2);
     }
-    for (size_t i = 0; i < count; i++) start(free_slot(r), tests[i]);
+    for (size_t i = 0; i < count; i++)
+        start(free_slot(r), tests[i]);
     while (busy(r))
-        if (!reap(r)) usleep(500);
+        if (!reap(r))
+            usleep(500);
     remove_tree(tmp_root);
 }
 
@@ -395,28 +416,39 @@ int main(int argc, char **argv)
     bool list = false, here = false;
     int option;
     while ((option = getopt(argc, argv, "k:lj:v1h")) != -1) {
-        if (option == 'k') filter = optarg;
-        else if (option == 'l') list = true;
-        else if (option == 'j') r.jobs = atoi(optarg);
-        else if (option == 'v') r.verbose = true;
-        else if (option == '1') here = true;
-        else return usage(option == 'h' ? stdout : stderr), option == 'h' ? 0 : 2;
+        if (option == 'k')
+            filter = optarg;
+        else if (option == 'l')
+            list = true;
+        else if (option == 'j')
+            r.jobs = atoi(optarg);
+        else if (option == 'v')
+            r.verbose = true;
+        else if (option == '1')
+            here = true;
+        else
+            return usage(option == 'h' ? stdout : stderr), option == 'h' ? 0 : 2;
     }
-    if (limit && atoi(limit) > 0) r.limit_s = atoi(limit);
-    if (r.jobs < 1) r.jobs = 1;
-    if (r.jobs > MAX_JOBS) r.jobs = MAX_JOBS;
+    if (limit && atoi(limit) > 0)
+        r.limit_s = atoi(limit);
+    if (r.jobs < 1)
+        r.jobs = 1;
+    if (r.jobs > MAX_JOBS)
+        r.jobs = MAX_JOBS;
 
     test_case **tests;
     char name[256];
     size_t count = sorted_tests(&tests, filter);
     if (list) {
-        for (size_t i = 0; i < count; i++) puts(full_name(tests[i], name, sizeof name));
+        for (size_t i = 0; i < count; i++)
+            puts(full_name(tests[i], name, sizeof name));
     } else if (count == 0 && filter) {
         fprintf(stderr, "adze-tests: no test's name holds \"%s\"\n", filter);
         return 2;
     } else if (here) {
         snprintf(tmp_root, sizeof tmp_root, "/tmp");
-        if (count > 0) tests[0]->run();
+        if (count > 0)
+            tests[0]->run();
     } else {
         run_all(&r, tests, count);
         printf("%ld passed, %ld failed, %ld skipped\n", r.count[PASSED], r.count[FAILED],
