@@ -47,6 +47,8 @@ bool adze_dim_known(adze_dim d); /* a number */
 /* Value of d when every symbol s has values[index of s]; upper bounds: adze_dim_upper. -1: unknown. */
 int64_t adze_dim_evaluate(const adze_dims *dims, adze_dim d, const int64_t *values);
 int64_t adze_dim_upper(const adze_dims *dims, adze_dim d);
+/* True when d is, or is computed from, a dimension that only data decide. */
+bool adze_dim_has_unknown(const adze_dims *dims, adze_dim d);
 const char *adze_dim_format(const adze_dims *dims, adze_dim d, char *buf, size_t size);
 
 typedef enum adze_attr_type {

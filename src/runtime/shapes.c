@@ -1,0 +1,289 @@
+/* The shapes of one run. Symbols are bound by the inputs, expressions evaluated in order, planned values
+ * get their dimensions and addresses; only when a size outgrows what was planned is the arena packed
+ * again. Dynamic steps are inferred when their turn comes, with the contents computed so far. */
+#include <string.h>
+
+#include "runtime/session_impl.h"
+
+static int64_t evaluate(const adze_dim_def *def, const int64_t *values) {
+    int64_t a = def->a >= 0 ? def->a : values[-1 - def->a];
+    int64_t b = def->b >= 0 ? def->b : values[-1 - def->b];
+    if (def->kind == ADZE_DIM_UNKNOWN || a < 0 || b < 0)
+        return -1;
+    switch (def->kind) {
+    case ADZE_DIM_ADD:
+        return a + b;
+    case ADZE_DIM_SUB:
+        return a - b;
+    case ADZE_DIM_MUL:
+        return b && a > INT64_MAX / b ? -1 : a * b;
+    case ADZE_DIM_DIV:
+        return b ? a / b : -1;
+    case ADZE_DIM_CEIL:
+        return b ? a / b + (a % b != 0) : -1;
+    case ADZE_DIM_MIN:
+        return ADZE_MIN(a, b);
+    case ADZE_DIM_MAX:
+        return ADZE_MAX(a, b);
+    default:
+        return -1;
+    }
+}
+
+static adze_status bind_symbol(adze_session *s, int def, int64_t found, const adze_value *input,
+                               int axis, adze_error *err) {
+    int64_t *bound = &s->dim_values[def];
+    if (*bound >= 0 && *bound != found)
+        return adze_fail(err, ADZE_BAD_DATA,
+                         "input '%s': dimension %d is %lld, but '%s' is already %lld", input->name,
+                         axis, (long long)found, s->plan->graph->dims->defs[def].name,
+                         (long long)*bound);
+    *bound = found;
+    return ADZE_OK;
+}
+
+static adze_status bind_input(adze_session *s, const adze_value *input, adze_error *err) {
+    const adze_type *type = &input->type;
+    const adze_tensor *t = &s->items[input->id].tensor;
+    char expected[200], found[200];
+    if (type->kind != ADZE_VALUE_TENSOR || type->rank < 0)
+        return ADZE_OK;
+    bool fits = t->rank == type->rank;
+    for (int i = 0; i < type->rank && fits; i++)
+        fits = type->dims[i] < 0 || type->dims[i] == t->dims[i];
+    if (!fits || (t->dtype != type->dtype && type->dtype != ADZE_UNDEFINED))
+        return adze_fail(err, ADZE_BAD_DATA, "input '%s': expected %s, found %s", input->name,
+                         adze_type_format(s->plan->graph, type, expected, sizeof expected),
+                         adze_tensor_format(t, found, sizeof found));
+    for (int i = 0; i < type->rank; i++) {
+        int def = (int)(-1 - type->dims[i]);
+        if (type->dims[i] < 0 && s->plan->graph->dims->defs[def].kind == ADZE_DIM_SYMBOL)
+            ADZE_TRY(bind_symbol(s, def, t->dims[i], input, i, err));
+    }
+    return ADZE_OK;
+}
+
+static adze_status bind_dims(adze_session *s, adze_error *err) {
+    const adze_graph *g = s->plan->graph;
+    for (int i = 0; i < g->dims->count; i++)
+        s->dim_values[i] = -1;
+    for (int i = 0; i < g->input_count; i++)
+        ADZE_TRY(bind_input(s, g->inputs[i], err));
+    for (int i = 0; i < g->dims->count; i++)
+        if (g->dims->defs[i].kind != ADZE_DIM_SYMBOL)
+            s->dim_values[i] = evaluate(&g->dims->defs[i], s->dim_values);
+    return ADZE_OK;
+}
+
+adze_status adze_session_reserve(adze_session *s, int id, size_t size, adze_error *err) {
+    if (s->capacities[id] >= size && s->buffers[id])
+        return ADZE_OK;
+    size_t capacity = ADZE_MAX(size + size / 4, 64);
+    void *bytes = adze_alloc(1, capacity);
+    if (!bytes)
+        return adze_fail(err, ADZE_NO_MEMORY, "value '%s': %zu bytes",
+                         s->plan->graph->values[id]->name, size);
+    adze_free(s->buffers[id]);
+    s->buffers[id] = bytes;
+    s->capacities[id] = capacity;
+    return ADZE_OK;
+}
+
+adze_status adze_session_reserve_scratch(adze_session *s, size_t size, adze_error *err) {
+    if (s->scratch_size >= size && s->scratch)
+        return ADZE_OK;
+    adze_free(s->scratch);
+    s->scratch = adze_alloc(1, ADZE_MAX(size, 64));
+    s->scratch_size = s->scratch ? ADZE_MAX(size, 64) : 0;
+    if (!s->scratch)
+        return adze_fail(err, ADZE_NO_MEMORY, "%zu bytes of scratch", size);
+    return ADZE_OK;
+}
+
+/* Dimensions of a planned value in this run; bytes through *size. */
+static adze_status concretize(adze_session *s, const adze_value *v, size_t *size,
+                              adze_error *err) {
+    adze_tensor *t = &s->items[v->id].tensor;
+    t->dtype = v->type.dtype;
+    t->rank = v->type.rank;
+    t->quant = v->type.quant;
+    for (int i = 0; i < t->rank; i++)
+        t->dims[i] = v->type.dims[i] >= 0 ? v->type.dims[i] : s->dim_values[-1 - v->type.dims[i]];
+    int64_t n = adze_shape_elements(t->rank, t->dims);
+    *size = n < 0 ? SIZE_MAX : adze_dtype_bytes(t->dtype, n);
+    if (*size > SIZE_MAX / 4) {
+        char shape[200];
+        return adze_fail(err, ADZE_LIMIT, "value '%s': impossible size %s in this run", v->name,
+                         adze_tensor_format(t, shape, sizeof shape));
+    }
+    t->size = *size;
+    return ADZE_OK;
+}
+
+static adze_status repack(adze_session *s, adze_error *err) {
+    size_t total = adze_plan_pack(s->plan, s->sizes, s->offsets, s->pack_scratch);
+    if (total > s->arena_size || !s->arena) {
+        adze_free(s->arena);
+        s->arena_size = 0;
+        s->arena = adze_alloc(1, ADZE_MAX(total, 64));
+        if (!s->arena)
+            return adze_fail(err, ADZE_NO_MEMORY, "%zu bytes for activations", total);
+        s->arena_size = ADZE_MAX(total, 64);
+    }
+    return ADZE_OK;
+}
+
+static bool is_planned_place(adze_place place) {
+    return place == ADZE_PLACE_ARENA || place == ADZE_PLACE_ALIAS;
+}
+
+static bool made_by_dynamic_step(const adze_plan *plan, const adze_value *v) {
+    int first = plan->slots[v->id].first;
+    return first >= 0 && plan->steps[first].dynamic;
+}
+
+static adze_status shape_values(adze_session *s, bool *grown, adze_error *err) {
+    const adze_plan *plan = s->plan;
+    for (int i = 0; i < plan->graph->value_count; i++) {
+        const adze_slot *slot = &plan->slots[i];
+        const adze_value *v = plan->graph->values[i];
+        if (!is_planned_place(slot->place) || made_by_dynamic_step(plan, v))
+            continue;
+        size_t size;
+        ADZE_TRY(concretize(s, v, &size, err));
+        size = (size + 63) & ~(size_t)63;
+        if (size > s->sizes[slot->root]) {
+            s->sizes[slot->root] = size;
+            *grown |= plan->slots[slot->root].place == ADZE_PLACE_ARENA;
+        }
+    }
+    return ADZE_OK;
+}
+
+static void point_values(adze_session *s) {
+    const adze_plan *plan = s->plan;
+    for (int i = 0; i < plan->graph->value_count; i++) {
+        const adze_slot *slot = &plan->slots[i];
+        const adze_slot *root = &plan->slots[slot->root];
+        if (!is_planned_place(slot->place))
+            continue;
+        if (root->place == ADZE_PLACE_ARENA)
+            s->items[i].tensor.data = s->arena + s->offsets[slot->root];
+        else if (root->place == ADZE_PLACE_CONSTANT || root->place == ADZE_PLACE_STATE)
+            s->items[i].tensor.data = s->items[slot->root].tensor.data;
+    }
+}
+
+static adze_status size_scratch(adze_session *s, adze_error *err) {
+    size_t most = 0;
+    for (int i = 0; i < s->plan->step_count; i++) {
+        const adze_step *step = &s->plan->steps[i];
+        if (step->node->op->scratch && !step->late && !step->view)
+            most = ADZE_MAX(most, step->node->op->scratch(&s->runs[i]));
+    }
+    return adze_session_reserve_scratch(s, most, err);
+}
+
+adze_status adze_session_lay_out(adze_session *s, adze_error *err) {
+    const adze_plan *plan = s->plan;
+    size_t dims_size = (size_t)plan->graph->dims->count * sizeof(int64_t);
+    ADZE_TRY(bind_dims(s, err));
+    if (s->laid_out && memcmp(s->dim_values, s->last_dims, dims_size) == 0)
+        return ADZE_OK;
+    bool grown = !s->arena;
+    s->laid_out = false;
+    ADZE_TRY(shape_values(s, &grown, err));
+    if (grown)
+        ADZE_TRY(repack(s, err));
+    point_values(s);
+    ADZE_TRY(size_scratch(s, err));
+    memcpy(s->last_dims, s->dim_values, dims_size);
+    s->laid_out = true;
+    return ADZE_OK;
+}
+
+adze_status adze_session_plan_bounds(adze_session *s, adze_error *err) {
+    const adze_dims *dims = s->plan->graph->dims;
+    for (int i = 0; i < dims->count; i++)
+        if (dims->defs[i].kind == ADZE_DIM_SYMBOL && dims->defs[i].upper >= INT64_MAX / 2)
+            return ADZE_OK;
+    for (int i = 0; i < dims->count; i++) {
+        s->dim_values[i] = dims->defs[i].kind == ADZE_DIM_SYMBOL
+                               ? dims->defs[i].upper
+                               : evaluate(&dims->defs[i], s->dim_values);
+    }
+    bool grown = true;
+    ADZE_TRY(shape_values(s, &grown, err));
+    ADZE_TRY(repack(s, err));
+    point_values(s);
+    return size_scratch(s, err);
+}
+
+/* ---- dynamic steps ---- */
+
+static void gather_concrete(adze_session *s, const adze_node *node) {
+    adze_infer *infer = &s->infer;
+    adze_type *types = (adze_type *)s->infer.outputs + node->output_count;
+    infer->node = node;
+    infer->input_count = node->input_count;
+    infer->output_count = node->output_count;
+    for (int i = 0; i < node->input_count; i++) {
+        ((const adze_type **)infer->inputs)[i] = NULL;
+        ((const adze_tensor **)infer->contents)[i] = NULL;
+        if (!node->inputs[i])
+            continue;
+        const adze_item *item = &s->items[node->inputs[i]->id];
+        types[i] = node->inputs[i]->type;
+        if (item->kind == ADZE_VALUE_TENSOR) {
+            types[i] = adze_type_tensor(item->tensor.dtype, item->tensor.rank, item->tensor.dims);
+            types[i].quant = item->tensor.quant;
+            ((const adze_tensor **)infer->contents)[i] = &item->tensor;
+        }
+        ((const adze_type **)infer->inputs)[i] = &types[i];
+    }
+    for (int i = 0; i < node->output_count; i++) {
+        infer->outputs[i] = (adze_type){.rank = -1};
+        if (node->outputs[i] && node->outputs[i]->type.quant) {
+            infer->outputs[i].dtype = node->outputs[i]->type.dtype;
+            infer->outputs[i].quant = node->outputs[i]->type.quant;
+        }
+        infer->known_out_counts[i] = -1;
+    }
+}
+
+static bool all_numbers(const adze_type *type) {
+    if (type->kind != ADZE_VALUE_TENSOR || type->rank < 0 || type->dtype == ADZE_UNDEFINED)
+        return false;
+    for (int i = 0; i < type->rank; i++)
+        if (type->dims[i] < 0)
+            return false;
+    return true;
+}
+
+adze_status adze_session_infer_step(adze_session *s, int step, adze_error *err) {
+    const adze_step *st = &s->plan->steps[step];
+    const adze_node *node = st->node;
+    s->infer_dims.count = 0;
+    gather_concrete(s, node);
+    ADZE_TRY(adze_infer_run(&s->infer, err));
+    for (int i = 0; i < node->output_count; i++) {
+        if (!node->outputs[i])
+            continue;
+        int id = node->outputs[i]->id;
+        const adze_type *type = &s->infer.outputs[i];
+        adze_item *item = &s->items[id];
+        item->kind = type->kind;
+        item->tensor.dtype = type->dtype;
+        item->tensor.quant = type->quant;
+        if (!all_numbers(type))
+            continue;
+        if (st->view && i == 0) {
+            const adze_tensor *in = &s->items[node->inputs[0]->id].tensor;
+            item->tensor = adze_tensor_view(type->dtype, type->rank, type->dims, in->data);
+            item->tensor.quant = type->quant;
+        } else {
+            ADZE_TRY(adze_run_resize(&s->runs[step], i, type->dtype, type->rank, type->dims, err));
+        }
+    }
+    return ADZE_OK;
+}
