@@ -10,7 +10,7 @@ all: build
 build:     ## configure and build into build/ (installs what is missing, or says how)
 	@tools/build $(BUILD)
 
-demo: build ## the product in two minutes, on the model that comes with it
+demo: build ## adze at work in two minutes, on the model that comes with it
 	@tools/demo
 
 test: build ## every unit, kernel and short end-to-end test
