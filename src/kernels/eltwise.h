@@ -1,31 +1,32 @@
-/* Element by element: float arithmetic and functions, quantization, 8-bit integer arithmetic, look-up,
- * conversions, ranges. All entries work on n contiguous elements (n >= 0) in the calling thread;
- * callers split a tensor into ranges over threads and broadcast by calling once per row. Unless said
- * otherwise y may be exactly an input of the same element size (in place), never overlap it partly.
+/* Element by element: float arithmetic and functions, quantization, 8-bit integer arithmetic,
+ * look-up, conversions, ranges. All entries work on n contiguous elements (n >= 0) in the
+ * calling thread; callers split a tensor into ranges over threads and broadcast by calling once
+ * per row. Unless said otherwise y may be exactly an input of the same element size (in place),
+ * never overlap it partly.
  *
- * Every level gives the same bits as the reference: all loops come from eltwise_impl.h, which uses
- * IEEE single precision in the order written, without FMA. */
+ * Every level gives the same bits as the reference: all loops come from eltwise_impl.h, which
+ * uses IEEE single precision in the order written, without FMA. */
 #ifndef ADZE_KERNELS_ELTWISE_H
 #define ADZE_KERNELS_ELTWISE_H
 #include "base/error.h"
 
-/* name, meaning */
+/* name, text, meaning */
 #define ADZE_BINARY_LIST(X)                                                                        \
-    X(ADD, "a + b")                                                                                \
-    X(SUB, "a - b")                                                                                \
-    X(MUL, "a * b")                                                                                \
-    X(DIV, "a / b")                                                                                \
-    X(MIN, "the smaller; NaN if either is")                                                        \
-    X(MAX, "the larger; NaN if either is")                                                         \
-    X(SQUARED_DIFFERENCE, "(a - b)^2")                                                             \
-    X(PRELU, "a < 0 ? a * b : a")                                                                  \
-    X(POW, "a to the power b (libm)")                                                              \
-    X(FMOD, "remainder with the sign of a, as C fmod (libm)")                                      \
-    X(MOD, "remainder with the sign of b, as Python % (libm)")                                     \
-    X(ATAN2, "angle of the point (b, a) (libm)")
+    X(ADD, add, "a + b")                                                                           \
+    X(SUB, sub, "a - b")                                                                           \
+    X(MUL, mul, "a * b")                                                                           \
+    X(DIV, div, "a / b")                                                                           \
+    X(MIN, min, "the smaller; NaN if either is")                                                   \
+    X(MAX, max, "the larger; NaN if either is")                                                    \
+    X(SQUARED_DIFFERENCE, squared_difference, "(a - b)^2")                                         \
+    X(PRELU, prelu, "a < 0 ? a * b : a")                                                           \
+    X(POW, pow, "a to the power b (libm)")                                                         \
+    X(FMOD, fmod, "remainder with the sign of a, as C fmod (libm)")                                \
+    X(MOD, mod, "remainder with the sign of b, as Python % (libm)")                                \
+    X(ATAN2, atan2, "angle of the point (b, a) (libm)")
 
 typedef enum adze_binary {
-#define X(name, meaning) ADZE_BINARY_##name,
+#define X(name, text, meaning) ADZE_BINARY_##name,
     ADZE_BINARY_LIST(X)
 #undef X
         ADZE_BINARY_COUNT
@@ -39,59 +40,60 @@ typedef enum adze_form {
     ADZE_FORM_COUNT
 } adze_form;
 
-/* name, meaning with parameters a and b (entries that name none ignore them). NaN gives NaN. */
+/* name, text, meaning with parameters a and b (entries that name none ignore them). NaN gives
+ * NaN. */
 #define ADZE_UNARY_LIST(X)                                                                         \
-    X(RELU, "max(x, 0)")                                                                           \
-    X(LEAKY_RELU, "x < 0 ? a * x : x")                                                             \
-    X(THRESHOLDED_RELU, "x > a ? x : 0")                                                           \
-    X(CLIP, "x limited to [a, b]; b when a > b")                                                   \
-    X(LINEAR, "a * x + b (two roundings)")                                                         \
-    X(ABS, "|x|")                                                                                  \
-    X(NEG, "-x")                                                                                   \
-    X(SIGN, "-1, 0 or 1")                                                                          \
-    X(SQUARE, "x * x")                                                                             \
-    X(SQRT, "square root")                                                                         \
-    X(RSQRT, "1 / sqrt(x)")                                                                        \
-    X(RECIPROCAL, "1 / x")                                                                         \
-    X(FLOOR, "largest integer <= x")                                                               \
-    X(CEIL, "smallest integer >= x")                                                               \
-    X(ROUND, "nearest integer, half to even")                                                      \
-    X(TRUNC, "integer part")                                                                       \
-    X(EXP, "e^x")                                                                                  \
-    X(EXPM1, "e^x - 1")                                                                            \
-    X(LOG, "natural logarithm")                                                                    \
-    X(LOG1P, "log(1 + x)")                                                                         \
-    X(SIGMOID, "1 / (1 + e^-x)")                                                                   \
-    X(LOG_SIGMOID, "log(sigmoid(x))")                                                              \
-    X(TANH, "hyperbolic tangent")                                                                  \
-    X(ERF, "error function")                                                                       \
-    X(HARD_SIGMOID, "a * x + b limited to [0, 1]; ONNX default a = 0.2, b = 0.5")                  \
-    X(HARD_SWISH, "x * (x / 6 + 0.5 limited to [0, 1])")                                           \
-    X(SILU, "x * sigmoid(x)")                                                                      \
-    X(GELU, "x * (1 + erf(x / sqrt 2)) / 2")                                                       \
-    X(GELU_TANH, "tanh approximation of GELU")                                                     \
-    X(GELU_QUICK, "x * sigmoid(a * x); a = 1.702")                                                 \
-    X(SOFTPLUS, "log(1 + e^x)")                                                                    \
-    X(SOFTSIGN, "x / (1 + |x|)")                                                                   \
-    X(ELU, "x < 0 ? a * (e^x - 1) : x; ONNX default a = 1")                                        \
-    X(SELU, "b * (x < 0 ? a * (e^x - 1) : x); a = 1.67326319, b = 1.05070102")                     \
-    X(CELU, "x < 0 ? a * (e^(x / a) - 1) : x; ONNX default a = 1")                                 \
-    X(MISH, "x * tanh(softplus(x))")                                                               \
-    X(SHRINK, "x < -b ? x + a : x > b ? x - a : 0; ONNX default a (bias) = 0, b (lambda) = 0.5")    \
-    X(SIN, "sine (libm)")                                                                          \
-    X(COS, "cosine (libm)")                                                                        \
-    X(TAN, "tangent (libm)")                                                                       \
-    X(ASIN, "arc sine (libm)")                                                                     \
-    X(ACOS, "arc cosine (libm)")                                                                   \
-    X(ATAN, "arc tangent (libm)")                                                                  \
-    X(SINH, "hyperbolic sine (libm)")                                                              \
-    X(COSH, "hyperbolic cosine (libm)")                                                            \
-    X(ASINH, "inverse hyperbolic sine (libm)")                                                     \
-    X(ACOSH, "inverse hyperbolic cosine (libm)")                                                   \
-    X(ATANH, "inverse hyperbolic tangent (libm)")
+    X(RELU, relu, "max(x, 0)")                                                                     \
+    X(LEAKY_RELU, leaky_relu, "x < 0 ? a * x : x")                                                 \
+    X(THRESHOLDED_RELU, thresholded_relu, "x > a ? x : 0")                                         \
+    X(CLIP, clip, "x limited to [a, b]; b when a > b")                                             \
+    X(LINEAR, linear, "a * x + b (two roundings)")                                                 \
+    X(ABS, abs, "|x|")                                                                             \
+    X(NEG, neg, "-x")                                                                              \
+    X(SIGN, sign, "-1, 0 or 1")                                                                    \
+    X(SQUARE, square, "x * x")                                                                     \
+    X(SQRT, sqrt, "square root")                                                                   \
+    X(RSQRT, rsqrt, "1 / sqrt(x)")                                                                 \
+    X(RECIPROCAL, reciprocal, "1 / x")                                                             \
+    X(FLOOR, floor, "largest integer <= x")                                                        \
+    X(CEIL, ceil, "smallest integer >= x")                                                         \
+    X(ROUND, round, "nearest integer, half to even")                                               \
+    X(TRUNC, trunc, "integer part")                                                                \
+    X(EXP, exp, "e^x")                                                                             \
+    X(EXPM1, expm1, "e^x - 1")                                                                     \
+    X(LOG, log, "natural logarithm")                                                               \
+    X(LOG1P, log1p, "log(1 + x)")                                                                  \
+    X(SIGMOID, sigmoid, "1 / (1 + e^-x)")                                                          \
+    X(LOG_SIGMOID, log_sigmoid, "log(sigmoid(x))")                                                 \
+    X(TANH, tanh, "hyperbolic tangent")                                                            \
+    X(ERF, erf, "error function")                                                                  \
+    X(HARD_SIGMOID, hard_sigmoid, "a * x + b limited to [0, 1]; ONNX default a = 0.2, b = 0.5")    \
+    X(HARD_SWISH, hard_swish, "x * (x / 6 + 0.5 limited to [0, 1])")                               \
+    X(SILU, silu, "x * sigmoid(x)")                                                                \
+    X(GELU, gelu, "x * (1 + erf(x / sqrt 2)) / 2")                                                 \
+    X(GELU_TANH, gelu_tanh, "tanh approximation of GELU")                                          \
+    X(GELU_QUICK, gelu_quick, "x * sigmoid(a * x); a = 1.702")                                     \
+    X(SOFTPLUS, softplus, "log(1 + e^x)")                                                          \
+    X(SOFTSIGN, softsign, "x / (1 + |x|)")                                                         \
+    X(ELU, elu, "x < 0 ? a * (e^x - 1) : x; ONNX default a = 1")                                   \
+    X(SELU, selu, "b * (x < 0 ? a * (e^x - 1) : x); a = 1.67326319, b = 1.05070102")               \
+    X(CELU, celu, "x < 0 ? a * (e^(x / a) - 1) : x; ONNX default a = 1")                           \
+    X(MISH, mish, "x * tanh(softplus(x))")                                                         \
+    X(SHRINK, shrink, "x < -b ? x + a : x > b ? x - a : 0; a: bias, b: lambda; ONNX 0, 0.5")       \
+    X(SIN, sin, "sine (libm)")                                                                     \
+    X(COS, cos, "cosine (libm)")                                                                   \
+    X(TAN, tan, "tangent (libm)")                                                                  \
+    X(ASIN, asin, "arc sine (libm)")                                                               \
+    X(ACOS, acos, "arc cosine (libm)")                                                             \
+    X(ATAN, atan, "arc tangent (libm)")                                                            \
+    X(SINH, sinh, "hyperbolic sine (libm)")                                                        \
+    X(COSH, cosh, "hyperbolic cosine (libm)")                                                      \
+    X(ASINH, asinh, "inverse hyperbolic sine (libm)")                                              \
+    X(ACOSH, acosh, "inverse hyperbolic cosine (libm)")                                            \
+    X(ATANH, atanh, "inverse hyperbolic tangent (libm)")
 
 typedef enum adze_unary {
-#define X(name, meaning) ADZE_UNARY_##name,
+#define X(name, text, meaning) ADZE_UNARY_##name,
     ADZE_UNARY_LIST(X)
 #undef X
         ADZE_UNARY_COUNT
@@ -101,9 +103,11 @@ typedef void (*adze_binary_f32_fn)(int64_t n, const float *a, const float *b, fl
 typedef void (*adze_unary_f32_fn)(int64_t n, const float *x, float *y, float a, float b);
 
 /* Two 8-bit operands, requantized (half to even; y in place of a or of a vector b is fine):
- *   add: clamp(rint((float)(a - a_zero) * a_scale + (float)(b - b_zero) * b_scale) + y_zero, lo, hi)
+ *   add: clamp(rint((float)(a - a_zero) * a_scale + (float)(b - b_zero) * b_scale) + y_zero, lo,
+ *        hi)
  *   mul: clamp(rint((float)((a - a_zero) * (b - b_zero)) * a_scale) + y_zero, lo, hi)
- * Subtraction is an addition with a negative b_scale. [lo, hi] lies inside the range of y's type. */
+ *        Subtraction is an addition with a negative b_scale. [lo, hi] lies inside the range of
+ *        y's type. */
 typedef struct adze_q8_binary_args {
     int64_t n;
     const uint8_t *a, *b; /* [n]; bytes of uint8 or int8 */
@@ -119,8 +123,8 @@ typedef struct adze_eltwise_table {
     adze_binary_f32_fn binary[ADZE_BINARY_COUNT][ADZE_FORM_COUNT];
     adze_unary_f32_fn unary[ADZE_UNARY_COUNT];
 
-    /* ONNX QuantizeLinear: clamp(rint(x / scale) + zero) to y's type. Infinities saturate; NaN gives
-     * the type's lowest value, as ONNX Runtime's vector code does. Not in place. */
+    /* ONNX QuantizeLinear: clamp(rint(x / scale) + zero) to y's type. Infinities saturate; NaN
+     * gives the type's lowest value, as ONNX Runtime's vector code does. Not in place. */
     void (*quantize_u8)(int64_t n, const float *x, float scale, int32_t zero, uint8_t *y);
     void (*quantize_i8)(int64_t n, const float *x, float scale, int32_t zero, int8_t *y);
     void (*quantize_u16)(int64_t n, const float *x, float scale, int32_t zero, uint16_t *y);
@@ -136,7 +140,8 @@ typedef struct adze_eltwise_table {
     void (*dequantize_i16)(int64_t n, const int16_t *x, float scale, int32_t zero, float *y);
     void (*dequantize_i32)(int64_t n, const int32_t *x, float scale, int32_t zero, float *y);
 
-    /* clamp(rint((float)acc[i] * scale[i]) + zero, lo, hi), the low byte stored: a row of channels. */
+    /* clamp(rint((float)acc[i] * scale[i]) + zero, lo, hi), the low byte stored: a row of
+     * channels. */
     void (*requantize)(int64_t n, const int32_t *acc, const float *scale, int32_t zero, int32_t lo,
                        int32_t hi, uint8_t *y);
 

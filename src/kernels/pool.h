@@ -1,6 +1,7 @@
-/* Pooling over channels-last buffers. One call of a *_row entry computes one output row of one image,
- * like dwconv.h; the caller splits rows over threads (adze_pool_rows does). Taps outside the image are
- * left out. Accumulation in the order of the taps (kh, then kw). Every level gives the same bits. */
+/* Pooling over channels-last buffers. One call of a *_row entry computes one output row of one
+ * image, like dwconv.h; the caller splits rows over threads (adze_pool_rows does). Taps outside
+ * the image are left out. Accumulation in the order of the taps (kh, then kw). Every level gives
+ * the same bits. */
 #ifndef ADZE_KERNELS_POOL_H
 #define ADZE_KERNELS_POOL_H
 #include "base/threads.h"
@@ -12,10 +13,10 @@ typedef struct adze_pool_shape {
     int64_t pad_bottom, pad_right; /* used only to count with count_include_pad */
 } adze_pool_shape;
 
-/* max: the largest tap inside the image (NaN if one is NaN; -inf, or 0 as stored byte's lowest value,
- * for a window wholly outside).
- * average: sum of the taps inside / divisor. The divisor is the number of taps inside the image, or
- * with count_include_pad inside the padded image [-pad_top, h + pad_bottom) x [-pad_left, w +
+/* max: the largest tap inside the image (NaN if one is NaN); for a window wholly outside, -inf
+ * (q8: the lowest value of the type).
+ * average: sum of the taps inside / divisor. The divisor is the number of taps inside the image,
+ * or with count_include_pad inside the padded image [-pad_top, h + pad_bottom) x [-pad_left, w +
  * pad_right). A window wholly outside gives 0 (q8: y_zero). */
 typedef struct adze_pool_f32_args {
     adze_pool_shape shape;

@@ -1,38 +1,38 @@
-/* Whole rows of floats: softmax, normalisation, reductions, dot products; and transposition. A row is
- * n contiguous floats; callers split rows over threads. Sums run in 32 partial sums (element i goes to
- * partial i % 32, in order), which are then added pairwise (16 + 16, 8 + 8, ...): every level gives
- * the same bits. y may be exactly x, never overlap it partly. */
+/* Whole rows of floats: softmax, normalisation, reductions, dot products; and transposition. A
+ * row is n contiguous floats; callers split rows over threads. Sums run in 32 partial sums
+ * (element i goes to partial i % 32, in order), which are then added pairwise (16 + 16, 8 + 8,
+ * ...): every level gives the same bits. y may be exactly x, never overlap it partly. */
 #ifndef ADZE_KERNELS_ROWS_H
 #define ADZE_KERNELS_ROWS_H
 #include "base/error.h"
 
-/* name, meaning, value for n = 0 */
+/* name, text, meaning, value for n = 0 */
 #define ADZE_REDUCE_LIST(X)                                                                        \
-    X(SUM, "sum", 0.0f)                                                                            \
-    X(MEAN, "sum / n", NAN)                                                                        \
-    X(MAX, "largest; NaN if one is", -INFINITY)                                                    \
-    X(MIN, "smallest; NaN if one is", INFINITY)                                                    \
-    X(PROD, "product", 1.0f)                                                                       \
-    X(SUM_SQUARE, "sum of squares", 0.0f)                                                          \
-    X(L1, "sum of absolute values", 0.0f)                                                          \
-    X(L2, "square root of the sum of squares", 0.0f)                                               \
-    X(LOG_SUM, "logarithm of the sum", -INFINITY)                                                  \
-    X(LOG_SUM_EXP, "logarithm of the sum of e^x, taken from the largest", -INFINITY)
+    X(SUM, sum, "sum", 0.0f)                                                                       \
+    X(MEAN, mean, "sum / n", NAN)                                                                  \
+    X(MAX, max, "largest; NaN if one is", -INFINITY)                                               \
+    X(MIN, min, "smallest; NaN if one is", INFINITY)                                               \
+    X(PROD, prod, "product", 1.0f)                                                                 \
+    X(SUM_SQUARE, sum_square, "sum of squares", 0.0f)                                              \
+    X(L1, l1, "sum of absolute values", 0.0f)                                                      \
+    X(L2, l2, "square root of the sum of squares", 0.0f)                                           \
+    X(LOG_SUM, log_sum, "logarithm of the sum", -INFINITY)                                         \
+    X(LOG_SUM_EXP, log_sum_exp, "logarithm of the sum of e^x, taken from the largest", -INFINITY)
 
 typedef enum adze_reduce {
-#define X(name, meaning, empty) ADZE_REDUCE_##name,
+#define X(name, text, meaning, empty) ADZE_REDUCE_##name,
     ADZE_REDUCE_LIST(X)
 #undef X
         ADZE_REDUCE_COUNT
 } adze_reduce;
 
 typedef struct adze_rows_table {
-    /* e^(x - max) / sum. A row of -inf alone, or with NaN or +inf in it, gives NaN. */
+    /* e^(x - max) * (1 / sum). A row of -inf alone, or with NaN or +inf in it, gives NaN. */
     void (*softmax)(int64_t n, const float *x, float *y);
     /* x - max - log(sum of e^(x - max)) */
     void (*log_softmax)(int64_t n, const float *x, float *y);
-    /* (x - mean) / sqrt(mean of (x - mean)^2 + epsilon) * scale[i] + bias[i]; scale, bias [n] or NULL.
-     * Two passes: the mean first. */
+    /* (x - mean) / sqrt(mean of (x - mean)^2 + epsilon) * scale[i] + bias[i]; scale, bias [n] or
+     * NULL. Two passes: the mean first. */
     void (*layer_norm)(int64_t n, const float *x, const float *scale, const float *bias,
                        float epsilon, float *y);
     /* x / sqrt(mean of x^2 + epsilon) * scale[i]; scale [n] or NULL. */
@@ -63,9 +63,9 @@ void adze_rows_init(adze_rows_table *table, adze_cpu_level level);
 void adze_rows_init_avx2(adze_rows_table *table);
 void adze_rows_init_avx512(adze_rows_table *table);
 
-/* Dense [rows, columns] -> [columns, rows] for elements of `size` 1, 2, 4 or 8 bytes; false (nothing
- * done) for other sizes. NCHW -> NHWC is one call per image with rows = C, columns = H * W; back is
- * rows = H * W, columns = C. */
+/* Dense [rows, columns] -> [columns, rows] for elements of `size` 1, 2, 4 or 8 bytes; false
+ * (nothing done) for other sizes. NCHW -> NHWC is one call per image with rows = C, columns = H
+ * * W; back is rows = H * W, columns = C. */
 bool adze_transpose(const adze_rows_table *table, size_t size, int64_t rows, int64_t columns,
                     const void *x, void *y);
 
