@@ -56,12 +56,12 @@ static inline int32_t round_limited(float x, float lo, float hi)
 /* NaN if either is. */
 static inline float max_f32(float a, float b)
 {
-    return (a > b) | (a != a) ? a : b;
+    return ((a > b) | (a != a)) ? a : b;
 }
 
 static inline float min_f32(float a, float b)
 {
-    return (a < b) | (a != a) ? a : b;
+    return ((a < b) | (a != a)) ? a : b;
 }
 
 #endif

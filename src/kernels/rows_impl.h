@@ -1,0 +1,228 @@
+/* The loops of the row family as plain C. Included by rows.c and x86/rows_<level>.c. */
+#ifndef ADZE_KERNELS_ROWS_IMPL_H
+#define ADZE_KERNELS_ROWS_IMPL_H
+#include "kernels/math_impl.h"
+#include "kernels/rows.h"
+
+enum { LANES = 32 }; /* partial results of a reduction */
+
+/* Reduces `term` of element i over i < n with `combine`, in the order that rows.h promises. */
+#define REDUCE_BODY(n, start, combine, term)                                           \
+    do {                                                                               \
+        float lane[LANES];                                                             \
+        for (int j = 0; j < LANES; j++) lane[j] = (start);                             \
+        int64_t base = 0;                                                              \
+        for (; base + LANES <= (n); base += LANES)                                     \
+            for (int j = 0; j < LANES; j++) {                                          \
+                const int64_t i = base + j;                                            \
+                lane[j] = combine(lane[j], (term));                                    \
+            }                                                                          \
+        for (int j = 0; j < (n)-base; j++) {                                           \
+            const int64_t i = base + j;                                                \
+            lane[j] = combine(lane[j], (term));                                        \
+        }                                                                              \
+        for (int half = LANES / 2; half > 0; half /= 2)                                \
+            for (int j = 0; j < half; j++) lane[j] = combine(lane[j], lane[j + half]); \
+        return lane[0];                                                                \
+    } while (0)
+
+static inline float add_f32(float a, float b)
+{
+    return a + b;
+}
+
+static inline float mul_f32(float a, float b)
+{
+    return a * b;
+}
+
+static float reduce_sum(int64_t n, const float *x)
+{
+    REDUCE_BODY(n, 0.0f, add_f32, x[i]);
+}
+
+static float reduce_max(int64_t n, const float *x)
+{
+    REDUCE_BODY(n, -INFINITY, max_f32, x[i]);
+}
+
+static float reduce_min(int64_t n, const float *x)
+{
+    REDUCE_BODY(n, INFINITY, min_f32, x[i]);
+}
+
+static float reduce_prod(int64_t n, const float *x)
+{
+    REDUCE_BODY(n, 1.0f, mul_f32, x[i]);
+}
+
+static float reduce_sum_square(int64_t n, const float *x)
+{
+    REDUCE_BODY(n, 0.0f, add_f32, x[i] * x[i]);
+}
+
+static float reduce_l1(int64_t n, const float *x)
+{
+    REDUCE_BODY(n, 0.0f, add_f32, fabsf(x[i]));
+}
+
+static float sum_square_from(int64_t n, const float *x, float mean)
+{
+    REDUCE_BODY(n, 0.0f, add_f32, (x[i] - mean) * (x[i] - mean));
+}
+
+static float sum_exp_from(int64_t n, const float *x, float max)
+{
+    REDUCE_BODY(n, 0.0f, add_f32, exp_f32(x[i] - max));
+}
+
+static float dot(int64_t n, const float *a, const float *b)
+{
+    REDUCE_BODY(n, 0.0f, add_f32, a[i] * b[i]);
+}
+
+static float reduce_mean(int64_t n, const float *x)
+{
+    return reduce_sum(n, x) / (float)n;
+}
+
+static float reduce_l2(int64_t n, const float *x)
+{
+    return sqrtf(reduce_sum_square(n, x));
+}
+
+static float reduce_log_sum(int64_t n, const float *x)
+{
+    return log_f32(reduce_sum(n, x));
+}
+
+static float reduce_log_sum_exp(int64_t n, const float *x)
+{
+    const float max = reduce_max(n, x);
+    return fabsf(max) == INFINITY ? max : max + log_f32(sum_exp_from(n, x, max));
+}
+
+static void softmax(int64_t n, const float *x, float *y)
+{
+    const float max = reduce_max(n, x);
+    VECTOR_LOOP
+    for (int64_t i = 0; i < n; i++) y[i] = exp_f32(x[i] - max);
+    const float scale = 1.0f / reduce_sum(n, y);
+    VECTOR_LOOP
+    for (int64_t i = 0; i < n; i++) y[i] = y[i] * scale;
+}
+
+static void log_softmax(int64_t n, const float *x, float *y)
+{
+    const float max = reduce_max(n, x);
+    const float log_sum = log_f32(sum_exp_from(n, x, max));
+    VECTOR_LOOP
+    for (int64_t i = 0; i < n; i++) y[i] = (x[i] - max) - log_sum;
+}
+
+static void multiply_add_rows(int64_t n, const float *scale, const float *bias, float *y)
+{
+    if (scale != NULL) {
+        VECTOR_LOOP
+        for (int64_t i = 0; i < n; i++) y[i] = y[i] * scale[i];
+    }
+    if (bias != NULL) {
+        VECTOR_LOOP
+        for (int64_t i = 0; i < n; i++) y[i] = y[i] + bias[i];
+    }
+}
+
+static void layer_norm(int64_t n, const float *x, const float *scale, const float *bias,
+                       float epsilon, float *y)
+{
+    const float mean = reduce_mean(n, x);
+    const float variance = sum_square_from(n, x, mean) / (float)n;
+    const float inverse = 1.0f / sqrtf(variance + epsilon);
+    if (scale != NULL && bias != NULL) {
+        VECTOR_LOOP
+        for (int64_t i = 0; i < n; i++) y[i] = (x[i] - mean) * inverse * scale[i] + bias[i];
+        return;
+    }
+    VECTOR_LOOP
+    for (int64_t i = 0; i < n; i++) y[i] = (x[i] - mean) * inverse;
+    multiply_add_rows(n, scale, bias, y);
+}
+
+static void rms_norm(int64_t n, const float *x, const float *scale, float epsilon, float *y)
+{
+    const float inverse = 1.0f / sqrtf(reduce_sum_square(n, x) / (float)n + epsilon);
+    if (scale != NULL) {
+        VECTOR_LOOP
+        for (int64_t i = 0; i < n; i++) y[i] = x[i] * inverse * scale[i];
+        return;
+    }
+    VECTOR_LOOP
+    for (int64_t i = 0; i < n; i++) y[i] = x[i] * inverse;
+}
+
+/* First i with x[i] == value, or with x[i] NaN when value is NaN; there is one. */
+static int64_t find_first(int64_t n, const float *x, float value)
+{
+    const bool nan = value != value;
+    int64_t base = 0;
+    for (; base + LANES <= n; base += LANES) {
+        int found = 0;
+        for (int j = 0; j < LANES; j++)
+            found |= nan ? x[base + j] != x[base + j] : x[base + j] == value;
+        if (found) break;
+    }
+    while (base < n - 1 && !(nan ? x[base] != x[base] : x[base] == value)) base++;
+    return base;
+}
+
+static int64_t argmax(int64_t n, const float *x)
+{
+    return find_first(n, x, reduce_max(n, x));
+}
+
+static int64_t argmin(int64_t n, const float *x)
+{
+    return find_first(n, x, reduce_min(n, x));
+}
+
+/* In blocks of 16 by 16, so that the cache lines of a block are used whole before they leave. */
+#define TRANSPOSE(bytes, type)                                                                 \
+    static void transpose_##bytes(int64_t rows, int64_t columns, const void *x, ptrdiff_t ldx, \
+                                  void *y, ptrdiff_t ldy)                                      \
+    {                                                                                          \
+        enum { BLOCK = 16 };                                                                   \
+        const type *from = x;                                                                  \
+        type *to = y;                                                                          \
+        for (int64_t j0 = 0; j0 < columns; j0 += BLOCK)                                        \
+            for (int64_t i0 = 0; i0 < rows; i0 += BLOCK) {                                     \
+                const int64_t i1 = i0 + BLOCK < rows ? i0 + BLOCK : rows;                      \
+                const int64_t j1 = j0 + BLOCK < columns ? j0 + BLOCK : columns;                \
+                for (int64_t j = j0; j < j1; j++)                                              \
+                    for (int64_t i = i0; i < i1; i++) to[j * ldy + i] = from[i * ldx + j];     \
+            }                                                                                  \
+    }
+TRANSPOSE(1, uint8_t)
+TRANSPOSE(2, uint16_t)
+TRANSPOSE(4, uint32_t)
+TRANSPOSE(8, uint64_t)
+#undef TRANSPOSE
+
+static void fill(adze_rows_table *t)
+{
+#define X(name, text, meaning, empty) t->reduce[ADZE_REDUCE_##name] = reduce_##text;
+    ADZE_REDUCE_LIST(X)
+#undef X
+    t->softmax = softmax;
+    t->log_softmax = log_softmax;
+    t->layer_norm = layer_norm;
+    t->rms_norm = rms_norm;
+    t->dot = dot;
+    t->argmax = argmax;
+    t->argmin = argmin;
+    t->transpose_1 = transpose_1;
+    t->transpose_2 = transpose_2;
+    t->transpose_4 = transpose_4;
+    t->transpose_8 = transpose_8;
+}
+
+#endif
