@@ -13,12 +13,21 @@ typedef struct adze_onnx_tensor {
     int32_t type;     /* TensorProto.DataType */
     int rank;
     int64_t *dims;
-    const uint8_t *data; /* little-endian elements as adze_tensor wants them (strings: adze_string[]);
-                            in the mapping when raw, else converted into the arena */
+    const uint8_t *data; /* little-endian elements as adze_tensor wants them (strings: adze_string[]),
+                            aligned for their type; in the mapping when raw and aligned there, else
+                            in the arena; NULL when there are none. Types that adze_dtype_from_onnx
+                            does not know: raw bytes, unchecked. */
     size_t size;
     bool external;       /* bytes lie in another file */
     const char *doc;
 } adze_onnx_tensor;
+
+/* Values at places, all else zero: values [NNZ], indices [NNZ] (into the flat tensor) or [NNZ, rank]. */
+typedef struct adze_onnx_sparse {
+    adze_onnx_tensor values, indices; /* values.name names the whole */
+    int rank;
+    int64_t *dims;
+} adze_onnx_sparse;
 
 typedef struct adze_onnx_dim {
     int64_t value;      /* -1: not a number */
@@ -31,15 +40,16 @@ typedef enum adze_onnx_type_kind {
     ADZE_ONNX_SEQUENCE,
     ADZE_ONNX_OPTIONAL,
     ADZE_ONNX_MAP,
-    ADZE_ONNX_SPARSE
+    ADZE_ONNX_SPARSE,
+    ADZE_ONNX_OPAQUE
 } adze_onnx_type_kind;
 
 typedef struct adze_onnx_type {
     adze_onnx_type_kind kind;
-    int32_t elem;                       /* tensors: DataType */
+    int32_t elem;                       /* tensors: DataType; maps: DataType of the key */
     int rank;                           /* -1: no shape given */
     adze_onnx_dim *dims;
-    const struct adze_onnx_type *inner; /* sequence, optional */
+    const struct adze_onnx_type *inner; /* sequence, optional, map (its values); NULL: not given */
 } adze_onnx_type;
 
 typedef struct adze_onnx_value {
@@ -77,7 +87,8 @@ typedef struct adze_onnx_attr {
     adze_string *strings;
     adze_onnx_tensor *tensors;       /* TENSOR (count 1) and TENSORS */
     struct adze_onnx_graph **graphs; /* GRAPH (count 1) and GRAPHS */
-    adze_onnx_type *type_proto;
+    adze_onnx_sparse *sparse;        /* SPARSE_TENSOR (count 1) and SPARSE_TENSORS */
+    adze_onnx_type *type_proto;      /* TYPE_PROTO (count 1) and TYPE_PROTOS */
 } adze_onnx_attr;
 
 typedef struct adze_onnx_node {
@@ -92,6 +103,7 @@ typedef struct adze_onnx_graph {
     int node_count, initializer_count, input_count, output_count, value_info_count, sparse_count;
     adze_onnx_node *nodes;
     adze_onnx_tensor *initializers;
+    adze_onnx_sparse *sparse; /* sparse initializers */
     adze_onnx_value *inputs, *outputs, *value_info;
 } adze_onnx_graph;
 
