@@ -26,7 +26,8 @@ static void pack_b(int64_t n, int64_t k, const float *b, ptrdiff_t row_stride,
     adze_gemm_f32_pack(NR, &source, b, packed);
 }
 
-static void pack_conv(int64_t n, int64_t channels, int64_t taps, const float *weights, float *packed)
+static void pack_conv(int64_t n, int64_t channels, int64_t taps, const float *weights,
+                      float *packed)
 {
     adze_pack_source source = adze_pack_conv_weights(n, channels, taps);
     adze_gemm_f32_pack(NR, &source, weights, packed);
@@ -69,5 +70,10 @@ void adze_gemm_f32_init(adze_gemm_f32_table *table, adze_cpu_level level)
         .pack_conv = pack_conv,
         .run = run,
     };
+#if defined(__x86_64__)
+    if (level == ADZE_CPU_AVX512)
+        adze_gemm_f32_init_avx512(table);
+#else
     ADZE_UNUSED(level);
+#endif
 }

@@ -14,7 +14,7 @@ typedef struct tile_args {
     float *c;
     ptrdiff_t lda, ldr, ldc, panel; /* panel: floats from one panel to the next */
     int64_t k;
-    __mmask16 last;                 /* columns of the last panel */
+    __mmask16 last; /* columns of the last panel */
     __m512 lo, hi;
 } tile_args;
 
@@ -35,7 +35,7 @@ INLINE void multiply(const int R, const int V, sums *s, const float *const *rows
     UNROLL
     for (int r = 0; r < R; r++) {
         __m512 left = _mm512_set1_ps(*(rows[r / 3] + r % 3 * lda));
-    UNROLL
+        UNROLL
         for (int v = 0; v < V; v++)
             s->at[r][v] = _mm512_fmadd_ps(left, right[v], s->at[r][v]);
     }
@@ -50,7 +50,7 @@ INLINE void accumulate(const int R, const int V, sums *s, const tile_args *t)
     for (int64_t p = 0; p < t->k; p++) {
         multiply(R, V, s, rows, t->lda, b, t->panel);
         b += NR;
-    UNROLL
+        UNROLL
         for (int r = 0; r < R; r += 3)
             rows[r / 3]++;
     }
@@ -63,16 +63,16 @@ INLINE void tile(const int R, const int V, const tile_args *t)
     UNROLL
     for (int v = 0; v < V; v++) {
         mask[v] = v + 1 < V ? (__mmask16)0xffff : t->last;
-        __m512 start = t->bias ? _mm512_maskz_loadu_ps(mask[v], t->bias + v * NR)
-                               : _mm512_setzero_ps();
-    UNROLL
+        __m512 start =
+            t->bias ? _mm512_maskz_loadu_ps(mask[v], t->bias + v * NR) : _mm512_setzero_ps();
+        UNROLL
         for (int r = 0; r < R; r++)
             s.at[r][v] = start;
     }
     accumulate(R, V, &s, t);
     UNROLL
     for (int r = 0; r < R; r++) {
-    UNROLL
+        UNROLL
         for (int v = 0; v < V; v++) {
             __m512 sum = s.at[r][v];
             if (t->residual) {
@@ -158,7 +158,8 @@ static void pack_b(int64_t n, int64_t k, const float *b, ptrdiff_t row_stride,
     adze_gemm_f32_pack(NR, &source, b, packed);
 }
 
-static void pack_conv(int64_t n, int64_t channels, int64_t taps, const float *weights, float *packed)
+static void pack_conv(int64_t n, int64_t channels, int64_t taps, const float *weights,
+                      float *packed)
 {
     adze_pack_source source = adze_pack_conv_weights(n, channels, taps);
     adze_gemm_f32_pack(NR, &source, weights, packed);

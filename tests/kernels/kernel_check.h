@@ -1,0 +1,35 @@
+/* For the tests of kernels: the levels of this machine and arrays that end at a page that cannot be
+ * touched. Arrays live until the test's process ends. */
+#ifndef KERNEL_CHECK_H
+#define KERNEL_CHECK_H
+#include "base/cpu.h"
+#include "test.h"
+
+/* for (adze_cpu_level level = 0; check_next_level(&level); level++) */
+static inline bool check_next_level(adze_cpu_level *level)
+{
+    while (*level <= ADZE_CPU_NEON && !adze_cpu_has(*level))
+        (*level)++;
+    return *level <= ADZE_CPU_NEON;
+}
+
+static inline float *check_floats(size_t count, uint64_t *seed)
+{
+    float *out = test_guard_alloc(count * sizeof(float), NULL);
+    test_random_floats(out, count, -1, 1, test_random(seed));
+    return out;
+}
+
+static inline void *check_bytes(size_t size, uint64_t *seed)
+{
+    void *out = test_guard_alloc(size, NULL);
+    test_random_bytes(out, size, test_random(seed));
+    return out;
+}
+
+static inline int64_t check_between(int64_t lo, int64_t hi, uint64_t *seed)
+{
+    return lo + (int64_t)(test_random(seed) % (uint64_t)(hi - lo + 1));
+}
+
+#endif
