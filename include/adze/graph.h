@@ -119,7 +119,7 @@ ADZE_MUST_CHECK ADZE_API adze_status adze_graph_format_text(char **out, const ad
                                                             adze_graph_format format,
                                                             adze_error *err);
 ADZE_API void adze_string_free(char **text);
-/** "float32[N, 3, H/2, 224]" into buf, which is returned. */
+/** "float32[N,3,H/2,224]" into buf, which is returned. */
 ADZE_API const char *adze_type_format(const adze_graph *graph, const adze_type *type, char *buf,
                                       size_t size);
 

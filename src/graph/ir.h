@@ -27,8 +27,9 @@ typedef enum adze_dim_kind {
 typedef struct adze_dim_def {
     adze_dim_kind kind;
     const char *name;     /* symbols */
-    int64_t lower, upper; /* bounds of the value */
+    int64_t lower, upper; /* bounds of the value; a difference may have a negative lower one */
     adze_dim a, b;        /* operands; always defined before this one */
+    int size;             /* symbols and operations in it: bounds the work of evaluating it */
 } adze_dim_def;
 
 /* The table of symbols and expressions; dimension d < 0 is defs[-1 - d]. */
@@ -36,10 +37,16 @@ typedef struct adze_dims {
     adze_arena *arena;
     adze_dim_def *defs;
     int count, capacity;
+    bool failed; /* out of memory since: such results are the dimension -1, unknown without bound */
 } adze_dims;
 
-/* Arithmetic that folds numbers, simplifies x+0, x*1, x/1 and shares equal expressions. Results below
- * zero or out of memory: unknown dimension. */
+bool adze_dims_init(adze_dims *dims, adze_arena *arena);
+bool adze_dims_copy(adze_dims *to, const adze_dims *from); /* `to` was initialised */
+/* Computes the bounds of all expressions afresh, after those of a symbol have changed. */
+void adze_dims_update_bounds(adze_dims *dims);
+/* Arithmetic that folds numbers, brings sums, products and quotients to one form (so that equal
+ * expressions mostly are the same dimension) and shares equal expressions. Results below zero, too
+ * large expressions and out of memory: unknown dimension. */
 adze_dim adze_dim_op(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim b);
 adze_dim adze_dim_symbol(adze_dims *dims, const char *name);
 adze_dim adze_dim_unknown(adze_dims *dims, int64_t upper);
@@ -49,6 +56,8 @@ int64_t adze_dim_evaluate(const adze_dims *dims, adze_dim d, const int64_t *valu
 int64_t adze_dim_upper(const adze_dims *dims, adze_dim d);
 /* True when d is, or is computed from, a dimension that only data decide. */
 bool adze_dim_has_unknown(const adze_dims *dims, adze_dim d);
+int64_t adze_dim_lower(const adze_dims *dims, adze_dim d); /* >= 0 */
+const adze_dim_def *adze_dim_get(const adze_dims *dims, adze_dim d); /* NULL: a number */
 const char *adze_dim_format(const adze_dims *dims, adze_dim d, char *buf, size_t size);
 
 typedef enum adze_attr_type {
@@ -128,10 +137,21 @@ struct adze_graph {
     int input_count, input_capacity, output_count, output_capacity, state_count, state_capacity;
     int capture_count, capture_capacity;
     adze_value **inputs, **outputs, **states, **captures;
-    adze_map by_name; /* name -> adze_value */
+    adze_map by_name;    /* name -> adze_value */
+    adze_map node_names; /* name -> adze_node */
+    int subgraph_count, subgraph_capacity;
+    adze_graph **subgraphs; /* of the attributes of all nodes, killed ones too; freed with the graph */
     int mapping_count, mapping_capacity;
     adze_mapping **mappings; /* files that constants point into; released with the graph */
 };
+
+/* ---- subgraphs ---- */
+
+/* An empty graph for an attribute of a node of `parent`, which owns it and shares its dims with it. */
+adze_status adze_graph_create_child(adze_graph **out, adze_graph *parent,
+                                    adze_error *err) ADZE_MUST_CHECK;
+/* The value of a subgraph that stands for `outer`, a value of the enclosing graph; made on first use. */
+adze_value *adze_graph_add_capture(adze_graph *graph, const char *name, adze_value *outer);
 
 /* ---- rewriting ---- */
 
@@ -143,7 +163,9 @@ void adze_graph_append(adze_graph *graph, adze_node *node);
 /* Inserts before position `at` of graph->nodes. False: out of memory. */
 bool adze_graph_insert(adze_graph *graph, int at, adze_node *node);
 bool adze_node_add_input(adze_node *node, adze_value *value);
-void adze_node_kill(adze_node *node);      /* outputs lose their producer */
+void adze_node_kill(adze_node *node); /* outputs lose their producer; its names become free */
+/* `to` gets the name of `from`, which gets another one. False: out of memory. */
+bool adze_value_take_name(adze_graph *graph, adze_value *to, adze_value *from);
 void adze_graph_compact(adze_graph *graph); /* drops dead nodes */
 /* Every use of `from` (inputs, outputs, next, captures) becomes `to`. */
 void adze_graph_replace_uses(adze_graph *graph, adze_value *from, adze_value *to);
@@ -154,6 +176,9 @@ const adze_attr *adze_node_attr(const adze_node *node, const char *name);
 void adze_node_remove_attr(adze_node *node, const char *name);
 const adze_quant *adze_graph_new_quant(adze_graph *graph, int axis, int block, int64_t count,
                                        const float *scale, const int32_t *zero_point);
+/* Copies into the graph's arena, with what they point to; the bytes of a tensor only when `copy`. */
+const adze_tensor *adze_graph_keep_tensor(adze_graph *graph, const adze_tensor *tensor, bool copy);
+bool adze_graph_keep_type(adze_graph *graph, adze_type *out, const adze_type *type);
 bool adze_graph_keep_mapping(adze_graph *graph, adze_mapping *mapping); /* retains */
 
 /* Who uses each value: made fresh by a pass, thrown away by it. */
