@@ -159,7 +159,7 @@ adze_value *adze_graph_new_value(adze_graph *graph, const char *name, const adze
 /* A node that is in no list yet, with its own new outputs. */
 adze_node *adze_graph_new_node(adze_graph *graph, const char *domain, const char *op_type,
                                const char *name, int inputs, int outputs);
-void adze_graph_append(adze_graph *graph, adze_node *node);
+bool adze_graph_append(adze_graph *graph, adze_node *node); /* false: out of memory */
 /* Inserts before position `at` of graph->nodes. False: out of memory. */
 bool adze_graph_insert(adze_graph *graph, int at, adze_node *node);
 bool adze_node_add_input(adze_node *node, adze_value *value);
