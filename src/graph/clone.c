@@ -8,16 +8,19 @@ typedef struct cloner {
     adze_graph *to;
 } cloner;
 
-static adze_value *twin(const cloner *c, const adze_value *value) {
+static adze_value *twin(const cloner *c, const adze_value *value)
+{
     return value ? c->to->values[value->id] : NULL;
 }
 
-static bool copy_name(adze_graph *to, const char **out, const char *name) {
+static bool copy_name(adze_graph *to, const char **out, const char *name)
+{
     *out = name ? adze_arena_strdup(&to->arena, name) : NULL;
     return *out || !name;
 }
 
-static adze_value *copy_value(const cloner *c, const adze_value *from) {
+static adze_value *copy_value(const cloner *c, const adze_value *from)
+{
     adze_graph *to = c->to;
     adze_value *value = ADZE_ARENA_NEW(&to->arena, adze_value);
     if (!value)
@@ -45,7 +48,8 @@ static adze_value *copy_value(const cloner *c, const adze_value *from) {
     return !named || adze_map_set(&to->by_name, value->name, value) ? value : NULL;
 }
 
-static bool copy_values(const cloner *c) {
+static bool copy_values(const cloner *c)
+{
     adze_graph *to = c->to;
     for (int i = 0; i < c->from->value_count; i++) {
         adze_value *value = copy_value(c, c->from->values[i]);
@@ -60,7 +64,8 @@ static bool copy_values(const cloner *c) {
 }
 
 static bool copy_list(const cloner *c, adze_value ***out, int *count, adze_value *const *from,
-                      int n) {
+                      int n)
+{
     *out = ADZE_ARENA_ARRAY(&c->to->arena, adze_value *, (size_t)n);
     for (int i = 0; *out && i < n; i++)
         (*out)[i] = twin(c, from[i]);
@@ -68,7 +73,8 @@ static bool copy_list(const cloner *c, adze_value ***out, int *count, adze_value
     return *out;
 }
 
-static bool copy_lists(const cloner *c) {
+static bool copy_lists(const cloner *c)
+{
     adze_graph *to = c->to;
     const adze_graph *from = c->from;
     bool ok = copy_list(c, &to->inputs, &to->input_count, from->inputs, from->input_count) &&
@@ -84,7 +90,8 @@ static bool copy_lists(const cloner *c) {
 
 static bool fill(const cloner *c);
 
-static bool copy_attrs(const cloner *c, adze_node *to, const adze_node *from) {
+static bool copy_attrs(const cloner *c, adze_node *to, const adze_node *from)
+{
     for (int i = 0; i < from->attr_count; i++) {
         adze_attr attr = from->attrs[i];
         if (attr.type == ADZE_ATTR_GRAPH) {
@@ -99,26 +106,27 @@ static bool copy_attrs(const cloner *c, adze_node *to, const adze_node *from) {
     return true;
 }
 
-static adze_node *copy_node(const cloner *c, const adze_node *from) {
+static adze_node *copy_node(const cloner *c, const adze_node *from)
+{
     adze_graph *to = c->to;
     adze_node *node = ADZE_ARENA_NEW(&to->arena, adze_node);
     if (!node)
         return NULL;
     *node = (adze_node){.id = from->id, .op = from->op, .graph = to};
-    bool ok = copy_name(to, &node->name, from->name) &&
-              copy_name(to, &node->domain, from->domain) &&
-              copy_name(to, &node->op_type, from->op_type) &&
-              copy_list(c, &node->inputs, &node->input_count, from->inputs, from->input_count) &&
-              copy_list(c, &node->outputs, &node->output_count, from->outputs,
-                        from->output_count) &&
-              copy_attrs(c, node, from) && adze_map_set(&to->node_names, node->name, node);
+    bool ok =
+        copy_name(to, &node->name, from->name) && copy_name(to, &node->domain, from->domain) &&
+        copy_name(to, &node->op_type, from->op_type) &&
+        copy_list(c, &node->inputs, &node->input_count, from->inputs, from->input_count) &&
+        copy_list(c, &node->outputs, &node->output_count, from->outputs, from->output_count) &&
+        copy_attrs(c, node, from) && adze_map_set(&to->node_names, node->name, node);
     for (int i = 0; ok && i < node->output_count; i++)
         if (node->outputs[i])
             node->outputs[i]->producer = node;
     return ok ? node : NULL;
 }
 
-static bool copy_nodes(const cloner *c) {
+static bool copy_nodes(const cloner *c)
+{
     for (int i = 0; i < c->from->node_count; i++) {
         if (c->from->nodes[i]->dead)
             continue;
@@ -130,7 +138,8 @@ static bool copy_nodes(const cloner *c) {
     return true;
 }
 
-static bool fill(const cloner *c) {
+static bool fill(const cloner *c)
+{
     for (int i = 0; i < c->from->mapping_count; i++)
         if (!adze_graph_keep_mapping(c->to, c->from->mappings[i]))
             return false;
@@ -138,7 +147,8 @@ static bool fill(const cloner *c) {
            copy_nodes(c);
 }
 
-adze_status adze_graph_clone(adze_graph **out, const adze_graph *graph, adze_error *err) {
+adze_status adze_graph_clone(adze_graph **out, const adze_graph *graph, adze_error *err)
+{
     cloner c = {NULL, graph, NULL};
     ADZE_TRY(adze_graph_create(&c.to, graph->context, err));
     if (!adze_dims_copy(c.to->dims, graph->dims) || !fill(&c)) {

@@ -8,24 +8,29 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_SIZE 512 /* larger expressions become unknown: keeps evaluation cheap on hostile files */
+#define MAX_SIZE                                                                                   \
+    512 /* larger expressions become unknown: keeps evaluation cheap on hostile files */
 #define MAX_FACTORS 16
 
-static adze_dim handle_of(int index) {
+static adze_dim handle_of(int index)
+{
     return -1 - (adze_dim)index;
 }
 
-const adze_dim_def *adze_dim_get(const adze_dims *dims, adze_dim d) {
+const adze_dim_def *adze_dim_get(const adze_dims *dims, adze_dim d)
+{
     if (d >= 0 || -1 - d >= dims->count)
         return NULL;
     return &dims->defs[-1 - d];
 }
 
-bool adze_dim_known(adze_dim d) {
+bool adze_dim_known(adze_dim d)
+{
     return d >= 0;
 }
 
-static int size_of(const adze_dims *dims, adze_dim d) {
+static int size_of(const adze_dims *dims, adze_dim d)
+{
     const adze_dim_def *def = adze_dim_get(dims, d);
     return def ? def->size : 1;
 }
@@ -36,14 +41,16 @@ typedef struct interval {
     int64_t lower, upper;
 } interval;
 
-static int64_t saturating_add(int64_t a, int64_t b) {
+static int64_t saturating_add(int64_t a, int64_t b)
+{
     int64_t sum;
     if (__builtin_add_overflow(a, b, &sum))
         return b > 0 ? INT64_MAX : INT64_MIN;
     return sum;
 }
 
-static int64_t saturating_sub(int64_t a, int64_t b) {
+static int64_t saturating_sub(int64_t a, int64_t b)
+{
     int64_t difference;
     if (a == INT64_MAX)
         return a; /* no bound less something: no bound */
@@ -52,31 +59,36 @@ static int64_t saturating_sub(int64_t a, int64_t b) {
     return difference;
 }
 
-static int64_t saturating_mul(int64_t a, int64_t b) {
+static int64_t saturating_mul(int64_t a, int64_t b)
+{
     int64_t product;
     if (__builtin_mul_overflow(a, b, &product))
         return (a < 0) == (b < 0) ? INT64_MAX : INT64_MIN;
     return product;
 }
 
-static int64_t floor_div(int64_t a, int64_t b) {
+static int64_t floor_div(int64_t a, int64_t b)
+{
     int64_t q = a / b;
     return q - (a % b != 0 && (a < 0) != (b < 0));
 }
 
-static int64_t ceil_div(int64_t a, int64_t b) {
+static int64_t ceil_div(int64_t a, int64_t b)
+{
     int64_t q = a / b;
     return q + (a % b != 0 && (a < 0) == (b < 0));
 }
 
-static interval bounds_of(const adze_dims *dims, adze_dim d) {
+static interval bounds_of(const adze_dims *dims, adze_dim d)
+{
     const adze_dim_def *def = adze_dim_get(dims, d);
     if (def)
         return (interval){def->lower, def->upper};
     return (interval){d, d};
 }
 
-static interval product_bounds(interval a, interval b) {
+static interval product_bounds(interval a, interval b)
+{
     int64_t p[4] = {saturating_mul(a.lower, b.lower), saturating_mul(a.lower, b.upper),
                     saturating_mul(a.upper, b.lower), saturating_mul(a.upper, b.upper)};
     interval r = {p[0], p[0]};
@@ -87,7 +99,8 @@ static interval product_bounds(interval a, interval b) {
     return r;
 }
 
-static interval quotient_bounds(interval a, interval b, int64_t (*divide)(int64_t, int64_t)) {
+static interval quotient_bounds(interval a, interval b, int64_t (*divide)(int64_t, int64_t))
+{
     if (b.lower < 1)
         b.lower = 1; /* division by less is an error at run time */
     if (b.upper < b.lower)
@@ -99,34 +112,31 @@ static interval quotient_bounds(interval a, interval b, int64_t (*divide)(int64_
     return r;
 }
 
-static interval operation_bounds(adze_dim_kind kind, interval a, interval b) {
+static interval operation_bounds(adze_dim_kind kind, interval a, interval b)
+{
     switch (kind) {
     case ADZE_DIM_ADD:
         return (interval){saturating_add(a.lower, b.lower), saturating_add(a.upper, b.upper)};
     case ADZE_DIM_SUB:
         return (interval){saturating_sub(a.lower, b.upper), saturating_sub(a.upper, b.lower)};
-    case ADZE_DIM_MUL:
-        return product_bounds(a, b);
-    case ADZE_DIM_DIV:
-        return quotient_bounds(a, b, floor_div);
-    case ADZE_DIM_CEIL:
-        return quotient_bounds(a, b, ceil_div);
-    case ADZE_DIM_MIN:
-        return (interval){ADZE_MIN(a.lower, b.lower), ADZE_MIN(a.upper, b.upper)};
-    case ADZE_DIM_MAX:
-        return (interval){ADZE_MAX(a.lower, b.lower), ADZE_MAX(a.upper, b.upper)};
+    case ADZE_DIM_MUL: return product_bounds(a, b);
+    case ADZE_DIM_DIV: return quotient_bounds(a, b, floor_div);
+    case ADZE_DIM_CEIL: return quotient_bounds(a, b, ceil_div);
+    case ADZE_DIM_MIN: return (interval){ADZE_MIN(a.lower, b.lower), ADZE_MIN(a.upper, b.upper)};
+    case ADZE_DIM_MAX: return (interval){ADZE_MAX(a.lower, b.lower), ADZE_MAX(a.upper, b.upper)};
     case ADZE_DIM_SYMBOL:
-    case ADZE_DIM_UNKNOWN:
-        break;
+    case ADZE_DIM_UNKNOWN: break;
     }
     return (interval){0, INT64_MAX};
 }
 
-static bool is_operation(adze_dim_kind kind) {
+static bool is_operation(adze_dim_kind kind)
+{
     return kind != ADZE_DIM_SYMBOL && kind != ADZE_DIM_UNKNOWN;
 }
 
-void adze_dims_update_bounds(adze_dims *dims) {
+void adze_dims_update_bounds(adze_dims *dims)
+{
     for (int i = 0; i < dims->count; i++) {
         adze_dim_def *def = &dims->defs[i];
         if (!is_operation(def->kind))
@@ -137,18 +147,21 @@ void adze_dims_update_bounds(adze_dims *dims) {
     }
 }
 
-int64_t adze_dim_upper(const adze_dims *dims, adze_dim d) {
+int64_t adze_dim_upper(const adze_dims *dims, adze_dim d)
+{
     return bounds_of(dims, d).upper;
 }
 
-int64_t adze_dim_lower(const adze_dims *dims, adze_dim d) {
+int64_t adze_dim_lower(const adze_dims *dims, adze_dim d)
+{
     int64_t lower = bounds_of(dims, d).lower;
     return lower < 0 ? 0 : lower;
 }
 
 /* ---- the table ---- */
 
-static adze_dim add_def(adze_dims *dims, const adze_dim_def *def) {
+static adze_dim add_def(adze_dims *dims, const adze_dim_def *def)
+{
     if (!adze_arena_grow(dims->arena, &dims->defs, &dims->capacity, dims->count, sizeof *def)) {
         dims->failed = true;
         return -1;
@@ -157,14 +170,16 @@ static adze_dim add_def(adze_dims *dims, const adze_dim_def *def) {
     return handle_of(dims->count++);
 }
 
-bool adze_dims_init(adze_dims *dims, adze_arena *arena) {
+bool adze_dims_init(adze_dims *dims, adze_arena *arena)
+{
     *dims = (adze_dims){.arena = arena};
     adze_dim_def any = {.kind = ADZE_DIM_UNKNOWN, .upper = INT64_MAX, .size = 1};
     add_def(dims, &any); /* what -1 means */
     return !dims->failed;
 }
 
-bool adze_dims_copy(adze_dims *to, const adze_dims *from) {
+bool adze_dims_copy(adze_dims *to, const adze_dims *from)
+{
     to->count = 0;
     to->failed = from->failed;
     for (int i = 0; i < from->count; i++) {
@@ -178,7 +193,8 @@ bool adze_dims_copy(adze_dims *to, const adze_dims *from) {
     return to->count == from->count;
 }
 
-adze_dim adze_dim_symbol(adze_dims *dims, const char *name) {
+adze_dim adze_dim_symbol(adze_dims *dims, const char *name)
+{
     for (int i = 0; i < dims->count; i++)
         if (dims->defs[i].kind == ADZE_DIM_SYMBOL && strcmp(dims->defs[i].name, name) == 0)
             return handle_of(i);
@@ -194,13 +210,15 @@ adze_dim adze_dim_symbol(adze_dims *dims, const char *name) {
     return dims->count == before ? 0 : d;
 }
 
-adze_dim adze_dim_unknown(adze_dims *dims, int64_t upper) {
+adze_dim adze_dim_unknown(adze_dims *dims, int64_t upper)
+{
     adze_dim_def def = {.kind = ADZE_DIM_UNKNOWN, .upper = upper < 0 ? 0 : upper, .size = 1};
     return add_def(dims, &def);
 }
 
 /* The expression as it stands, shared when the table has it. */
-static adze_dim make(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim b) {
+static adze_dim make(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim b)
+{
     for (int i = dims->count - 1; i >= 0; i--) {
         const adze_dim_def *d = &dims->defs[i];
         if (d->kind == kind && d->a == a && d->b == b && is_operation(kind))
@@ -218,7 +236,8 @@ static adze_dim make(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim b
 /* ---- one form ---- */
 
 /* d = *base + *offset, offset a number of either sign. */
-static void split_offset(const adze_dims *dims, adze_dim d, adze_dim *base, int64_t *offset) {
+static void split_offset(const adze_dims *dims, adze_dim d, adze_dim *base, int64_t *offset)
+{
     const adze_dim_def *def = adze_dim_get(dims, d);
     *base = d;
     *offset = 0;
@@ -228,7 +247,8 @@ static void split_offset(const adze_dims *dims, adze_dim d, adze_dim *base, int6
     }
 }
 
-static adze_dim with_offset(adze_dims *dims, adze_dim base, int64_t offset) {
+static adze_dim with_offset(adze_dims *dims, adze_dim base, int64_t offset)
+{
     if (offset == 0)
         return base;
     if (base >= 0) {
@@ -242,7 +262,8 @@ static adze_dim with_offset(adze_dims *dims, adze_dim base, int64_t offset) {
 }
 
 /* d + offset, d in any form. */
-static adze_dim shift(adze_dims *dims, adze_dim d, int64_t offset) {
+static adze_dim shift(adze_dims *dims, adze_dim d, int64_t offset)
+{
     adze_dim base = d;
     int64_t own = 0;
     split_offset(dims, d, &base, &own);
@@ -250,7 +271,8 @@ static adze_dim shift(adze_dims *dims, adze_dim d, int64_t offset) {
 }
 
 /* d = *base * *factor. */
-static void split_factor(const adze_dims *dims, adze_dim d, adze_dim *base, int64_t *factor) {
+static void split_factor(const adze_dims *dims, adze_dim d, adze_dim *base, int64_t *factor)
+{
     const adze_dim_def *def = adze_dim_get(dims, d);
     *base = d;
     *factor = 1;
@@ -260,7 +282,8 @@ static void split_factor(const adze_dims *dims, adze_dim d, adze_dim *base, int6
     }
 }
 
-static adze_dim with_factor(adze_dims *dims, adze_dim base, int64_t factor) {
+static adze_dim with_factor(adze_dims *dims, adze_dim base, int64_t factor)
+{
     if (factor == 0 || base == 0)
         return 0;
     if (factor == 1)
@@ -271,7 +294,8 @@ static adze_dim with_factor(adze_dims *dims, adze_dim base, int64_t factor) {
 }
 
 /* a + b, neither a number nor with an offset. */
-static adze_dim sum_of_terms(adze_dims *dims, adze_dim a, adze_dim b) {
+static adze_dim sum_of_terms(adze_dims *dims, adze_dim a, adze_dim b)
+{
     const adze_dim_def *da = adze_dim_get(dims, a), *db = adze_dim_get(dims, b);
     if (da->kind == ADZE_DIM_SUB && da->b == b)
         return da->a;
@@ -286,7 +310,8 @@ static adze_dim sum_of_terms(adze_dims *dims, adze_dim a, adze_dim b) {
     return a > b ? make(dims, ADZE_DIM_ADD, a, b) : make(dims, ADZE_DIM_ADD, b, a);
 }
 
-static adze_dim add(adze_dims *dims, adze_dim a, adze_dim b) {
+static adze_dim add(adze_dims *dims, adze_dim a, adze_dim b)
+{
     adze_dim base_a = 0, base_b = 0;
     int64_t offset_a = a, offset_b = b;
     if (a < 0)
@@ -302,7 +327,8 @@ static adze_dim add(adze_dims *dims, adze_dim a, adze_dim b) {
 }
 
 /* a - b, neither a number nor with an offset. */
-static adze_dim difference_of_terms(adze_dims *dims, adze_dim a, adze_dim b) {
+static adze_dim difference_of_terms(adze_dims *dims, adze_dim a, adze_dim b)
+{
     if (a == b)
         return 0;
     const adze_dim_def *da = adze_dim_get(dims, a);
@@ -319,7 +345,8 @@ static adze_dim difference_of_terms(adze_dims *dims, adze_dim a, adze_dim b) {
     return make(dims, ADZE_DIM_SUB, a, b);
 }
 
-static adze_dim subtract(adze_dims *dims, adze_dim a, adze_dim b) {
+static adze_dim subtract(adze_dims *dims, adze_dim a, adze_dim b)
+{
     adze_dim base_a = a, base_b = 0;
     int64_t offset_a = 0, offset_b = b;
     if (a < 0)
@@ -340,7 +367,8 @@ typedef struct product {
     adze_dim factors[MAX_FACTORS];
 } product;
 
-static bool factorise(const adze_dims *dims, adze_dim d, product *p) {
+static bool factorise(const adze_dims *dims, adze_dim d, product *p)
+{
     if (d >= 0) {
         p->number = saturating_mul(p->number, d);
         return p->number != INT64_MAX;
@@ -357,7 +385,8 @@ static bool factorise(const adze_dims *dims, adze_dim d, product *p) {
     return true;
 }
 
-static adze_dim product_of(adze_dims *dims, const product *p) {
+static adze_dim product_of(adze_dims *dims, const product *p)
+{
     if (p->number == 0)
         return 0;
     adze_dim r = p->count ? p->factors[0] : 1;
@@ -366,7 +395,8 @@ static adze_dim product_of(adze_dims *dims, const product *p) {
     return with_factor(dims, r, p->number);
 }
 
-static adze_dim multiply(adze_dims *dims, adze_dim a, adze_dim b) {
+static adze_dim multiply(adze_dims *dims, adze_dim a, adze_dim b)
+{
     product p = {.number = 1};
     if (a >= 0 && b >= 0)
         return saturating_mul(a, b);
@@ -376,7 +406,8 @@ static adze_dim multiply(adze_dims *dims, adze_dim a, adze_dim b) {
 }
 
 /* Cancels the factors of b in a; true when nothing of b is left. */
-static bool divides(adze_dims *dims, adze_dim a, adze_dim b, adze_dim *quotient) {
+static bool divides(adze_dims *dims, adze_dim a, adze_dim b, adze_dim *quotient)
+{
     product pa = {.number = 1}, pb = {.number = 1};
     if (!factorise(dims, a, &pa) || !factorise(dims, b, &pb) || pb.number == 0)
         return false;
@@ -397,7 +428,8 @@ static bool divides(adze_dims *dims, adze_dim a, adze_dim b, adze_dim *quotient)
 }
 
 /* floor((base + rest) / b), 0 <= rest < b, base not a number. */
-static adze_dim quotient_of_terms(adze_dims *dims, adze_dim base, int64_t rest, int64_t b) {
+static adze_dim quotient_of_terms(adze_dims *dims, adze_dim base, int64_t rest, int64_t b)
+{
     const adze_dim_def *def = adze_dim_get(dims, base);
     adze_dim inner;
     int64_t factor;
@@ -415,7 +447,8 @@ static adze_dim quotient_of_terms(adze_dims *dims, adze_dim base, int64_t rest, 
 }
 
 /* floor((a + extra) / b) for a number b > 0. */
-static adze_dim divide_by_number(adze_dims *dims, adze_dim a, int64_t extra, int64_t b) {
+static adze_dim divide_by_number(adze_dims *dims, adze_dim a, int64_t extra, int64_t b)
+{
     if (b == 1 && extra == 0)
         return a;
     if (a >= 0)
@@ -429,7 +462,8 @@ static adze_dim divide_by_number(adze_dims *dims, adze_dim a, int64_t extra, int
     return whole >= 0 ? add(dims, q, whole) : subtract(dims, q, -whole);
 }
 
-static adze_dim divide(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim b) {
+static adze_dim divide(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim b)
+{
     adze_dim quotient;
     if (b == 0)
         return adze_dim_unknown(dims, INT64_MAX);
@@ -440,7 +474,8 @@ static adze_dim divide(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim
     return make(dims, kind, a, b);
 }
 
-static adze_dim choose(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim b) {
+static adze_dim choose(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim b)
+{
     interval ia = bounds_of(dims, a), ib = bounds_of(dims, b);
     bool a_below = ia.upper <= ib.lower, b_below = ib.upper <= ia.lower;
     if (a == b || a_below)
@@ -450,57 +485,46 @@ static adze_dim choose(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim
     return a < b ? make(dims, kind, a, b) : make(dims, kind, b, a);
 }
 
-adze_dim adze_dim_op(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim b) {
+adze_dim adze_dim_op(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim b)
+{
     if ((a < 0 && !adze_dim_get(dims, a)) || (b < 0 && !adze_dim_get(dims, b)))
         return adze_dim_unknown(dims, INT64_MAX);
     switch (kind) {
-    case ADZE_DIM_ADD:
-        return add(dims, a, b);
-    case ADZE_DIM_SUB:
-        return subtract(dims, a, b);
-    case ADZE_DIM_MUL:
-        return multiply(dims, a, b);
+    case ADZE_DIM_ADD: return add(dims, a, b);
+    case ADZE_DIM_SUB: return subtract(dims, a, b);
+    case ADZE_DIM_MUL: return multiply(dims, a, b);
     case ADZE_DIM_DIV:
-    case ADZE_DIM_CEIL:
-        return divide(dims, kind, a, b);
+    case ADZE_DIM_CEIL: return divide(dims, kind, a, b);
     case ADZE_DIM_MIN:
-    case ADZE_DIM_MAX:
-        return choose(dims, kind, a, b);
+    case ADZE_DIM_MAX: return choose(dims, kind, a, b);
     case ADZE_DIM_SYMBOL:
-    case ADZE_DIM_UNKNOWN:
-        break;
+    case ADZE_DIM_UNKNOWN: break;
     }
     return adze_dim_unknown(dims, INT64_MAX);
 }
 
 /* ---- evaluation ---- */
 
-static bool operate(adze_dim_kind kind, int64_t a, int64_t b, int64_t *out) {
+static bool operate(adze_dim_kind kind, int64_t a, int64_t b, int64_t *out)
+{
     switch (kind) {
-    case ADZE_DIM_ADD:
-        return !__builtin_add_overflow(a, b, out);
-    case ADZE_DIM_SUB:
-        return !__builtin_sub_overflow(a, b, out);
-    case ADZE_DIM_MUL:
-        return !__builtin_mul_overflow(a, b, out);
+    case ADZE_DIM_ADD: return !__builtin_add_overflow(a, b, out);
+    case ADZE_DIM_SUB: return !__builtin_sub_overflow(a, b, out);
+    case ADZE_DIM_MUL: return !__builtin_mul_overflow(a, b, out);
     case ADZE_DIM_DIV:
     case ADZE_DIM_CEIL:
         *out = b <= 0 ? 0 : kind == ADZE_DIM_DIV ? floor_div(a, b) : ceil_div(a, b);
         return b > 0;
-    case ADZE_DIM_MIN:
-        *out = ADZE_MIN(a, b);
-        return true;
-    case ADZE_DIM_MAX:
-        *out = ADZE_MAX(a, b);
-        return true;
+    case ADZE_DIM_MIN: *out = ADZE_MIN(a, b); return true;
+    case ADZE_DIM_MAX: *out = ADZE_MAX(a, b); return true;
     case ADZE_DIM_SYMBOL:
-    case ADZE_DIM_UNKNOWN:
-        break;
+    case ADZE_DIM_UNKNOWN: break;
     }
     return false;
 }
 
-static bool evaluate(const adze_dims *dims, adze_dim d, const int64_t *values, int64_t *out) {
+static bool evaluate(const adze_dims *dims, adze_dim d, const int64_t *values, int64_t *out)
+{
     if (d >= 0) {
         *out = d;
         return true;
@@ -517,7 +541,8 @@ static bool evaluate(const adze_dims *dims, adze_dim d, const int64_t *values, i
            operate(def->kind, a, b, out);
 }
 
-int64_t adze_dim_evaluate(const adze_dims *dims, adze_dim d, const int64_t *values) {
+int64_t adze_dim_evaluate(const adze_dims *dims, adze_dim d, const int64_t *values)
+{
     int64_t value;
     return evaluate(dims, d, values, &value) && value >= 0 ? value : -1;
 }
@@ -529,27 +554,27 @@ typedef struct writer {
     size_t size, length;
 } writer;
 
-static void put(writer *w, const char *text) {
+static void put(writer *w, const char *text)
+{
     for (; *text && w->length + 1 < w->size; text++)
         w->buf[w->length++] = *text;
 }
 
-static int precedence(adze_dim_kind kind) {
+static int precedence(adze_dim_kind kind)
+{
     switch (kind) {
     case ADZE_DIM_ADD:
-    case ADZE_DIM_SUB:
-        return 1;
+    case ADZE_DIM_SUB: return 1;
     case ADZE_DIM_MUL:
-    case ADZE_DIM_DIV:
-        return 2;
-    default:
-        return 3;
+    case ADZE_DIM_DIV: return 2;
+    default: return 3;
     }
 }
 
 static void put_dim(const adze_dims *dims, adze_dim d, int outer, writer *w);
 
-static void put_call(const adze_dims *dims, const adze_dim_def *def, writer *w) {
+static void put_call(const adze_dims *dims, const adze_dim_def *def, writer *w)
+{
     put(w, def->kind == ADZE_DIM_CEIL ? "ceil(" : def->kind == ADZE_DIM_MIN ? "min(" : "max(");
     int inner = def->kind == ADZE_DIM_CEIL ? 2 : 0;
     put_dim(dims, def->a, inner, w);
@@ -558,7 +583,8 @@ static void put_call(const adze_dims *dims, const adze_dim_def *def, writer *w) 
     put(w, ")");
 }
 
-static void put_infix(const adze_dims *dims, const adze_dim_def *def, int outer, writer *w) {
+static void put_infix(const adze_dims *dims, const adze_dim_def *def, int outer, writer *w)
+{
     static const char *const sign[] = {
         [ADZE_DIM_ADD] = "+", [ADZE_DIM_SUB] = "-", [ADZE_DIM_MUL] = "*", [ADZE_DIM_DIV] = "/"};
     int level = precedence(def->kind);
@@ -572,7 +598,8 @@ static void put_infix(const adze_dims *dims, const adze_dim_def *def, int outer,
     put(w, level < outer ? ")" : "");
 }
 
-static void put_dim(const adze_dims *dims, adze_dim d, int outer, writer *w) {
+static void put_dim(const adze_dims *dims, adze_dim d, int outer, writer *w)
+{
     char number[24];
     const adze_dim_def *def = adze_dim_get(dims, d);
     if (!def) {
@@ -589,7 +616,8 @@ static void put_dim(const adze_dims *dims, adze_dim d, int outer, writer *w) {
     }
 }
 
-const char *adze_dim_format(const adze_dims *dims, adze_dim d, char *buf, size_t size) {
+const char *adze_dim_format(const adze_dims *dims, adze_dim d, char *buf, size_t size)
+{
     writer w = {buf, size, 0};
     if (size == 0)
         return buf;

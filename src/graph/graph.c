@@ -8,7 +8,8 @@
     (adze_arena_grow(&(graph)->arena, &(list), &(capacity), (count), sizeof *(list)) &&            \
      (((list)[(count)++] = (item)), true))
 
-adze_type adze_type_tensor(adze_dtype dtype, int rank, const adze_dim *dims) {
+adze_type adze_type_tensor(adze_dtype dtype, int rank, const adze_dim *dims)
+{
     adze_type type = {.kind = ADZE_VALUE_TENSOR, .dtype = dtype, .rank = rank};
     for (int i = 0; i < rank && i < ADZE_MAX_RANK; i++)
         type.dims[i] = dims[i];
@@ -18,7 +19,8 @@ adze_type adze_type_tensor(adze_dtype dtype, int rank, const adze_dim *dims) {
 /* ---- life ---- */
 
 static adze_status create(adze_graph **out, adze_context *context, adze_graph *parent,
-                          adze_error *err) {
+                          adze_error *err)
+{
     adze_graph *graph = adze_alloc(1, sizeof *graph);
     if (!graph)
         return adze_fail(err, ADZE_NO_MEMORY, "graph: out of memory");
@@ -42,14 +44,17 @@ static adze_status create(adze_graph **out, adze_context *context, adze_graph *p
     return ADZE_OK;
 }
 
-adze_status adze_graph_create(adze_graph **out, adze_context *context, adze_error *err) {
+adze_status adze_graph_create(adze_graph **out, adze_context *context, adze_error *err)
+{
     return create(out, context, NULL, err);
 }
 
-adze_status adze_graph_create_child(adze_graph **out, adze_graph *parent, adze_error *err) {
+adze_status adze_graph_create_child(adze_graph **out, adze_graph *parent, adze_error *err)
+{
     adze_graph *graph;
     ADZE_TRY(create(&graph, parent->context, parent, err));
-    if (!PUSH(parent, parent->subgraphs, parent->subgraph_count, parent->subgraph_capacity, graph)) {
+    if (!PUSH(parent, parent->subgraphs, parent->subgraph_count, parent->subgraph_capacity,
+              graph)) {
         adze_graph_free(&graph);
         return adze_fail(err, ADZE_NO_MEMORY, "graph: out of memory");
     }
@@ -57,7 +62,8 @@ adze_status adze_graph_create_child(adze_graph **out, adze_graph *parent, adze_e
     return ADZE_OK;
 }
 
-void adze_graph_free(adze_graph **graph) {
+void adze_graph_free(adze_graph **graph)
+{
     if (!graph || !*graph)
         return;
     adze_graph *g = *graph;
@@ -70,7 +76,8 @@ void adze_graph_free(adze_graph **graph) {
     *graph = NULL;
 }
 
-bool adze_graph_keep_mapping(adze_graph *graph, adze_mapping *mapping) {
+bool adze_graph_keep_mapping(adze_graph *graph, adze_mapping *mapping)
+{
     if (!PUSH(graph, graph->mappings, graph->mapping_count, graph->mapping_capacity, mapping))
         return false;
     adze_mapping_retain(mapping);
@@ -80,7 +87,8 @@ bool adze_graph_keep_mapping(adze_graph *graph, adze_mapping *mapping) {
 /* ---- copies into the arena ---- */
 
 const adze_quant *adze_graph_new_quant(adze_graph *graph, int axis, int block, int64_t count,
-                                       const float *scale, const int32_t *zero_point) {
+                                       const float *scale, const int32_t *zero_point)
+{
     adze_quant *quant = ADZE_ARENA_NEW(&graph->arena, adze_quant);
     if (!quant || count < 0)
         return NULL;
@@ -92,13 +100,15 @@ const adze_quant *adze_graph_new_quant(adze_graph *graph, int axis, int block, i
     return quant->scale && (quant->zero_point || !zero_point) ? quant : NULL;
 }
 
-static bool keep_quant(adze_graph *graph, const adze_quant **out, const adze_quant *q) {
+static bool keep_quant(adze_graph *graph, const adze_quant **out, const adze_quant *q)
+{
     *out = q ? adze_graph_new_quant(graph, q->axis, q->block, q->count, q->scale, q->zero_point)
              : NULL;
     return *out || !q;
 }
 
-bool adze_graph_keep_type(adze_graph *graph, adze_type *out, const adze_type *type) {
+bool adze_graph_keep_type(adze_graph *graph, adze_type *out, const adze_type *type)
+{
     *out = *type;
     if (!keep_quant(graph, &out->quant, type->quant))
         return false;
@@ -109,7 +119,8 @@ bool adze_graph_keep_type(adze_graph *graph, adze_type *out, const adze_type *ty
     return inner && adze_graph_keep_type(graph, inner, type->inner);
 }
 
-static void *keep_strings(adze_graph *graph, const adze_string *from, size_t n) {
+static void *keep_strings(adze_graph *graph, const adze_string *from, size_t n)
+{
     adze_string *strings = ADZE_ARENA_ARRAY(&graph->arena, adze_string, n);
     for (size_t i = 0; strings && i < n; i++) {
         strings[i].length = from[i].length;
@@ -120,7 +131,8 @@ static void *keep_strings(adze_graph *graph, const adze_string *from, size_t n) 
     return strings;
 }
 
-const adze_tensor *adze_graph_keep_tensor(adze_graph *graph, const adze_tensor *tensor, bool copy) {
+const adze_tensor *adze_graph_keep_tensor(adze_graph *graph, const adze_tensor *tensor, bool copy)
+{
     adze_tensor *kept = ADZE_ARENA_NEW(&graph->arena, adze_tensor);
     if (!kept)
         return NULL;
@@ -139,19 +151,22 @@ const adze_tensor *adze_graph_keep_tensor(adze_graph *graph, const adze_tensor *
 
 /* A copy of `name` that `map` does not have; `stem` stands in for a missing one. */
 static const char *unique_name(adze_graph *graph, const adze_map *map, const char *name,
-                               const char *stem, int id) {
+                               const char *stem, int id)
+{
     bool given = name && *name;
     if (given && !adze_map_has(map, name))
         return adze_arena_strdup(&graph->arena, name);
     const char *unique;
     do {
-        unique = adze_arena_printf(&graph->arena, given ? "%s_%d" : "%s%d", given ? name : stem, id);
+        unique =
+            adze_arena_printf(&graph->arena, given ? "%s_%d" : "%s%d", given ? name : stem, id);
         id++;
     } while (unique && adze_map_has(map, unique));
     return unique;
 }
 
-bool adze_value_take_name(adze_graph *graph, adze_value *to, adze_value *from) {
+bool adze_value_take_name(adze_graph *graph, adze_value *to, adze_value *from)
+{
     const char *name = from->name;
     const char *other = unique_name(graph, &graph->by_name, name, "v", from->id);
     if (!other || !adze_map_set(&graph->by_name, other, from) ||
@@ -166,7 +181,8 @@ bool adze_value_take_name(adze_graph *graph, adze_value *to, adze_value *from) {
 
 /* ---- values ---- */
 
-adze_value *adze_graph_new_value(adze_graph *graph, const char *name, const adze_type *type) {
+adze_value *adze_graph_new_value(adze_graph *graph, const char *name, const adze_type *type)
+{
     adze_value *value = ADZE_ARENA_NEW(&graph->arena, adze_value);
     if (!value)
         return NULL;
@@ -184,17 +200,18 @@ adze_value *adze_graph_new_value(adze_graph *graph, const char *name, const adze
     return value;
 }
 
-adze_value *adze_graph_add_input(adze_graph *graph, const char *name, const adze_type *type) {
+adze_value *adze_graph_add_input(adze_graph *graph, const char *name, const adze_type *type)
+{
     adze_value *value = adze_graph_new_value(graph, name, type);
-    if (!value ||
-        !PUSH(graph, graph->inputs, graph->input_count, graph->input_capacity, value))
+    if (!value || !PUSH(graph, graph->inputs, graph->input_count, graph->input_capacity, value))
         return NULL;
     value->role = ADZE_ROLE_INPUT;
     return value;
 }
 
 static adze_value *add_filled(adze_graph *graph, const char *name, adze_value_role role,
-                              const adze_tensor *tensor, bool copy) {
+                              const adze_tensor *tensor, bool copy)
+{
     const adze_tensor *kept = adze_graph_keep_tensor(graph, tensor, copy);
     if (!kept)
         return NULL;
@@ -209,23 +226,26 @@ static adze_value *add_filled(adze_graph *graph, const char *name, adze_value_ro
 }
 
 adze_value *adze_graph_add_constant(adze_graph *graph, const char *name, const adze_tensor *tensor,
-                                    bool copy) {
+                                    bool copy)
+{
     return add_filled(graph, name, ADZE_ROLE_CONSTANT, tensor, copy);
 }
 
-adze_value *adze_graph_add_state(adze_graph *graph, const char *name, const adze_tensor *initial) {
+adze_value *adze_graph_add_state(adze_graph *graph, const char *name, const adze_tensor *initial)
+{
     adze_value *value = add_filled(graph, name, ADZE_ROLE_STATE, initial, true);
-    if (!value ||
-        !PUSH(graph, graph->states, graph->state_count, graph->state_capacity, value))
+    if (!value || !PUSH(graph, graph->states, graph->state_count, graph->state_capacity, value))
         return NULL;
     return value;
 }
 
-void adze_graph_set_next(adze_value *state, adze_value *next) {
+void adze_graph_set_next(adze_value *state, adze_value *next)
+{
     state->next = next;
 }
 
-adze_value *adze_graph_add_capture(adze_graph *graph, const char *name, adze_value *outer) {
+adze_value *adze_graph_add_capture(adze_graph *graph, const char *name, adze_value *outer)
+{
     for (int i = 0; i < graph->capture_count; i++)
         if (graph->captures[i]->outer == outer)
             return graph->captures[i];
@@ -238,7 +258,8 @@ adze_value *adze_graph_add_capture(adze_graph *graph, const char *name, adze_val
     return value;
 }
 
-adze_status adze_graph_add_output(adze_graph *graph, adze_value *value, adze_error *err) {
+adze_status adze_graph_add_output(adze_graph *graph, adze_value *value, adze_error *err)
+{
     if (!value)
         return adze_fail(err, ADZE_BAD_ARGUMENT, "graph %s: an output is missing", graph->name);
     if (!PUSH(graph, graph->outputs, graph->output_count, graph->output_capacity, value))
@@ -246,7 +267,8 @@ adze_status adze_graph_add_output(adze_graph *graph, adze_value *value, adze_err
     return ADZE_OK;
 }
 
-bool adze_value_is_output(const adze_graph *graph, const adze_value *value) {
+bool adze_value_is_output(const adze_graph *graph, const adze_value *value)
+{
     for (int i = 0; i < graph->output_count; i++)
         if (graph->outputs[i] == value)
             return true;
@@ -256,7 +278,8 @@ bool adze_value_is_output(const adze_graph *graph, const adze_value *value) {
 /* ---- nodes ---- */
 
 adze_node *adze_graph_new_node(adze_graph *graph, const char *domain, const char *op_type,
-                               const char *name, int inputs, int outputs) {
+                               const char *name, int inputs, int outputs)
+{
     adze_arena *arena = &graph->arena;
     adze_node *node = ADZE_ARENA_NEW(arena, adze_node);
     if (!node || inputs < 0 || outputs < 0)
@@ -284,13 +307,15 @@ adze_node *adze_graph_new_node(adze_graph *graph, const char *domain, const char
     return node->name && adze_map_set(&graph->node_names, node->name, node) ? node : NULL;
 }
 
-bool adze_graph_append(adze_graph *graph, adze_node *node) {
+bool adze_graph_append(adze_graph *graph, adze_node *node)
+{
     return PUSH(graph, graph->nodes, graph->node_count, graph->node_capacity, node);
 }
 
 adze_node *adze_graph_add_node(adze_graph *graph, const char *domain, const char *op,
                                const char *name, int input_count, adze_value *const *inputs,
-                               int output_count) {
+                               int output_count)
+{
     adze_node *node = adze_graph_new_node(graph, domain, op, name, input_count, output_count);
     if (!node)
         return NULL;
@@ -305,12 +330,14 @@ adze_node *adze_graph_add_node(adze_graph *graph, const char *domain, const char
 
 /* ---- symbols ---- */
 
-adze_dim adze_graph_symbol(adze_graph *graph, const char *name) {
+adze_dim adze_graph_symbol(adze_graph *graph, const char *name)
+{
     return adze_dim_symbol(graph->dims, name);
 }
 
 adze_status adze_graph_bound(adze_graph *graph, const char *name, int64_t lower, int64_t upper,
-                             adze_error *err) {
+                             adze_error *err)
+{
     adze_dims *dims = graph->dims;
     for (int i = 0; i < dims->count; i++) {
         adze_dim_def *def = &dims->defs[i];
@@ -332,42 +359,52 @@ adze_status adze_graph_bound(adze_graph *graph, const char *name, int64_t lower,
 
 /* ---- reading ---- */
 
-int adze_graph_input_count(const adze_graph *graph) {
+int adze_graph_input_count(const adze_graph *graph)
+{
     return graph->input_count;
 }
 
-int adze_graph_output_count(const adze_graph *graph) {
+int adze_graph_output_count(const adze_graph *graph)
+{
     return graph->output_count;
 }
 
-int adze_graph_node_count(const adze_graph *graph) {
+int adze_graph_node_count(const adze_graph *graph)
+{
     return graph->node_count;
 }
 
-const adze_value *adze_graph_input(const adze_graph *graph, int i) {
+const adze_value *adze_graph_input(const adze_graph *graph, int i)
+{
     return i >= 0 && i < graph->input_count ? graph->inputs[i] : NULL;
 }
 
-const adze_value *adze_graph_output(const adze_graph *graph, int i) {
+const adze_value *adze_graph_output(const adze_graph *graph, int i)
+{
     return i >= 0 && i < graph->output_count ? graph->outputs[i] : NULL;
 }
 
-const adze_node *adze_graph_node(const adze_graph *graph, int i) {
+const adze_node *adze_graph_node(const adze_graph *graph, int i)
+{
     return i >= 0 && i < graph->node_count ? graph->nodes[i] : NULL;
 }
 
-const adze_value *adze_graph_find(const adze_graph *graph, const char *name) {
+const adze_value *adze_graph_find(const adze_graph *graph, const char *name)
+{
     return adze_map_get(&graph->by_name, name);
 }
 
-const char *adze_value_name(const adze_value *value) {
+const char *adze_value_name(const adze_value *value)
+{
     return value->name;
 }
 
-const adze_type *adze_value_type(const adze_value *value) {
+const adze_type *adze_value_type(const adze_value *value)
+{
     return &value->type;
 }
 
-const adze_tensor *adze_value_constant(const adze_value *value) {
+const adze_tensor *adze_value_constant(const adze_value *value)
+{
     return value->role == ADZE_ROLE_CONSTANT ? value->constant : NULL;
 }

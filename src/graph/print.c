@@ -8,7 +8,8 @@
 
 #define SHOWN 4 /* elements of a constant or list that are printed */
 
-void adze_string_free(char **text) {
+void adze_string_free(char **text)
+{
     if (!text)
         return;
     adze_free(*text);
@@ -17,7 +18,8 @@ void adze_string_free(char **text) {
 
 /* ---- types ---- */
 
-static void put_quant(adze_text *out, const adze_quant *quant) {
+static void put_quant(adze_text *out, const adze_quant *quant)
+{
     if (!quant)
         return;
     if (quant->count == 1)
@@ -29,7 +31,8 @@ static void put_quant(adze_text *out, const adze_quant *quant) {
         adze_text_printf(out, "<axis %d>", quant->axis);
 }
 
-static void put_type(adze_text *out, const adze_graph *graph, const adze_type *type) {
+static void put_type(adze_text *out, const adze_graph *graph, const adze_type *type)
+{
     char dim[128];
     if (type->kind != ADZE_VALUE_TENSOR) {
         adze_text_puts(out, type->kind == ADZE_VALUE_SEQUENCE ? "sequence(" : "optional(");
@@ -51,8 +54,8 @@ static void put_type(adze_text *out, const adze_graph *graph, const adze_type *t
         adze_text_puts(out, type->rank ? "]" : "[]");
 }
 
-const char *adze_type_format(const adze_graph *graph, const adze_type *type, char *buf,
-                             size_t size) {
+const char *adze_type_format(const adze_graph *graph, const adze_type *type, char *buf, size_t size)
+{
     adze_text text = {0};
     put_type(&text, graph, type);
     snprintf(buf, size, "%s", adze_text_get(&text));
@@ -63,7 +66,8 @@ const char *adze_type_format(const adze_graph *graph, const adze_type *type, cha
 /* ---- values ---- */
 
 /* Bytes from files: control characters and quotes do not get through. */
-static void put_safe(adze_text *out, const char *text, size_t length) {
+static void put_safe(adze_text *out, const char *text, size_t length)
+{
     for (size_t i = 0; i < length; i++) {
         unsigned char ch = (unsigned char)text[i];
         if (ch < 32 || ch == 127 || ch == '"' || ch == '\\' || ch == '|')
@@ -73,17 +77,20 @@ static void put_safe(adze_text *out, const char *text, size_t length) {
     }
 }
 
-static void put_name(adze_text *out, const char *name) {
+static void put_name(adze_text *out, const char *name)
+{
     put_safe(out, name, strlen(name));
 }
 
-static bool is_number_type(adze_dtype dtype) {
+static bool is_number_type(adze_dtype dtype)
+{
     adze_kind kind = adze_dtype_describe(dtype)->kind;
     return kind == ADZE_KIND_FLOAT || kind == ADZE_KIND_INT || kind == ADZE_KIND_UINT ||
            kind == ADZE_KIND_BOOL;
 }
 
-static void put_content(adze_text *out, const adze_tensor *tensor) {
+static void put_content(adze_text *out, const adze_tensor *tensor)
+{
     int64_t n = adze_tensor_elements(tensor);
     if (n < 1 || n > SHOWN || !is_number_type(tensor->dtype))
         return;
@@ -98,7 +105,8 @@ static void put_content(adze_text *out, const adze_tensor *tensor) {
 }
 
 static void put_value(adze_text *out, const adze_graph *graph, const adze_value *value,
-                      bool with_type) {
+                      bool with_type)
+{
     if (!value) {
         adze_text_puts(out, "-");
         return;
@@ -114,7 +122,8 @@ static void put_value(adze_text *out, const adze_graph *graph, const adze_value 
 }
 
 static void put_values(adze_text *out, const adze_graph *graph, adze_value *const *values, int n,
-                       bool with_types) {
+                       bool with_types)
+{
     for (int i = 0; i < n; i++) {
         bool constant = values[i] && values[i]->role == ADZE_ROLE_CONSTANT;
         adze_text_puts(out, i ? ", " : "");
@@ -124,7 +133,8 @@ static void put_values(adze_text *out, const adze_graph *graph, adze_value *cons
 
 /* ---- attributes ---- */
 
-static void put_strings(adze_text *out, const adze_string *strings, int n) {
+static void put_strings(adze_text *out, const adze_string *strings, int n)
+{
     adze_text_puts(out, "[");
     for (int i = 0; i < ADZE_MIN(n, SHOWN); i++) {
         adze_text_puts(out, i ? ",'" : "'");
@@ -134,7 +144,8 @@ static void put_strings(adze_text *out, const adze_string *strings, int n) {
     adze_text_puts(out, n > SHOWN ? ",...]" : "]");
 }
 
-static void put_list(adze_text *out, const adze_attr *attr) {
+static void put_list(adze_text *out, const adze_attr *attr)
+{
     bool ints = attr->type == ADZE_ATTR_INTS;
     int shown = ADZE_MIN(attr->count, 2 * ADZE_MAX_RANK);
     adze_text_puts(out, "[");
@@ -148,27 +159,20 @@ static void put_list(adze_text *out, const adze_attr *attr) {
     adze_text_puts(out, attr->count > shown ? ",...]" : "]");
 }
 
-static void put_attr_value(adze_text *out, const adze_graph *graph, const adze_attr *attr) {
+static void put_attr_value(adze_text *out, const adze_graph *graph, const adze_attr *attr)
+{
     char buf[160];
     switch (attr->type) {
-    case ADZE_ATTR_INT:
-        adze_text_printf(out, "%lld", (long long)attr->as.i);
-        break;
-    case ADZE_ATTR_FLOAT:
-        adze_text_printf(out, "%.9g", (double)attr->as.f);
-        break;
+    case ADZE_ATTR_INT: adze_text_printf(out, "%lld", (long long)attr->as.i); break;
+    case ADZE_ATTR_FLOAT: adze_text_printf(out, "%.9g", (double)attr->as.f); break;
     case ADZE_ATTR_STRING:
         adze_text_puts(out, "'");
         put_name(out, attr->as.s);
         adze_text_puts(out, "'");
         break;
     case ADZE_ATTR_INTS:
-    case ADZE_ATTR_FLOATS:
-        put_list(out, attr);
-        break;
-    case ADZE_ATTR_STRINGS:
-        put_strings(out, attr->as.strings, attr->count);
-        break;
+    case ADZE_ATTR_FLOATS: put_list(out, attr); break;
+    case ADZE_ATTR_STRINGS: put_strings(out, attr->as.strings, attr->count); break;
     case ADZE_ATTR_TENSOR:
         adze_text_puts(out, adze_tensor_format(attr->as.tensor, buf, sizeof buf));
         put_content(out, attr->as.tensor);
@@ -176,13 +180,12 @@ static void put_attr_value(adze_text *out, const adze_graph *graph, const adze_a
     case ADZE_ATTR_GRAPH:
         adze_text_printf(out, "graph of %d nodes", attr->as.graph->node_count);
         break;
-    case ADZE_ATTR_TYPE:
-        put_type(out, graph, attr->as.value_type);
-        break;
+    case ADZE_ATTR_TYPE: put_type(out, graph, attr->as.value_type); break;
     }
 }
 
-static void put_attrs(adze_text *out, const adze_node *node) {
+static void put_attrs(adze_text *out, const adze_node *node)
+{
     for (int i = 0; i < node->attr_count; i++) {
         adze_text_puts(out, i ? ", " : " {");
         put_name(out, node->attrs[i].name);
@@ -192,7 +195,8 @@ static void put_attrs(adze_text *out, const adze_node *node) {
     adze_text_puts(out, node->attr_count ? "}" : "");
 }
 
-static void put_op(adze_text *out, const adze_node *node) {
+static void put_op(adze_text *out, const adze_node *node)
+{
     put_name(out, node->domain);
     adze_text_puts(out, *node->domain ? "." : "");
     put_name(out, node->op_type);
@@ -202,7 +206,8 @@ static void put_op(adze_text *out, const adze_node *node) {
 
 static void put_graph(adze_text *out, const adze_graph *graph, int depth);
 
-static void put_node(adze_text *out, const adze_node *node, int depth) {
+static void put_node(adze_text *out, const adze_node *node, int depth)
+{
     adze_text_printf(out, "%*s", 4 * depth, "");
     put_values(out, node->graph, node->outputs, node->output_count, true);
     adze_text_puts(out, node->output_count ? " = " : "");
@@ -222,7 +227,8 @@ static void put_node(adze_text *out, const adze_node *node, int depth) {
     }
 }
 
-static void put_graph(adze_text *out, const adze_graph *graph, int depth) {
+static void put_graph(adze_text *out, const adze_graph *graph, int depth)
+{
     adze_text_printf(out, "%*sgraph ", 4 * depth, "");
     put_name(out, graph->name);
     adze_text_puts(out, "(");
@@ -266,7 +272,8 @@ static const style dot = {"digraph graph_ {\n  node [shape=box];\n",
 static const style mermaid = {"flowchart TD\n", "[\"", "\"]\n", "\n", " --> ", NULL, NULL, ""};
 
 static void put_arrow(adze_text *out, const style *s, const adze_graph *graph,
-                      const adze_value *value, const char *to) {
+                      const adze_value *value, const char *to)
+{
     char from[32], type[160];
     if (!value || value->role == ADZE_ROLE_CONSTANT)
         return;
@@ -289,13 +296,15 @@ static void put_arrow(adze_text *out, const style *s, const adze_graph *graph,
 }
 
 static void put_box(adze_text *out, const style *s, const char *id, const char *prefix,
-                    const char *label) {
+                    const char *label)
+{
     adze_text_printf(out, "  %s%s%s", id, s->node_open, prefix);
     put_name(out, label);
     adze_text_puts(out, s->node_close);
 }
 
-static void put_picture(adze_text *out, const style *s, const adze_graph *graph) {
+static void put_picture(adze_text *out, const style *s, const adze_graph *graph)
+{
     char id[32];
     adze_text_puts(out, s->begin);
     for (int i = 0; i < graph->value_count; i++) {
@@ -321,7 +330,8 @@ static void put_picture(adze_text *out, const style *s, const adze_graph *graph)
 }
 
 adze_status adze_graph_format_text(char **out, const adze_graph *graph, adze_graph_format format,
-                                   adze_error *err) {
+                                   adze_error *err)
+{
     adze_text text = {0};
     if (format == ADZE_GRAPH_TEXT)
         put_graph(&text, graph, 0);

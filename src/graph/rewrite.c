@@ -8,7 +8,8 @@
 
 typedef void (*use_fn)(void *user, adze_node *node, adze_value *value);
 
-static void each_use_of_node(adze_node *node, use_fn fn, void *user) {
+static void each_use_of_node(adze_node *node, use_fn fn, void *user)
+{
     for (int i = 0; i < node->input_count; i++)
         if (node->inputs[i])
             fn(user, node, node->inputs[i]);
@@ -19,7 +20,8 @@ static void each_use_of_node(adze_node *node, use_fn fn, void *user) {
     }
 }
 
-static void each_use(const adze_graph *graph, use_fn fn, void *user) {
+static void each_use(const adze_graph *graph, use_fn fn, void *user)
+{
     for (int i = 0; i < graph->node_count; i++)
         if (!graph->nodes[i]->dead)
             each_use_of_node(graph->nodes[i], fn, user);
@@ -30,18 +32,21 @@ static void each_use(const adze_graph *graph, use_fn fn, void *user) {
             fn(user, NULL, graph->states[i]->next);
 }
 
-static void count_use(void *user, adze_node *node, adze_value *value) {
+static void count_use(void *user, adze_node *node, adze_value *value)
+{
     adze_uses *uses = user;
     ADZE_UNUSED(node);
     uses->count[value->id]++;
 }
 
-static void record_use(void *user, adze_node *node, adze_value *value) {
+static void record_use(void *user, adze_node *node, adze_value *value)
+{
     adze_uses *uses = user;
     uses->users[value->id][uses->count[value->id]++] = node;
 }
 
-bool adze_uses_build(adze_uses *uses, const adze_graph *graph, adze_arena *scratch) {
+bool adze_uses_build(adze_uses *uses, const adze_graph *graph, adze_arena *scratch)
+{
     size_t n = (size_t)graph->value_count, total = 0;
     uses->count = ADZE_ARENA_ARRAY(scratch, int, n);
     uses->users = ADZE_ARENA_ARRAY(scratch, adze_node **, n);
@@ -62,13 +67,15 @@ bool adze_uses_build(adze_uses *uses, const adze_graph *graph, adze_arena *scrat
     return true;
 }
 
-static void replace_in(adze_value **list, int count, const adze_value *from, adze_value *to) {
+static void replace_in(adze_value **list, int count, const adze_value *from, adze_value *to)
+{
     for (int i = 0; i < count; i++)
         if (list[i] == from)
             list[i] = to;
 }
 
-void adze_graph_replace_uses(adze_graph *graph, adze_value *from, adze_value *to) {
+void adze_graph_replace_uses(adze_graph *graph, adze_value *from, adze_value *to)
+{
     for (int i = 0; i < graph->node_count; i++)
         replace_in(graph->nodes[i]->inputs, graph->nodes[i]->input_count, from, to);
     replace_in(graph->outputs, graph->output_count, from, to);
@@ -81,7 +88,8 @@ void adze_graph_replace_uses(adze_graph *graph, adze_value *from, adze_value *to
 
 /* ---- the list of nodes ---- */
 
-void adze_node_kill(adze_node *node) {
+void adze_node_kill(adze_node *node)
+{
     adze_graph *graph = node->graph;
     node->dead = true;
     if (node->name && adze_map_get(&graph->node_names, node->name) == node)
@@ -96,7 +104,8 @@ void adze_node_kill(adze_node *node) {
     }
 }
 
-void adze_graph_compact(adze_graph *graph) {
+void adze_graph_compact(adze_graph *graph)
+{
     int kept = 0;
     for (int i = 0; i < graph->node_count; i++)
         if (!graph->nodes[i]->dead)
@@ -104,7 +113,8 @@ void adze_graph_compact(adze_graph *graph) {
     graph->node_count = kept;
 }
 
-bool adze_graph_insert(adze_graph *graph, int at, adze_node *node) {
+bool adze_graph_insert(adze_graph *graph, int at, adze_node *node)
+{
     if (!adze_graph_append(graph, node))
         return false;
     adze_node **place = graph->nodes + at;
@@ -118,27 +128,30 @@ bool adze_graph_insert(adze_graph *graph, int at, adze_node *node) {
 /* Depth-first from each node in turn, producers before users: an order that is right stays as it is.
  * The stack holds nodes and how far their uses have been followed, so depth costs no C stack. */
 typedef struct sorter {
-    int *position;  /* [next_node_id] of the node in the old order, -1: not in the list */
-    char *state;    /* [node_count] 0 new, 1 on the stack, 2 done */
-    int *stack;     /* positions */
-    int *first;     /* [node_count + 1] where the producers of a node start in `needs` */
-    int *needs;     /* positions of producers */
+    int *position; /* [next_node_id] of the node in the old order, -1: not in the list */
+    char *state;   /* [node_count] 0 new, 1 on the stack, 2 done */
+    int *stack;    /* positions */
+    int *first;    /* [node_count + 1] where the producers of a node start in `needs` */
+    int *needs;    /* positions of producers */
     int need_count, depth;
 } sorter;
 
-static void count_need(void *user, adze_node *node, adze_value *value) {
+static void count_need(void *user, adze_node *node, adze_value *value)
+{
     sorter *s = user;
     if (value->producer && value->producer->graph == node->graph)
         s->need_count++;
 }
 
-static void record_need(void *user, adze_node *node, adze_value *value) {
+static void record_need(void *user, adze_node *node, adze_value *value)
+{
     sorter *s = user;
     if (value->producer && value->producer->graph == node->graph)
         s->needs[s->need_count++] = s->position[value->producer->id];
 }
 
-static bool prepare_sorter(sorter *s, const adze_graph *graph, adze_arena *arena) {
+static bool prepare_sorter(sorter *s, const adze_graph *graph, adze_arena *arena)
+{
     size_t n = (size_t)graph->node_count;
     s->position = ADZE_ARENA_ARRAY(arena, int, (size_t)graph->next_node_id);
     s->state = ADZE_ARENA_ARRAY(arena, char, n);
@@ -166,7 +179,8 @@ static bool prepare_sorter(sorter *s, const adze_graph *graph, adze_arena *arena
 
 /* Puts `root` and all it needs behind sorted[*count]. `next` is how far each node has been followed.
  * Returns the position of a node on a cycle, or -1. */
-static int visit(sorter *s, int root, int *next, int *sorted, int *count) {
+static int visit(sorter *s, int root, int *next, int *sorted, int *count)
+{
     s->stack[0] = root;
     s->depth = 1;
     s->state[root] = 1;
@@ -189,7 +203,8 @@ static int visit(sorter *s, int root, int *next, int *sorted, int *count) {
     return -1;
 }
 
-static adze_status sort_nodes(adze_graph *graph, adze_arena *arena, adze_error *err) {
+static adze_status sort_nodes(adze_graph *graph, adze_arena *arena, adze_error *err)
+{
     sorter s = {0};
     size_t n = (size_t)graph->node_count;
     int *next = ADZE_ARENA_ARRAY(arena, int, n), *sorted = ADZE_ARENA_ARRAY(arena, int, n);
@@ -211,7 +226,8 @@ static adze_status sort_nodes(adze_graph *graph, adze_arena *arena, adze_error *
     return ADZE_OK;
 }
 
-adze_status adze_graph_sort(adze_graph *graph, adze_error *err) {
+adze_status adze_graph_sort(adze_graph *graph, adze_error *err)
+{
     adze_arena scratch = {0};
     if (graph->node_count == 0)
         return ADZE_OK;

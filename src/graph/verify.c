@@ -14,12 +14,14 @@ typedef struct checker {
     adze_fail((c)->err, ADZE_INTERNAL, "graph %s after %s: " format, (c)->graph->name, (c)->after, \
               __VA_ARGS__)
 
-static bool belongs(const checker *c, const adze_value *value) {
+static bool belongs(const checker *c, const adze_value *value)
+{
     return value->id >= 0 && value->id < c->graph->value_count &&
            c->graph->values[value->id] == value;
 }
 
-static adze_status check_type(const checker *c, const adze_value *value) {
+static adze_status check_type(const checker *c, const adze_value *value)
+{
     const adze_type *type = &value->type;
     if (type->rank < -1 || type->rank > ADZE_MAX_RANK)
         return BROKEN(c, "value %s has rank %d", value->name, type->rank);
@@ -32,7 +34,8 @@ static adze_status check_type(const checker *c, const adze_value *value) {
     return ADZE_OK;
 }
 
-static adze_status check_content(const checker *c, const adze_value *value) {
+static adze_status check_content(const checker *c, const adze_value *value)
+{
     const adze_tensor *t = value->constant;
     if (!t)
         return BROKEN(c, "value %s has no content", value->name);
@@ -44,7 +47,8 @@ static adze_status check_content(const checker *c, const adze_value *value) {
     return ADZE_OK;
 }
 
-static adze_status check_value(const checker *c, const adze_value *value, int id) {
+static adze_status check_value(const checker *c, const adze_value *value, int id)
+{
     if (value->id != id || !value->name || !*value->name)
         return BROKEN(c, "value %d has id %d and no name", id, value->id);
     bool computed = value->role == ADZE_ROLE_COMPUTED;
@@ -62,7 +66,8 @@ static adze_status check_value(const checker *c, const adze_value *value, int id
     return ADZE_OK;
 }
 
-static adze_status check_use(const checker *c, const adze_value *value, const char *user) {
+static adze_status check_use(const checker *c, const adze_value *value, const char *user)
+{
     if (!belongs(c, value))
         return BROKEN(c, "%s uses value %s of another graph", user, value->name);
     if (value->role == ADZE_ROLE_COMPUTED && !c->defined[value->id])
@@ -73,7 +78,8 @@ static adze_status check_use(const checker *c, const adze_value *value, const ch
 static adze_status check_graph(const adze_graph *graph, const char *after, adze_arena *scratch,
                                adze_error *err);
 
-static adze_status check_subgraphs(const checker *c, const adze_node *node, adze_arena *scratch) {
+static adze_status check_subgraphs(const checker *c, const adze_node *node, adze_arena *scratch)
+{
     for (int i = 0; i < node->attr_count; i++) {
         const adze_attr *attr = &node->attrs[i];
         if (attr->type != ADZE_ATTR_GRAPH)
@@ -87,7 +93,8 @@ static adze_status check_subgraphs(const checker *c, const adze_node *node, adze
     return ADZE_OK;
 }
 
-static adze_status check_node(const checker *c, const adze_node *node, adze_arena *scratch) {
+static adze_status check_node(const checker *c, const adze_node *node, adze_arena *scratch)
+{
     if (node->dead || node->graph != c->graph)
         return BROKEN(c, "node %s is dead or of another graph", node->name);
     for (int i = 0; i < node->input_count; i++)
@@ -107,7 +114,8 @@ static adze_status check_node(const checker *c, const adze_node *node, adze_aren
     return ADZE_OK;
 }
 
-static adze_status check_lists(const checker *c) {
+static adze_status check_lists(const checker *c)
+{
     const adze_graph *graph = c->graph;
     for (int i = 0; i < graph->output_count; i++)
         ADZE_TRY(check_use(c, graph->outputs[i], "the graph's output"));
@@ -124,7 +132,8 @@ static adze_status check_lists(const checker *c) {
 }
 
 static adze_status check_graph(const adze_graph *graph, const char *after, adze_arena *scratch,
-                               adze_error *err) {
+                               adze_error *err)
+{
     checker c = {graph, after ? after : "building", err, NULL};
     c.defined = ADZE_ARENA_ARRAY(scratch, bool, (size_t)graph->value_count);
     if (!c.defined)
@@ -138,7 +147,8 @@ static adze_status check_graph(const adze_graph *graph, const char *after, adze_
     return check_lists(&c);
 }
 
-adze_status adze_graph_verify(const adze_graph *graph, const char *after, adze_error *err) {
+adze_status adze_graph_verify(const adze_graph *graph, const char *after, adze_error *err)
+{
     adze_arena scratch = {0};
     adze_status status = check_graph(graph, after, &scratch, err);
     adze_arena_free(&scratch);
