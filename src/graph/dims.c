@@ -547,6 +547,15 @@ int64_t adze_dim_evaluate(const adze_dims *dims, adze_dim d, const int64_t *valu
     return evaluate(dims, d, values, &value) && value >= 0 ? value : -1;
 }
 
+bool adze_dim_has_unknown(const adze_dims *dims, adze_dim d)
+{
+    const adze_dim_def *def = adze_dim_get(dims, d);
+    if (!def || def->kind == ADZE_DIM_SYMBOL)
+        return d < 0 && !def;
+    return def->kind == ADZE_DIM_UNKNOWN || adze_dim_has_unknown(dims, def->a) ||
+           adze_dim_has_unknown(dims, def->b);
+}
+
 /* ---- showing ---- */
 
 typedef struct writer {
