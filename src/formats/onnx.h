@@ -13,12 +13,13 @@ typedef struct adze_onnx_tensor {
     int32_t type;     /* TensorProto.DataType */
     int rank;
     int64_t *dims;
-    const uint8_t *data; /* little-endian elements as adze_tensor wants them (strings: adze_string[]),
+    const uint8_t
+        *data; /* little-endian elements as adze_tensor wants them (strings: adze_string[]),
                             aligned for their type; in the mapping when raw and aligned there, else
                             in the arena; NULL when there are none. Types that adze_dtype_from_onnx
                             does not know: raw bytes, unchecked. */
     size_t size;
-    bool external;       /* bytes lie in another file */
+    bool external; /* bytes lie in another file */
     const char *doc;
 } adze_onnx_tensor;
 
@@ -46,8 +47,8 @@ typedef enum adze_onnx_type_kind {
 
 typedef struct adze_onnx_type {
     adze_onnx_type_kind kind;
-    int32_t elem;                       /* tensors: DataType; maps: DataType of the key */
-    int rank;                           /* -1: no shape given */
+    int32_t elem; /* tensors: DataType; maps: DataType of the key */
+    int rank;     /* -1: no shape given */
     adze_onnx_dim *dims;
     const struct adze_onnx_type *inner; /* sequence, optional, map (its values); NULL: not given */
 } adze_onnx_type;
@@ -58,21 +59,21 @@ typedef struct adze_onnx_value {
 } adze_onnx_value;
 
 typedef enum adze_onnx_attr_type { /* AttributeProto.AttributeType */
-    ADZE_ONNX_ATTR_UNDEFINED = 0,
-    ADZE_ONNX_ATTR_FLOAT = 1,
-    ADZE_ONNX_ATTR_INT = 2,
-    ADZE_ONNX_ATTR_STRING = 3,
-    ADZE_ONNX_ATTR_TENSOR = 4,
-    ADZE_ONNX_ATTR_GRAPH = 5,
-    ADZE_ONNX_ATTR_FLOATS = 6,
-    ADZE_ONNX_ATTR_INTS = 7,
-    ADZE_ONNX_ATTR_STRINGS = 8,
-    ADZE_ONNX_ATTR_TENSORS = 9,
-    ADZE_ONNX_ATTR_GRAPHS = 10,
-    ADZE_ONNX_ATTR_SPARSE_TENSOR = 11,
-    ADZE_ONNX_ATTR_SPARSE_TENSORS = 12,
-    ADZE_ONNX_ATTR_TYPE_PROTO = 13,
-    ADZE_ONNX_ATTR_TYPE_PROTOS = 14
+                                   ADZE_ONNX_ATTR_UNDEFINED = 0,
+                                   ADZE_ONNX_ATTR_FLOAT = 1,
+                                   ADZE_ONNX_ATTR_INT = 2,
+                                   ADZE_ONNX_ATTR_STRING = 3,
+                                   ADZE_ONNX_ATTR_TENSOR = 4,
+                                   ADZE_ONNX_ATTR_GRAPH = 5,
+                                   ADZE_ONNX_ATTR_FLOATS = 6,
+                                   ADZE_ONNX_ATTR_INTS = 7,
+                                   ADZE_ONNX_ATTR_STRINGS = 8,
+                                   ADZE_ONNX_ATTR_TENSORS = 9,
+                                   ADZE_ONNX_ATTR_GRAPHS = 10,
+                                   ADZE_ONNX_ATTR_SPARSE_TENSOR = 11,
+                                   ADZE_ONNX_ATTR_SPARSE_TENSORS = 12,
+                                   ADZE_ONNX_ATTR_TYPE_PROTO = 13,
+                                   ADZE_ONNX_ATTR_TYPE_PROTOS = 14
 } adze_onnx_attr_type;
 
 typedef struct adze_onnx_attr {
@@ -135,7 +136,7 @@ typedef struct adze_onnx_model {
     adze_onnx_opset *opsets;
     adze_onnx_function *functions;
     adze_onnx_meta *meta;
-    int mapping_count;       /* all files whose bytes tensors point into; the caller releases them */
+    int mapping_count; /* all files whose bytes tensors point into; the caller releases them */
     adze_mapping **mappings; /* [0] is the model file itself when read from a path */
 } adze_onnx_model;
 
@@ -145,8 +146,8 @@ typedef struct adze_onnx_model {
 adze_status adze_onnx_read(adze_onnx_model **out, const char *path, adze_arena *arena,
                            adze_error *err) ADZE_MUST_CHECK;
 /* The same over bytes that stay valid; external data are looked for in `folder` (NULL: refused). */
-adze_status adze_onnx_parse(adze_onnx_model **out, const void *bytes, size_t size, const char *folder,
-                            adze_arena *arena, adze_error *err) ADZE_MUST_CHECK;
+adze_status adze_onnx_parse(adze_onnx_model **out, const void *bytes, size_t size,
+                            const char *folder, adze_arena *arena, adze_error *err) ADZE_MUST_CHECK;
 void adze_onnx_close(adze_onnx_model *model); /* releases the mappings */
 
 /* One serialized TensorProto, SequenceProto or OptionalProto, as in ONNX's test data. */
@@ -171,7 +172,8 @@ typedef struct adze_onnx_write_options {
 
 /* Writes beside and renames; the same model gives the same bytes. Tensors are written as raw_data. */
 adze_status adze_onnx_write(const adze_onnx_model *model, const char *path,
-                            const adze_onnx_write_options *options, adze_error *err) ADZE_MUST_CHECK;
+                            const adze_onnx_write_options *options,
+                            adze_error *err) ADZE_MUST_CHECK;
 /* Serialized size of the model without writing it. */
 uint64_t adze_onnx_measure(const adze_onnx_model *model);
 

@@ -15,7 +15,7 @@ typedef struct record {
     const uint8_t *start;
     uint32_t number;
     unsigned wire;
-    uint64_t value;  /* VARINT */
+    uint64_t value;   /* VARINT */
     adze_cursor body; /* all others */
 } record;
 
@@ -57,10 +57,11 @@ static adze_status next_record(const onnx_reader *r, const onnx_message *m, adze
                              out->wire);
     }
     if (c->failed)
-        return adze_onnx_bad(r, ADZE_BAD_FILE, out->start, m,
-                             "field %u: expected to end inside its message, which has %zu bytes left "
-                             "here",
-                             out->number, (size_t)(c->end - out->start));
+        return adze_onnx_bad(
+            r, ADZE_BAD_FILE, out->start, m,
+            "field %u: expected to end inside its message, which has %zu bytes left "
+            "here",
+            out->number, (size_t)(c->end - out->start));
     return ADZE_OK;
 }
 
@@ -74,17 +75,24 @@ static int find_field(const onnx_message *m, uint32_t number)
 
 static unsigned wire_of(onnx_kind kind)
 {
-    return kind <= ONNX_U64 ? VARINT : kind == ONNX_F32 ? FIXED32 : kind == ONNX_F64 ? FIXED64
-                                                                                     : LENGTH;
+    return kind <= ONNX_U64   ? VARINT
+           : kind == ONNX_F32 ? FIXED32
+           : kind == ONNX_F64 ? FIXED64
+                              : LENGTH;
 }
 
-static size_t item_size(const onnx_field *f)
+size_t adze_onnx_item_size(const onnx_field *f)
 {
-    static const size_t sizes[] = {
-        [ONNX_I32] = 4,  [ONNX_I64] = 8, [ONNX_U64] = 8,
-        [ONNX_F32] = 4,  [ONNX_F64] = 8, [ONNX_NAME] = sizeof(char *),
-        [ONNX_TEXT] = sizeof(char *),    [ONNX_BYTES] = sizeof(adze_string),
-        [ONNX_RAW] = sizeof(adze_string)};
+    static const size_t sizes[] = {[ONNX_I32] = 4,
+                                   [ONNX_I64] = 8,
+                                   [ONNX_U64] = 8,
+                                   [ONNX_F32] = 4,
+                                   [ONNX_F64] = 8,
+                                   [ONNX_NAME] = sizeof(char *),
+                                   [ONNX_TEXT] = sizeof(char *),
+                                   [ONNX_BYTES] = sizeof(adze_string),
+                                   [ONNX_RAW] = sizeof(adze_string),
+                                   [ONNX_POINTER] = sizeof(void *)};
     return f->kind == ONNX_MESSAGE ? f->message->size : sizes[f->kind];
 }
 
@@ -99,8 +107,8 @@ static bool count_values(const onnx_field *f, const record *rec, size_t *out)
         return false;
     size_t bytes = adze_cursor_left(&rec->body);
     if (wire != VARINT) {
-        *out = bytes / item_size(f);
-        return bytes % item_size(f) == 0;
+        *out = bytes / adze_onnx_item_size(f);
+        return bytes % adze_onnx_item_size(f) == 0;
     }
     *out = 0;
     for (size_t i = 0; i < bytes; i++)
@@ -146,7 +154,7 @@ static adze_status make_room(onnx_reader *r, const onnx_message *m, const size_t
             ADZE_TRY(adze_onnx_read_message(r, f->message, adze_cursor_over(NULL, 0), out + f->at));
         if (f->many == ONNX_ONE || counts[i] == 0)
             continue;
-        void *room = adze_arena_alloc(r->arena, counts[i], item_size(f));
+        void *room = adze_arena_alloc(r->arena, counts[i], adze_onnx_item_size(f));
         if (!room)
             return adze_onnx_no_memory(r);
         memcpy(out + f->at, &room, sizeof room);
@@ -206,6 +214,16 @@ static void store_varint(onnx_kind kind, uint64_t value, void *out)
         memcpy(out, &value, sizeof value);
 }
 
+static adze_status store_behind_pointer(onnx_reader *r, const onnx_field *f, const record *rec,
+                                        void *out)
+{
+    void *message = adze_arena_alloc(r->arena, 1, f->message->size);
+    if (!message)
+        return adze_onnx_no_memory(r);
+    memcpy(out, &message, sizeof message);
+    return adze_onnx_read_message(r, f->message, rec->body, message);
+}
+
 static adze_status store_value(onnx_reader *r, const onnx_message *m, const onnx_field *f,
                                const record *rec, void *out)
 {
@@ -230,6 +248,7 @@ static adze_status store_value(onnx_reader *r, const onnx_message *m, const onnx
     case ONNX_BYTES: return copy_bytes(r, rec, out);
     case ONNX_RAW: *(adze_string *)out = (adze_string){(const char *)body.at, size}; return ADZE_OK;
     case ONNX_MESSAGE: return adze_onnx_read_message(r, f->message, rec->body, out);
+    case ONNX_POINTER: return store_behind_pointer(r, f, rec, out);
     }
     return ADZE_OK;
 }
@@ -245,7 +264,7 @@ static adze_status store_packed(const onnx_reader *r, const onnx_message *m, con
             memcpy(out, body.at, adze_cursor_left(&body));
         return ADZE_OK;
     }
-    for (; adze_cursor_left(&body) && !body.failed; out += item_size(f))
+    for (; adze_cursor_left(&body) && !body.failed; out += adze_onnx_item_size(f))
         store_varint(f->kind, adze_cursor_varint(&body), out);
     if (body.failed)
         return adze_onnx_bad(r, ADZE_BAD_FILE, body.at, m,
@@ -265,7 +284,7 @@ static adze_status fill_field(onnx_reader *r, const onnx_message *m, const onnx_
     memcpy(&items, out + f->at, sizeof items);
     memcpy(&count, out + f->count_at, sizeof count);
     (void)count_values(f, rec, &values);
-    char *next = items ? items + (size_t)count * item_size(f) : NULL;
+    char *next = items ? items + (size_t)count * adze_onnx_item_size(f) : NULL;
     count += (int)values;
     memcpy(out + f->count_at, &count, sizeof count);
     if (rec->wire == wire_of(f->kind))

@@ -17,14 +17,14 @@ typedef enum onnx_kind {
     ONNX_TEXT,  /* const char *: for people; bytes that are no UTF-8 are read as '?' */
     ONNX_BYTES, /* adze_string: any bytes, copied, a NUL behind them */
     ONNX_RAW,   /* adze_string: any bytes, in place */
-    ONNX_MESSAGE
+    ONNX_MESSAGE,
+    ONNX_POINTER /* to a message */
 } onnx_kind;
 
 typedef enum onnx_many {
     ONNX_ONE,     /* in the struct itself */
     ONNX_AT_MOST, /* behind a pointer, with a count of 0 or 1 */
-    ONNX_LIST,    /* an array, with its count; written unpacked */
-    ONNX_PACKED   /* the same, written packed */
+    ONNX_LIST     /* an array, with its count; read packed or not, written unpacked */
 } onnx_many;
 
 typedef struct onnx_message onnx_message;
@@ -51,8 +51,8 @@ typedef enum onnx_form {
 struct onnx_message {
     const char *name; /* as in onnx.proto */
     onnx_form form;
-    size_t size;     /* of the struct that a list of such messages holds */
-    uint64_t always; /* bit n: field n is written even when it is zero or empty */
+    size_t size;              /* of the struct that a list of such messages holds */
+    uint64_t always;          /* bit n: field n is written even when it is zero or empty */
     const onnx_field *fields; /* by ascending number, all below 64 */
     int field_count;
 };
@@ -85,7 +85,7 @@ typedef struct onnx_wire_attr {
     int64_t i;
     adze_string s;
     adze_onnx_tensor *t, *tensors;
-    adze_onnx_graph *g, *graphs;
+    adze_onnx_graph **g, **graphs;
     adze_onnx_sparse *sparse, *sparses;
     adze_onnx_type *tp, *type_protos;
     float *floats;
@@ -164,6 +164,8 @@ adze_status adze_onnx_read_message(onnx_reader *reader, const onnx_message *mess
                                    adze_cursor bytes, void *out) ADZE_MUST_CHECK;
 adze_status adze_onnx_read_tensor(onnx_reader *reader, const onnx_message *message,
                                   adze_cursor bytes, adze_onnx_tensor *out) ADZE_MUST_CHECK;
+/* Bytes of one value of the field where the structs hold it. */
+size_t adze_onnx_item_size(const onnx_field *field);
 /* BAD_FILE, or another status, with "file: byte N: Message: " in front of the text. */
 adze_status adze_onnx_bad(const onnx_reader *reader, adze_status status, const uint8_t *at,
                           const onnx_message *message, const char *format, ...) ADZE_PRINTF(5, 6);

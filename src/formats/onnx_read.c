@@ -88,21 +88,7 @@ static adze_onnx_attr_type type_from_fields(uint64_t seen)
     return ADZE_ONNX_ATTR_UNDEFINED;
 }
 
-static adze_status point_at_graphs(const onnx_reader *r, adze_onnx_attr *out,
-                                   adze_onnx_graph *graphs, int count)
-{
-    out->count = count;
-    if (count == 0)
-        return ADZE_OK;
-    out->graphs = ADZE_ARENA_ARRAY(r->arena, adze_onnx_graph *, (size_t)count);
-    if (!out->graphs)
-        return adze_onnx_no_memory(r);
-    for (int i = 0; i < count; i++)
-        out->graphs[i] = &graphs[i];
-    return ADZE_OK;
-}
-
-static adze_status set_attr(const onnx_reader *r, const onnx_wire_attr *w, adze_onnx_attr *out)
+static void set_value(adze_onnx_attr *out, const onnx_wire_attr *w)
 {
     switch (out->type) {
     case ADZE_ONNX_ATTR_UNDEFINED: break;
@@ -114,8 +100,8 @@ static adze_status set_attr(const onnx_reader *r, const onnx_wire_attr *w, adze_
     case ADZE_ONNX_ATTR_STRINGS: out->strings = w->strings, out->count = w->string_count; break;
     case ADZE_ONNX_ATTR_TENSOR: out->tensors = w->t, out->count = w->t_count; break;
     case ADZE_ONNX_ATTR_TENSORS: out->tensors = w->tensors, out->count = w->tensor_count; break;
-    case ADZE_ONNX_ATTR_GRAPH: return point_at_graphs(r, out, w->g, w->g_count);
-    case ADZE_ONNX_ATTR_GRAPHS: return point_at_graphs(r, out, w->graphs, w->graph_count);
+    case ADZE_ONNX_ATTR_GRAPH: out->graphs = w->g, out->count = w->g_count; break;
+    case ADZE_ONNX_ATTR_GRAPHS: out->graphs = w->graphs, out->count = w->graph_count; break;
     case ADZE_ONNX_ATTR_SPARSE_TENSOR: out->sparse = w->sparse, out->count = w->sparse_count; break;
     case ADZE_ONNX_ATTR_SPARSE_TENSORS:
         out->sparse = w->sparses, out->count = w->sparses_count;
@@ -125,7 +111,6 @@ static adze_status set_attr(const onnx_reader *r, const onnx_wire_attr *w, adze_
         out->type_proto = w->type_protos, out->count = w->type_proto_count;
         break;
     }
-    return ADZE_OK;
 }
 
 static bool needs_one(adze_onnx_attr_type type)
@@ -147,7 +132,7 @@ static adze_status read_attr(onnx_reader *r, const onnx_message *m, adze_cursor 
                              ADZE_ONNX_ATTR_TYPE_PROTOS, (int)w.type);
     *out = (adze_onnx_attr){.name = w.name, .ref_name = w.ref_name, .s = {"", 0}};
     out->type = w.type ? (adze_onnx_attr_type)w.type : type_from_fields(seen);
-    ADZE_TRY(set_attr(r, &w, out));
+    set_value(out, &w);
     if (needs_one(out->type) && out->count == 0 && !w.ref_name[0])
         return adze_onnx_bad(r, ADZE_BAD_FILE, at, m,
                              "attribute '%.200s': expected a value of type %d, found none", w.name,
@@ -201,8 +186,7 @@ adze_status adze_onnx_read_message(onnx_reader *r, const onnx_message *m, adze_c
 static onnx_reader reader_over(const char *file, const void *bytes, size_t size, adze_arena *arena,
                                adze_error *err)
 {
-    return (onnx_reader){
-        .arena = arena, .err = err, .file = file, .base = bytes, .size = size};
+    return (onnx_reader){.arena = arena, .err = err, .file = file, .base = bytes, .size = size};
 }
 
 static adze_status read_model(onnx_reader *r, adze_onnx_model *model)
@@ -252,8 +236,7 @@ adze_status adze_onnx_read(adze_onnx_model **out, const char *path, adze_arena *
 {
     adze_mapping *own = NULL;
     ADZE_TRY(adze_mapping_open(&own, path, err));
-    onnx_reader r =
-        reader_over(path, adze_mapping_bytes(own), adze_mapping_size(own), arena, err);
+    onnx_reader r = reader_over(path, adze_mapping_bytes(own), adze_mapping_size(own), arena, err);
     adze_status status = adze_onnx_files_adopt(&r, own);
     if (status == ADZE_OK)
         status = read_path(&r, path, out);

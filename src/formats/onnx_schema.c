@@ -4,16 +4,30 @@
 #include "formats/onnx_impl.h"
 
 #define ONE(number, kind, type, member)                                                            \
-    {number, ONNX_##kind, ONNX_ONE, offsetof(type, member), 0, NULL}
-#define MANY(number, kind, many, type, member, count)                                              \
-    {number, ONNX_##kind, ONNX_##many, offsetof(type, member), offsetof(type, count), NULL}
+    {                                                                                              \
+        number, ONNX_##kind, ONNX_ONE, offsetof(type, member), 0, NULL                             \
+    }
+#define MANY(number, kind, type, member, count)                                                    \
+    {                                                                                              \
+        number, ONNX_##kind, ONNX_LIST, offsetof(type, member), offsetof(type, count), NULL        \
+    }
 #define SUB(number, type, member, message)                                                         \
-    {number, ONNX_MESSAGE, ONNX_ONE, offsetof(type, member), 0, &message}
+    {                                                                                              \
+        number, ONNX_MESSAGE, ONNX_ONE, offsetof(type, member), 0, &message                        \
+    }
 #define SUBS(number, many, type, member, count, message)                                           \
-    {number, ONNX_MESSAGE, ONNX_##many, offsetof(type, member), offsetof(type, count), &message}
+    {                                                                                              \
+        number, ONNX_MESSAGE, ONNX_##many, offsetof(type, member), offsetof(type, count), &message \
+    }
+#define POINTERS(number, many, type, member, count, message)                                       \
+    {                                                                                              \
+        number, ONNX_POINTER, ONNX_##many, offsetof(type, member), offsetof(type, count), &message \
+    }
 #define BIT(number) (UINT64_C(1) << (number))
 #define MESSAGE(name, form, type, always, fields)                                                  \
-    {name, ONNX_##form, sizeof(type), always, fields, (int)ADZE_COUNT_OF(fields)}
+    {                                                                                              \
+        name, ONNX_##form, sizeof(type), always, fields, (int)ADZE_COUNT_OF(fields)                \
+    }
 
 static const onnx_message graph_message, node_message, value_message, sparse_message, meta_message,
     opset_message, attr_message, dim_message;
@@ -33,16 +47,16 @@ static const onnx_message opset_message =
     MESSAGE("OperatorSetIdProto", PLAIN, adze_onnx_opset, BIT(1) | BIT(2), opset_fields);
 
 static const onnx_field tensor_fields[] = {
-    MANY(1, I64, LIST, onnx_wire_tensor, dims, dim_count),
+    MANY(1, I64, onnx_wire_tensor, dims, dim_count),
     ONE(2, I32, onnx_wire_tensor, type),
-    MANY(4, F32, PACKED, onnx_wire_tensor, floats, float_count),
-    MANY(5, I32, PACKED, onnx_wire_tensor, ints, int_count),
-    MANY(6, BYTES, LIST, onnx_wire_tensor, strings, string_count),
-    MANY(7, I64, PACKED, onnx_wire_tensor, longs, long_count),
+    MANY(4, F32, onnx_wire_tensor, floats, float_count),
+    MANY(5, I32, onnx_wire_tensor, ints, int_count),
+    MANY(6, BYTES, onnx_wire_tensor, strings, string_count),
+    MANY(7, I64, onnx_wire_tensor, longs, long_count),
     ONE(8, NAME, onnx_wire_tensor, name),
     ONE(9, RAW, onnx_wire_tensor, raw),
-    MANY(10, F64, PACKED, onnx_wire_tensor, doubles, double_count),
-    MANY(11, U64, PACKED, onnx_wire_tensor, ulongs, ulong_count),
+    MANY(10, F64, onnx_wire_tensor, doubles, double_count),
+    MANY(11, U64, onnx_wire_tensor, ulongs, ulong_count),
     ONE(12, TEXT, onnx_wire_tensor, doc),
     SUBS(13, LIST, onnx_wire_tensor, external, external_count, meta_message),
     ONE(14, I32, onnx_wire_tensor, location),
@@ -53,7 +67,7 @@ const onnx_message adze_onnx_tensor_message =
 static const onnx_field sparse_fields[] = {
     SUB(1, adze_onnx_sparse, values, adze_onnx_tensor_message),
     SUB(2, adze_onnx_sparse, indices, adze_onnx_tensor_message),
-    MANY(3, I64, LIST, adze_onnx_sparse, dims, rank),
+    MANY(3, I64, adze_onnx_sparse, dims, rank),
 };
 static const onnx_message sparse_message =
     MESSAGE("SparseTensorProto", PLAIN, adze_onnx_sparse, 0, sparse_fields);
@@ -125,12 +139,12 @@ static const onnx_field attr_fields[] = {
     ONE(3, I64, onnx_wire_attr, i),
     ONE(4, BYTES, onnx_wire_attr, s),
     SUBS(5, AT_MOST, onnx_wire_attr, t, t_count, adze_onnx_tensor_message),
-    SUBS(6, AT_MOST, onnx_wire_attr, g, g_count, graph_message),
-    MANY(7, F32, LIST, onnx_wire_attr, floats, float_count),
-    MANY(8, I64, LIST, onnx_wire_attr, ints, int_count),
-    MANY(9, BYTES, LIST, onnx_wire_attr, strings, string_count),
+    POINTERS(6, AT_MOST, onnx_wire_attr, g, g_count, graph_message),
+    MANY(7, F32, onnx_wire_attr, floats, float_count),
+    MANY(8, I64, onnx_wire_attr, ints, int_count),
+    MANY(9, BYTES, onnx_wire_attr, strings, string_count),
     SUBS(10, LIST, onnx_wire_attr, tensors, tensor_count, adze_onnx_tensor_message),
-    SUBS(11, LIST, onnx_wire_attr, graphs, graph_count, graph_message),
+    POINTERS(11, LIST, onnx_wire_attr, graphs, graph_count, graph_message),
     SUBS(14, AT_MOST, onnx_wire_attr, tp, tp_count, adze_onnx_type_message),
     SUBS(15, LIST, onnx_wire_attr, type_protos, type_proto_count, adze_onnx_type_message),
     ONE(20, I32, onnx_wire_attr, type),
@@ -142,8 +156,8 @@ static const onnx_message attr_message =
     MESSAGE("AttributeProto", ATTR_FORM, adze_onnx_attr, BIT(1) | BIT(20), attr_fields);
 
 static const onnx_field node_fields[] = {
-    MANY(1, NAME, LIST, adze_onnx_node, inputs, input_count),
-    MANY(2, NAME, LIST, adze_onnx_node, outputs, output_count),
+    MANY(1, NAME, adze_onnx_node, inputs, input_count),
+    MANY(2, NAME, adze_onnx_node, outputs, output_count),
     ONE(3, NAME, adze_onnx_node, name),
     ONE(4, NAME, adze_onnx_node, op_type),
     SUBS(5, LIST, adze_onnx_node, attrs, attr_count, attr_message),
@@ -168,9 +182,9 @@ static const onnx_message graph_message =
 
 static const onnx_field function_fields[] = {
     ONE(1, NAME, adze_onnx_function, name),
-    MANY(4, NAME, LIST, adze_onnx_function, inputs, input_count),
-    MANY(5, NAME, LIST, adze_onnx_function, outputs, output_count),
-    MANY(6, NAME, LIST, adze_onnx_function, attrs, attr_count),
+    MANY(4, NAME, adze_onnx_function, inputs, input_count),
+    MANY(5, NAME, adze_onnx_function, outputs, output_count),
+    MANY(6, NAME, adze_onnx_function, attrs, attr_count),
     SUBS(7, LIST, adze_onnx_function, nodes, node_count, node_message),
     SUBS(9, LIST, adze_onnx_function, opsets, opset_count, opset_message),
     ONE(10, NAME, adze_onnx_function, domain),

@@ -157,8 +157,8 @@ static adze_status take_raw(const onnx_reader *r, const uint8_t *at, const onnx_
     snprintf(found, sizeof found, "%zu", w->raw.length);
     bool known = info->kind != ADZE_KIND_NONE;
     if ((known && w->raw.length != need) || info->kind == ADZE_KIND_STRING)
-        return bad(r, at, t,
-                   info->kind == ADZE_KIND_STRING ? "elements in string_data" : expected, found);
+        return bad(r, at, t, info->kind == ADZE_KIND_STRING ? "elements in string_data" : expected,
+                   found);
     return set_bytes(r, t, info, w->raw.data, w->raw.length);
 }
 
@@ -181,11 +181,12 @@ adze_status adze_onnx_read_tensor(onnx_reader *r, const onnx_message *m, adze_cu
     uint64_t seen;
     const uint8_t *at = bytes.at;
     ADZE_TRY(adze_onnx_read_fields(r, m, bytes, &w, &seen));
-    *t = (adze_onnx_tensor){.name = w.name, .type = w.type, .rank = w.dim_count, .dims = w.dims,
-                            .doc = w.doc};
+    *t = (adze_onnx_tensor){
+        .name = w.name, .type = w.type, .rank = w.dim_count, .dims = w.dims, .doc = w.doc};
     const adze_dtype_info *info = adze_dtype_describe(adze_dtype_from_onnx(w.type));
     int64_t elements = adze_shape_elements(t->rank, t->dims);
-    size_t need = elements < 0 ? SIZE_MAX : adze_dtype_bytes(adze_dtype_from_onnx(w.type), elements);
+    size_t need =
+        elements < 0 ? SIZE_MAX : adze_dtype_bytes(adze_dtype_from_onnx(w.type), elements);
     if (need > PTRDIFF_MAX)
         return bad(r, at, t, "dimensions whose product is a possible size", "others");
     ADZE_TRY(check_one_source(r, at, &w, t));
