@@ -113,5 +113,10 @@ void adze_gemm_q8_init(adze_gemm_q8_table *table, adze_cpu_level level)
         .pack_conv = pack_conv,
         .run = run,
     };
+#if defined(__x86_64__)
+    if (level == ADZE_CPU_AVX512)
+        adze_gemm_q8_init_avx512(table);
+#else
     ADZE_UNUSED(level);
+#endif
 }

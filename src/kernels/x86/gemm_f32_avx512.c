@@ -85,22 +85,15 @@ INLINE void tile(const int R, const int V, const tile_args *t)
     }
 }
 
-/* The register file holds 32 vectors: the sums, V of B and one of A. */
-#define ROWS_6(X, V) X(1, V) X(2, V) X(3, V) X(4, V) X(5, V) X(6, V)
-#define ROWS_9(X, V) ROWS_6(X, V) X(7, V) X(8, V) X(9, V)
-#define ROWS_14(X, V) ROWS_9(X, V) X(10, V) X(11, V) X(12, V) X(13, V) X(14, V)
-#define TILES(X) ROWS_14(X, 1) ROWS_14(X, 2) ROWS_9(X, 3) ROWS_6(X, 4)
-static const int max_rows[MAX_PANELS + 1] = {0, 14, 14, 9, 6};
-
 #define DEFINE(R, V)                                                                               \
     static void tile_##R##x##V(const tile_args *t)                                                 \
     {                                                                                              \
         tile(R, V, t);                                                                             \
     }
-TILES(DEFINE)
+ADZE_TILES_512(DEFINE)
 
 #define ENTRY(R, V) [V][R] = tile_##R##x##V,
-static const tile_fn tiles[MAX_PANELS + 1][MR + 1] = {TILES(ENTRY)};
+static const tile_fn tiles[MAX_PANELS + 1][MR + 1] = {ADZE_TILES_512(ENTRY)};
 
 /* Rows [first, last) of `panels` panels from column j on, in tiles of nearly equal height. */
 static void run_rows(const adze_gemm_f32_args *args, int64_t first, int64_t last, int64_t j,
@@ -119,7 +112,7 @@ static void run_rows(const adze_gemm_f32_args *args, int64_t first, int64_t last
         .lo = _mm512_set1_ps(args->lo),
         .hi = _mm512_set1_ps(args->hi),
     };
-    adze_cut cut = adze_cut_rows(last - first, max_rows[panels]);
+    adze_cut cut = adze_cut_rows(last - first, adze_tile_rows_512(panels));
     for (int64_t i = first; i < last;) {
         int64_t rows = adze_cut_next(&cut);
         t.a = args->a + i * args->lda;

@@ -28,6 +28,19 @@ static inline int64_t adze_cut_next(adze_cut *cut)
     return cut->rows + (cut->taller-- > 0);
 }
 
+/* The AVX-512 tiles, X(rows, panels). The register file holds 32 vectors: the sums, one of B for each
+ * panel and one of A. */
+#define ADZE_ROWS_6(X, V) X(1, V) X(2, V) X(3, V) X(4, V) X(5, V) X(6, V)
+#define ADZE_ROWS_9(X, V) ADZE_ROWS_6(X, V) X(7, V) X(8, V) X(9, V)
+#define ADZE_ROWS_14(X, V) ADZE_ROWS_9(X, V) X(10, V) X(11, V) X(12, V) X(13, V) X(14, V)
+#define ADZE_TILES_512(X)                                                                          \
+    ADZE_ROWS_14(X, 1) ADZE_ROWS_14(X, 2) ADZE_ROWS_9(X, 3) ADZE_ROWS_6(X, 4)
+
+static inline int adze_tile_rows_512(int panels)
+{
+    return panels <= 2 ? 14 : panels == 3 ? 9 : 6;
+}
+
 /* How many panels of AVX-512 tiles to take next: pairs, three where that leaves none over, four when
  * there are so few rows that the sums of two would not fill the pipeline. */
 static inline int adze_cut_panels(int64_t rows, int64_t panels)
