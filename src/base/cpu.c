@@ -55,7 +55,8 @@ adze_cpu_level adze_cpu_detect(void)
     uint64_t saved = saved_registers();
     if (!all_set(saved, 0x06) || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !all_set(b, AVX2))
         return ADZE_CPU_REF;
-    bool wide = all_set(saved, 0xe6) && all_set(b, (uint64_t)(F | DQ | BW) | vl) && all_set(c, VNNI);
+    bool wide =
+        all_set(saved, 0xe6) && all_set(b, (uint64_t)(F | DQ | BW) | vl) && all_set(c, VNNI);
     return wide ? ADZE_CPU_AVX512 : ADZE_CPU_AVX2;
 }
 #elif defined(__aarch64__)

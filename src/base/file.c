@@ -103,8 +103,8 @@ const char *adze_mapping_path(const adze_mapping *mapping)
 
 struct adze_output {
     int fd;
-    int error;       /* errno of the first failure */
-    uint64_t size;   /* written, buffered bytes included */
+    int error;     /* errno of the first failure */
+    uint64_t size; /* written, buffered bytes included */
     size_t buffered;
     char *path;      /* where it shall appear */
     char *temporary; /* where it is now; NULL: written in place (a device or pipe) */
@@ -264,7 +264,8 @@ static adze_status read_all(adze_text *text, int fd, const char *path, size_t li
         if (text->failed)
             return adze_fail(err, ADZE_NO_MEMORY, "%s: no memory to read it", path);
         if (text->length > limit)
-            return adze_fail(err, ADZE_LIMIT, "%s: larger than the limit of %zu bytes", path, limit);
+            return adze_fail(err, ADZE_LIMIT, "%s: larger than the limit of %zu bytes", path,
+                             limit);
         if (n == 0)
             return ADZE_OK;
     }

@@ -7,7 +7,8 @@
 /* A file mapped read-only, reference counted; empty files have size 0 and a valid pointer. */
 typedef struct adze_mapping adze_mapping;
 
-adze_status adze_mapping_open(adze_mapping **out, const char *path, adze_error *err) ADZE_MUST_CHECK;
+adze_status adze_mapping_open(adze_mapping **out, const char *path,
+                              adze_error *err) ADZE_MUST_CHECK;
 adze_mapping *adze_mapping_retain(adze_mapping *mapping);
 void adze_mapping_release(adze_mapping **mapping);
 const uint8_t *adze_mapping_bytes(const adze_mapping *mapping);
@@ -48,8 +49,8 @@ char *adze_path_sanitize(adze_arena *arena, const char *name);
 adze_status adze_gunzip(uint8_t **out, size_t *out_size, const uint8_t *bytes, size_t size,
                         size_t limit, adze_error *err) ADZE_MUST_CHECK;
 
-double adze_now(void);              /* monotonic seconds */
-uint64_t adze_peak_rss(void);       /* bytes: largest resident size of this process so far */
-uint64_t adze_current_rss(void);    /* bytes */
+double adze_now(void);           /* monotonic seconds */
+uint64_t adze_peak_rss(void);    /* bytes: largest resident size of this process so far */
+uint64_t adze_current_rss(void); /* bytes */
 
 #endif

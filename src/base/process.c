@@ -32,7 +32,8 @@ static uint64_t status_line(const char *name)
 uint64_t adze_peak_rss(void)
 {
     uint64_t peak = status_line("VmHWM:");
-    struct rusage usage; /* counts what was resident before exec too, hence only the second choice */
+    struct rusage
+        usage; /* counts what was resident before exec too, hence only the second choice */
     if (peak == 0 && getrusage(RUSAGE_SELF, &usage) == 0)
         peak = (uint64_t)usage.ru_maxrss * 1024;
     return peak;

@@ -131,10 +131,9 @@ bool adze_parse_size(const char *s, double *bytes)
         const char *unit;
         double factor;
     } units[] = {
-        {"", 1},           {"B", 1},           {"K", 1e3},           {"KB", 1e3},
-        {"M", 1e6},        {"MB", 1e6},        {"G", 1e9},           {"GB", 1e9},
-        {"T", 1e12},       {"TB", 1e12},       {"KiB", 1024.0},      {"MiB", 1048576.0},
-        {"GiB", 0x1p30},   {"TiB", 0x1p40},
+        {"", 1},         {"B", 1},           {"K", 1e3},      {"KB", 1e3},     {"M", 1e6},
+        {"MB", 1e6},     {"G", 1e9},         {"GB", 1e9},     {"T", 1e12},     {"TB", 1e12},
+        {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 0x1p30}, {"TiB", 0x1p40},
     };
     double value;
     const char *unit = number_prefix(s, &value);

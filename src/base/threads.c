@@ -256,7 +256,8 @@ static int cores_granted(void)
 {
     FILE *file = fopen("/sys/fs/cgroup/cpu.max", "r");
     long long quota = 0, period = 0;
-    bool limited = file && fscanf(file, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0;
+    bool limited =
+        file && fscanf(file, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0;
     if (file)
         (void)fclose(file);
     return limited ? (int)ADZE_MIN((quota + period - 1) / period, (long long)MOST_THREADS) : 0;

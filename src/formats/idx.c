@@ -10,20 +10,13 @@ static const size_t largest_unzipped = (size_t)4 << 30;
 static adze_dtype type_of(uint8_t code)
 {
     switch (code) {
-    case 0x08:
-        return ADZE_U8;
-    case 0x09:
-        return ADZE_I8;
-    case 0x0b:
-        return ADZE_I16;
-    case 0x0c:
-        return ADZE_I32;
-    case 0x0d:
-        return ADZE_F32;
-    case 0x0e:
-        return ADZE_F64;
-    default:
-        return ADZE_UNDEFINED;
+    case 0x08: return ADZE_U8;
+    case 0x09: return ADZE_I8;
+    case 0x0b: return ADZE_I16;
+    case 0x0c: return ADZE_I32;
+    case 0x0d: return ADZE_F32;
+    case 0x0e: return ADZE_F64;
+    default: return ADZE_UNDEFINED;
     }
 }
 
@@ -42,12 +35,13 @@ adze_status adze_idx_parse(adze_tensor *out, const uint8_t *bytes, size_t size, 
     adze_dtype dtype = type_of(adze_cursor_u8(&c));
     int rank = adze_cursor_u8(&c);
     if (c.failed || !zeros || dtype == ADZE_UNDEFINED || rank == 0)
-        return adze_fail(err, ADZE_BAD_FILE,
-                         "%s: not an IDX file: expected 0 0, a type of 8 to 14 and the number of axes",
-                         where);
+        return adze_fail(
+            err, ADZE_BAD_FILE,
+            "%s: not an IDX file: expected 0 0, a type of 8 to 14 and the number of axes", where);
     if (rank > ADZE_MAX_RANK)
-        return adze_fail(err, ADZE_UNSUPPORTED, "%s: IDX file with %d axes; at most %d are possible",
-                         where, rank, ADZE_MAX_RANK);
+        return adze_fail(err, ADZE_UNSUPPORTED,
+                         "%s: IDX file with %d axes; at most %d are possible", where, rank,
+                         ADZE_MAX_RANK);
     int64_t dims[ADZE_MAX_RANK];
     for (int i = 0; i < rank; i++)
         dims[i] = adze_cursor_u32be(&c);
@@ -74,8 +68,7 @@ static adze_status open_bytes(adze_idx *idx, const char *path, adze_error *err)
     const uint8_t *bytes = adze_mapping_bytes(idx->file);
     size_t size = adze_mapping_size(idx->file);
     if (size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b) {
-        adze_status status =
-            adze_gunzip(&idx->unzipped, &size, bytes, size, largest_unzipped, err);
+        adze_status status = adze_gunzip(&idx->unzipped, &size, bytes, size, largest_unzipped, err);
         if (status != ADZE_OK)
             return adze_wrap(err, status, "%s", path);
         bytes = idx->unzipped;

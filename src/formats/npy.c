@@ -17,8 +17,8 @@ typedef struct type_row {
 } type_row;
 
 static const type_row types[] = {
-    {"b1", ADZE_BOOL}, {"i1", ADZE_I8},  {"i2", ADZE_I16}, {"i4", ADZE_I32}, {"i8", ADZE_I64},
-    {"u1", ADZE_U8},   {"u2", ADZE_U16}, {"u4", ADZE_U32}, {"u8", ADZE_U64}, {"f2", ADZE_F16},
+    {"b1", ADZE_BOOL}, {"i1", ADZE_I8},  {"i2", ADZE_I16}, {"i4", ADZE_I32},   {"i8", ADZE_I64},
+    {"u1", ADZE_U8},   {"u2", ADZE_U16}, {"u4", ADZE_U32}, {"u8", ADZE_U64},   {"f2", ADZE_F16},
     {"f4", ADZE_F32},  {"f8", ADZE_F64}, {"c8", ADZE_C64}, {"c16", ADZE_C128},
 };
 
@@ -100,17 +100,23 @@ static adze_status refuse_type(literal *l, const char *code)
         char kind;
         const char *meaning;
     } kinds[] = {
-        {'U', "strings"}, {'S', "byte strings"}, {'a', "byte strings"}, {'O', "Python objects"},
-        {'M', "dates"},   {'m', "durations"},    {'V', "raw bytes or a type NumPy lacks (bfloat16?)"},
+        {'U', "strings"},
+        {'S', "byte strings"},
+        {'a', "byte strings"},
+        {'O', "Python objects"},
+        {'M', "dates"},
+        {'m', "durations"},
+        {'V', "raw bytes or a type NumPy lacks (bfloat16?)"},
     };
     const char *meaning = "an unknown type";
     for (size_t i = 0; i < ADZE_COUNT_OF(kinds); i++)
         if (code[0] == kinds[i].kind)
             meaning = kinds[i].meaning;
-    return adze_fail(l->err, ADZE_UNSUPPORTED,
-                     "%s: the array holds %s (NumPy type '%s'); save it as numbers, for example with "
-                     "array.astype('float32')",
-                     l->where, meaning, code);
+    return adze_fail(
+        l->err, ADZE_UNSUPPORTED,
+        "%s: the array holds %s (NumPy type '%s'); save it as numbers, for example with "
+        "array.astype('float32')",
+        l->where, meaning, code);
 }
 
 static adze_status read_type(literal *l, adze_npy_header *header)
@@ -202,11 +208,12 @@ adze_status adze_npy_parse_header(adze_npy_header *out, const uint8_t *bytes, si
     literal l = {(const char *)text, (const char *)text + length, where, err};
     adze_npy_header header = {.data_offset = adze_cursor_offset(&c)};
     ADZE_TRY(read_dictionary(&l, &header));
-    header.data_size = adze_dtype_bytes(header.dtype, adze_shape_elements(header.rank, header.dims));
+    header.data_size =
+        adze_dtype_bytes(header.dtype, adze_shape_elements(header.rank, header.dims));
     if (header.data_size > adze_cursor_left(&c))
         return adze_fail(err, ADZE_BAD_FILE,
-                         "%s: cut off: the shape asks for %zu bytes of elements, %zu are there", where,
-                         header.data_size, adze_cursor_left(&c));
+                         "%s: cut off: the shape asks for %zu bytes of elements, %zu are there",
+                         where, header.data_size, adze_cursor_left(&c));
     *out = header;
     return ADZE_OK;
 }
@@ -301,14 +308,10 @@ static adze_dtype numpy_type(adze_dtype dtype)
         if (types[i].dtype == dtype)
             return dtype;
     switch (adze_dtype_describe(dtype)->kind) {
-    case ADZE_KIND_FLOAT:
-        return ADZE_F32;
-    case ADZE_KIND_INT:
-        return ADZE_I8;
-    case ADZE_KIND_UINT:
-        return ADZE_U8;
-    default:
-        return ADZE_UNDEFINED;
+    case ADZE_KIND_FLOAT: return ADZE_F32;
+    case ADZE_KIND_INT: return ADZE_I8;
+    case ADZE_KIND_UINT: return ADZE_U8;
+    default: return ADZE_UNDEFINED;
     }
 }
 
@@ -351,9 +354,9 @@ size_t adze_npy_make_header(char out[ADZE_NPY_HEADER], const adze_tensor *tensor
         shape[at - 1] = 0; /* NumPy keeps the comma only for one axis */
     char order = number_size(tensor->dtype) > 1 ? '<' : '|';
     memset(out, ' ', ADZE_NPY_HEADER);
-    int length = snprintf(out + PREFIX, ADZE_NPY_HEADER - PREFIX,
-                          "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }", order, code,
-                          shape);
+    int length =
+        snprintf(out + PREFIX, ADZE_NPY_HEADER - PREFIX,
+                 "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }", order, code, shape);
     size_t used = PREFIX + (size_t)length;
     size_t total = (used + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     memcpy(out, "\x93NUMPY\x01\x00", 8);

@@ -47,8 +47,9 @@ typedef struct adze_zip_part { /* an entry is the concatenation of its parts */
 
 adze_status adze_zip_writer_open(adze_zip_writer *out, const char *path,
                                  adze_error *err) ADZE_MUST_CHECK;
-adze_status adze_zip_writer_add(adze_zip_writer *writer, const char *name, const adze_zip_part *parts,
-                                int count, bool deflate, adze_error *err) ADZE_MUST_CHECK;
+adze_status adze_zip_writer_add(adze_zip_writer *writer, const char *name,
+                                const adze_zip_part *parts, int count, bool deflate,
+                                adze_error *err) ADZE_MUST_CHECK;
 adze_status adze_zip_writer_finish(adze_zip_writer *writer, adze_error *err) ADZE_MUST_CHECK;
 void adze_zip_writer_abort(adze_zip_writer *writer);
 

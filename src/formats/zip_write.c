@@ -36,8 +36,8 @@ static bool remember(adze_zip_writer *writer, const char *name)
 {
     if (!adze_arena_grow(&writer->arena, &writer->entries, &writer->capacity, writer->count,
                          sizeof *writer->entries) ||
-        !adze_arena_grow(&writer->arena, &writer->offsets, &writer->offsets_capacity,
-                         writer->count, sizeof *writer->offsets))
+        !adze_arena_grow(&writer->arena, &writer->offsets, &writer->offsets_capacity, writer->count,
+                         sizeof *writer->offsets))
         return false;
     char *copy = adze_arena_strdup(&writer->arena, name);
     writer->entries[writer->count] = (adze_zip_entry){.name = copy};
@@ -46,7 +46,8 @@ static bool remember(adze_zip_writer *writer, const char *name)
 }
 
 /* All parts deflated, in memory to be freed; NULL when there is none. */
-static uint8_t *deflate_parts(const adze_zip_part *parts, int count, uint64_t size, uint64_t *stored)
+static uint8_t *deflate_parts(const adze_zip_part *parts, int count, uint64_t size,
+                              uint64_t *stored)
 {
     z_stream z = {0};
     if (deflateInit2(&z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
@@ -96,8 +97,9 @@ static void write_local_header(adze_zip_writer *writer, const adze_zip_entry *en
     adze_output_write(writer->output, r.bytes, r.size);
 }
 
-adze_status adze_zip_writer_add(adze_zip_writer *writer, const char *name, const adze_zip_part *parts,
-                                int count, bool deflate, adze_error *err)
+adze_status adze_zip_writer_add(adze_zip_writer *writer, const char *name,
+                                const adze_zip_part *parts, int count, bool deflate,
+                                adze_error *err)
 {
     if (strlen(name) > UINT16_MAX)
         return adze_fail(err, ADZE_BAD_ARGUMENT, "ZIP: the name of an entry is too long");

@@ -22,7 +22,8 @@ static float float_of(uint32_t bits)
 
 float adze_f16_to_f32(uint16_t h)
 {
-    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = (h >> 10) & 31u, mantissa = h & 0x3ffu;
+    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = (h >> 10) & 31u,
+             mantissa = h & 0x3ffu;
     if (exponent == 31) /* infinity, NaN (made quiet, as the processors do) */
         return float_of(sign | 0x7f800000u | mantissa << 13 | (mantissa ? 0x400000u : 0));
     if (exponent == 0) {
@@ -75,18 +76,12 @@ static const narrow_format *format_of(adze_dtype dtype)
     static const narrow_format e5m2fnuz = {2, 16, 0x80, 0x7f, 0, 0x80, true};
     static const narrow_format e2m1 = {1, 1, 0x08, 0x07, 0, 0x08, false};
     switch (dtype) {
-    case ADZE_F8E4M3FN:
-        return &e4m3fn;
-    case ADZE_F8E4M3FNUZ:
-        return &e4m3fnuz;
-    case ADZE_F8E5M2:
-        return &e5m2;
-    case ADZE_F8E5M2FNUZ:
-        return &e5m2fnuz;
-    case ADZE_F4E2M1:
-        return &e2m1;
-    default:
-        return NULL;
+    case ADZE_F8E4M3FN: return &e4m3fn;
+    case ADZE_F8E4M3FNUZ: return &e4m3fnuz;
+    case ADZE_F8E5M2: return &e5m2;
+    case ADZE_F8E5M2FNUZ: return &e5m2fnuz;
+    case ADZE_F4E2M1: return &e2m1;
+    default: return NULL;
     }
 }
 
@@ -189,30 +184,18 @@ void adze_row_to_f32(adze_dtype dtype, const void *src, int64_t first, int64_t n
     case ADZE_F32:
         memcpy(dst, (const char *)src + (size_t)first * sizeof *dst, (size_t)n * sizeof *dst);
         break;
-    case ADZE_F64:
-        TO_FLOATS(double, (float)x);
-    case ADZE_F16:
-        TO_FLOATS(uint16_t, adze_f16_to_f32(x));
-    case ADZE_BF16:
-        TO_FLOATS(uint16_t, adze_bf16_to_f32(x));
-    case ADZE_U8:
-        TO_FLOATS(uint8_t, (float)x);
-    case ADZE_I8:
-        TO_FLOATS(int8_t, (float)x);
-    case ADZE_U16:
-        TO_FLOATS(uint16_t, (float)x);
-    case ADZE_I16:
-        TO_FLOATS(int16_t, (float)x);
-    case ADZE_U32:
-        TO_FLOATS(uint32_t, (float)x);
-    case ADZE_I32:
-        TO_FLOATS(int32_t, (float)x);
-    case ADZE_U64:
-        TO_FLOATS(uint64_t, (float)x);
-    case ADZE_I64:
-        TO_FLOATS(int64_t, (float)x);
-    case ADZE_BOOL:
-        TO_FLOATS(uint8_t, (float)(x != 0));
+    case ADZE_F64: TO_FLOATS(double, (float)x);
+    case ADZE_F16: TO_FLOATS(uint16_t, adze_f16_to_f32(x));
+    case ADZE_BF16: TO_FLOATS(uint16_t, adze_bf16_to_f32(x));
+    case ADZE_U8: TO_FLOATS(uint8_t, (float)x);
+    case ADZE_I8: TO_FLOATS(int8_t, (float)x);
+    case ADZE_U16: TO_FLOATS(uint16_t, (float)x);
+    case ADZE_I16: TO_FLOATS(int16_t, (float)x);
+    case ADZE_U32: TO_FLOATS(uint32_t, (float)x);
+    case ADZE_I32: TO_FLOATS(int32_t, (float)x);
+    case ADZE_U64: TO_FLOATS(uint64_t, (float)x);
+    case ADZE_I64: TO_FLOATS(int64_t, (float)x);
+    case ADZE_BOOL: TO_FLOATS(uint8_t, (float)(x != 0));
     case ADZE_U4:
     case ADZE_I4:
     case ADZE_U2:
@@ -224,8 +207,7 @@ void adze_row_to_f32(adze_dtype dtype, const void *src, int64_t first, int64_t n
         for (int64_t i = 0; i < n; i++)
             dst[i] = adze_narrow_to_f32(dtype, (uint8_t)adze_packed_get(ADZE_U4, src, first + i));
         break;
-    default: /* the float8 kinds */
-        TO_FLOATS(uint8_t, adze_narrow_to_f32(dtype, x));
+    default: /* the float8 kinds */ TO_FLOATS(uint8_t, adze_narrow_to_f32(dtype, x));
     }
 }
 
@@ -249,16 +231,11 @@ static uint64_t to_u64(float f)
 static int to_packed(adze_dtype dtype, float f)
 {
     switch (dtype) {
-    case ADZE_I4:
-        return (int)round_into(f, -8, 7);
-    case ADZE_U4:
-        return (int)round_into(f, 0, 15);
-    case ADZE_I2:
-        return (int)round_into(f, -2, 1);
-    case ADZE_U2:
-        return (int)round_into(f, 0, 3);
-    default:
-        return adze_f32_to_narrow(dtype, f, true);
+    case ADZE_I4: return (int)round_into(f, -8, 7);
+    case ADZE_U4: return (int)round_into(f, 0, 15);
+    case ADZE_I2: return (int)round_into(f, -2, 1);
+    case ADZE_U2: return (int)round_into(f, 0, 3);
+    default: return adze_f32_to_narrow(dtype, f, true);
     }
 }
 
@@ -276,30 +253,18 @@ void adze_row_from_f32(adze_dtype dtype, const float *src, int64_t n, void *dst,
     case ADZE_F32:
         memcpy((char *)dst + (size_t)first * sizeof *src, src, (size_t)n * sizeof *src);
         break;
-    case ADZE_F64:
-        FROM_FLOATS(double, (double)f);
-    case ADZE_F16:
-        FROM_FLOATS(uint16_t, adze_f32_to_f16(f));
-    case ADZE_BF16:
-        FROM_FLOATS(uint16_t, adze_f32_to_bf16(f));
-    case ADZE_U8:
-        FROM_FLOATS(uint8_t, (uint8_t)round_into(f, 0, UINT8_MAX));
-    case ADZE_I8:
-        FROM_FLOATS(int8_t, (int8_t)round_into(f, INT8_MIN, INT8_MAX));
-    case ADZE_U16:
-        FROM_FLOATS(uint16_t, (uint16_t)round_into(f, 0, UINT16_MAX));
-    case ADZE_I16:
-        FROM_FLOATS(int16_t, (int16_t)round_into(f, INT16_MIN, INT16_MAX));
-    case ADZE_U32:
-        FROM_FLOATS(uint32_t, (uint32_t)round_into(f, 0, UINT32_MAX));
-    case ADZE_I32:
-        FROM_FLOATS(int32_t, (int32_t)round_into(f, INT32_MIN, INT32_MAX));
-    case ADZE_U64:
-        FROM_FLOATS(uint64_t, to_u64(f));
-    case ADZE_I64:
-        FROM_FLOATS(int64_t, to_i64(f));
-    case ADZE_BOOL:
-        FROM_FLOATS(uint8_t, f != 0.0f);
+    case ADZE_F64: FROM_FLOATS(double, (double)f);
+    case ADZE_F16: FROM_FLOATS(uint16_t, adze_f32_to_f16(f));
+    case ADZE_BF16: FROM_FLOATS(uint16_t, adze_f32_to_bf16(f));
+    case ADZE_U8: FROM_FLOATS(uint8_t, (uint8_t)round_into(f, 0, UINT8_MAX));
+    case ADZE_I8: FROM_FLOATS(int8_t, (int8_t)round_into(f, INT8_MIN, INT8_MAX));
+    case ADZE_U16: FROM_FLOATS(uint16_t, (uint16_t)round_into(f, 0, UINT16_MAX));
+    case ADZE_I16: FROM_FLOATS(int16_t, (int16_t)round_into(f, INT16_MIN, INT16_MAX));
+    case ADZE_U32: FROM_FLOATS(uint32_t, (uint32_t)round_into(f, 0, UINT32_MAX));
+    case ADZE_I32: FROM_FLOATS(int32_t, (int32_t)round_into(f, INT32_MIN, INT32_MAX));
+    case ADZE_U64: FROM_FLOATS(uint64_t, to_u64(f));
+    case ADZE_I64: FROM_FLOATS(int64_t, to_i64(f));
+    case ADZE_BOOL: FROM_FLOATS(uint8_t, f != 0.0f);
     case ADZE_U4:
     case ADZE_I4:
     case ADZE_U2:
@@ -310,7 +275,6 @@ void adze_row_from_f32(adze_dtype dtype, const float *src, int64_t n, void *dst,
             adze_packed_set(place, dst, first + i, to_packed(dtype, src[i]));
         }
         break;
-    default: /* the float8 kinds */
-        FROM_FLOATS(uint8_t, adze_f32_to_narrow(dtype, f, true));
+    default: /* the float8 kinds */ FROM_FLOATS(uint8_t, adze_f32_to_narrow(dtype, f, true));
     }
 }

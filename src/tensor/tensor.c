@@ -191,18 +191,12 @@ static element load_bytes(const adze_tensor *tensor, int64_t i)
     uint64_t u = 0; /* little-endian, as every machine we run on */
     memcpy(&u, at, (size_t)ADZE_MIN(size, 8));
     switch (tensor->dtype) {
-    case ADZE_I8:
-        return from_int((int8_t)u);
-    case ADZE_I16:
-        return from_int((int16_t)u);
-    case ADZE_I32:
-        return from_int((int32_t)u);
-    case ADZE_I64:
-        return from_int((int64_t)u);
-    case ADZE_BOOL:
-        return from_uint(u != 0);
-    default:
-        return from_uint(u);
+    case ADZE_I8: return from_int((int8_t)u);
+    case ADZE_I16: return from_int((int16_t)u);
+    case ADZE_I32: return from_int((int32_t)u);
+    case ADZE_I64: return from_int((int64_t)u);
+    case ADZE_BOOL: return from_uint(u != 0);
+    default: return from_uint(u);
     }
 }
 
@@ -294,7 +288,9 @@ void adze_tensor_set_f64(adze_tensor *tensor, int64_t i, double value)
         memcpy((char *)tensor->data + (size_t)i * 8, &u, 8);
     } else {
         double whole = isnan(value) ? 0 : nearbyint(value);
-        int64_t integer = whole >= 0x1p63 ? INT64_MAX : whole < -0x1p63 ? INT64_MIN : (int64_t)whole;
+        int64_t integer = whole >= 0x1p63   ? INT64_MAX
+                          : whole < -0x1p63 ? INT64_MIN
+                                            : (int64_t)whole;
         store_int(tensor, i, integer);
     }
 }
