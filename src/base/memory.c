@@ -9,6 +9,9 @@
 
 enum { ALIGNMENT = 64, HEADER = 16, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
 
+/* One allocation: half the address space, or a terabyte where that is more than any machine has. */
+static const size_t largest = (size_t)ADZE_MIN((uint64_t)PTRDIFF_MAX, (uint64_t)1 << 40) - 4096;
+
 /* Test hook, the one mutable global: allocations left before failing, negative when off. */
 static atomic_long allocations_left = -1;
 
@@ -59,7 +62,7 @@ static void *place(void *raw, size_t shift)
 void *adze_alloc(size_t count, size_t size)
 {
     size_t bytes;
-    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > PTRDIFF_MAX - ALIGNMENT)
+    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > largest)
         return NULL;
     void *raw = calloc(1, bytes + ALIGNMENT + (bytes == 0));
     if (!raw)
@@ -71,7 +74,7 @@ void *adze_alloc(size_t count, size_t size)
 void *adze_realloc(void *pointer, size_t count, size_t size)
 {
     size_t bytes;
-    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > PTRDIFF_MAX - ALIGNMENT)
+    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > largest)
         return NULL;
     void *old = pointer ? raw_of(pointer) : NULL;
     size_t shift = pointer ? (size_t)((char *)pointer - (char *)old) : HEADER;

@@ -36,7 +36,8 @@ uint64_t adze_peak_rss(void)
         usage; /* counts what was resident before exec too, hence only the second choice */
     if (peak == 0 && getrusage(RUSAGE_SELF, &usage) == 0)
         peak = (uint64_t)usage.ru_maxrss * 1024;
-    return peak;
+    uint64_t now = adze_current_rss(); /* the system's peak may lag behind */
+    return ADZE_MAX(peak, now);
 }
 
 uint64_t adze_current_rss(void)
