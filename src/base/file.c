@@ -96,6 +96,18 @@ size_t adze_mapping_size(const adze_mapping *mapping)
     return mapping->size;
 }
 
+bool adze_mapping_drop(const adze_mapping *mapping, const void *bytes, size_t size)
+{
+    uintptr_t begin = (uintptr_t)mapping->bytes, from = (uintptr_t)bytes;
+    if (from < begin || from - begin > mapping->size || size > mapping->size - (from - begin))
+        return false;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = from & ~(page - 1); /* a mapping begins at a page */
+    if (size)
+        (void)madvise((void *)start, from - start + size, MADV_DONTNEED);
+    return true;
+}
+
 const char *adze_mapping_path(const adze_mapping *mapping)
 {
     return mapping->path;

@@ -14,6 +14,9 @@ void adze_mapping_release(adze_mapping **mapping);
 const uint8_t *adze_mapping_bytes(const adze_mapping *mapping);
 size_t adze_mapping_size(const adze_mapping *mapping);
 const char *adze_mapping_path(const adze_mapping *mapping);
+/* Lets the pages of these bytes leave memory (reading brings them back), so that walking through a
+ * large file needs little; false, and nothing done, when they do not all lie in the mapping. */
+bool adze_mapping_drop(const adze_mapping *mapping, const void *bytes, size_t size);
 
 /* Output that appears whole or not at all: written to a temporary name in the same folder, renamed by
  * finish, removed by abort (or when finish fails). */

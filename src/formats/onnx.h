@@ -136,7 +136,8 @@ typedef struct adze_onnx_model {
     adze_onnx_opset *opsets;
     adze_onnx_function *functions;
     adze_onnx_meta *meta;
-    int mapping_count; /* all files whose bytes tensors point into; the caller releases them */
+    int mapping_count; /* all files whose bytes tensors point into; the caller releases them; the writer
+                          lets go of their pages as it goes */
     adze_mapping **mappings; /* [0] is the model file itself when read from a path */
 } adze_onnx_model;
 

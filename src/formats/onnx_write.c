@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { VARINT = 0, FIXED64 = 1, LENGTH = 2, FIXED32 = 5 };
-enum { USUAL_THRESHOLD = 1024, PAGE = 4096, LINE = 64, PAGED_SIZE = 65536 };
+enum { USUAL_THRESHOLD = 1024, PAGE = 4096, LINE = 64, PAGED_SIZE = 65536, PIECE = 1 << 23 };
 #define LARGEST_MODEL UINT64_C(0x7fffffff) /* what protobuf libraries read */
 
 typedef struct onnx_writer {
@@ -19,14 +19,27 @@ typedef struct onnx_writer {
     const char *data_name; /* NULL: all tensors stay inside */
     size_t threshold;
     uint64_t data_size;
+    const adze_onnx_model *model;
 } onnx_writer;
 
 static void write_message(onnx_writer *w, const onnx_message *m, const void *in);
 
+/* Large bytes, in pieces that leave memory again when they are mapped. */
+static void put_large(const onnx_writer *w, adze_output *out, const uint8_t *bytes, size_t size)
+{
+    for (size_t at = 0, step; at < size; at += step) {
+        step = ADZE_MIN(size - at, (size_t)PIECE);
+        adze_output_write(out, bytes + at, step);
+        for (int i = 0; step >= PAGED_SIZE && i < w->model->mapping_count; i++)
+            if (adze_mapping_drop(w->model->mappings[i], bytes + at, step))
+                break;
+    }
+}
+
 static void put(onnx_writer *w, const void *bytes, size_t size)
 {
-    if (w->out && size)
-        adze_output_write(w->out, bytes, size);
+    if (w->out)
+        put_large(w, w->out, bytes, size);
     w->size += size;
 }
 
@@ -169,7 +182,7 @@ static uint64_t write_external(onnx_writer *w, const adze_onnx_tensor *t)
     uint64_t offset = w->data_size + padding;
     if (w->data) {
         adze_output_write(w->data, zeros, (size_t)padding);
-        adze_output_write(w->data, t->data, t->size);
+        put_large(w, w->data, t->data, t->size);
     }
     w->data_size = offset + t->size;
     return offset;
@@ -275,7 +288,7 @@ static void write_message(onnx_writer *w, const onnx_message *m, const void *in)
 
 uint64_t adze_onnx_measure(const adze_onnx_model *model)
 {
-    onnx_writer w = {0};
+    onnx_writer w = {.model = model};
     write_message(&w, &adze_onnx_model_message, model);
     return w.size;
 }
@@ -305,7 +318,7 @@ static adze_status write_model(const adze_onnx_model *model, const char *path,
                                const adze_onnx_write_options *options, adze_arena *arena,
                                adze_error *err)
 {
-    onnx_writer plan = {.data_name = options->external_data};
+    onnx_writer plan = {.data_name = options->external_data, .model = model};
     plan.threshold = options->external_threshold ? options->external_threshold : USUAL_THRESHOLD;
     const char *name = plan.data_name;
     if (name && (!name[0] || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..")))
