@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EXTERNAL = 1 };
+enum { EXTERNAL = 1, LARGE = 65536 };
 
 static adze_status bad(const onnx_reader *r, const uint8_t *at, const adze_onnx_tensor *t,
                        const char *expected, const char *found)
@@ -23,6 +23,7 @@ static size_t alignment_of(const adze_dtype_info *info)
     return info->kind == ADZE_KIND_COMPLEX ? bytes / 2 : ADZE_MAX(bytes, (size_t)1);
 }
 
+/* Bytes in place when they are aligned, else copied (one copy in memory, not two). */
 static adze_status set_bytes(const onnx_reader *r, adze_onnx_tensor *t, const adze_dtype_info *info,
                              const void *bytes, size_t size)
 {
@@ -31,6 +32,9 @@ static adze_status set_bytes(const onnx_reader *r, adze_onnx_tensor *t, const ad
     if (size == 0 || (uintptr_t)bytes % alignment_of(info) == 0)
         return ADZE_OK;
     t->data = adze_arena_memdup(r->arena, bytes, size);
+    for (int i = 0; size >= LARGE && i < r->files.count; i++)
+        if (adze_mapping_drop(r->files.mappings[i], bytes, size))
+            break;
     return t->data ? ADZE_OK : adze_onnx_no_memory(r);
 }
 
