@@ -68,6 +68,9 @@ typedef struct test_case {
 const char *test_data_path(const char *name);
 /* The same, skipping the test when absent. */
 const char *test_need_data(const char *name);
+/* The folder into which an archive ("conformance/x.tar.xz") of the test data is unpacked, once for each
+ * build folder; skips the test when the archive is absent. */
+const char *test_need_unpacked(const char *archive);
 /* A path below the repository's root ("models/..."); lives until the test ends. */
 const char *test_source_path(const char *name);
 /* An empty folder of this test's own, removed after the test. */

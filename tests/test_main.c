@@ -164,6 +164,36 @@ const char *test_need_data(const char *name)
     return path;
 }
 
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+    (void)info, (void)type, (void)where;
+    return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *test_need_unpacked(const char *archive)
+{
+    const char *packed = test_need_data(archive);
+    const char *slash = strrchr(archive, '/');
+    const char *name = slash ? slash + 1 : archive;
+    char folder[PATH_MAX], partial[PATH_MAX], command[2 * PATH_MAX + 64];
+    mkdir(ADZE_BUILD_DIR "/test-data", 0777);
+    snprintf(folder, sizeof folder, ADZE_BUILD_DIR "/test-data/%.*s", (int)strcspn(name, "."), name);
+    if (access(folder, R_OK) == 0)
+        return join(ADZE_BUILD_DIR "/test-data", strrchr(folder, '/') + 1);
+    snprintf(partial, sizeof partial, "%.4000s.%d", folder, (int)getpid());
+    snprintf(command, sizeof command, "mkdir '%s' && tar -C '%s' -xf '%s'", partial, partial, packed);
+    if (system(command) != 0)
+        FAIL("failed: %s", command);
+    if (rename(partial, folder) != 0) /* another test was faster */
+        remove_tree(partial);
+    return join(ADZE_BUILD_DIR "/test-data", strrchr(folder, '/') + 1);
+}
+
 const char *test_tmpdir(void)
 {
     if (!test_tmp[0]) {
@@ -233,17 +263,6 @@ static double now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-    (void)info, (void)type, (void)where;
-    return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 /* "tests/unit/check_text.c", "split" -> "check_text.split" */
