@@ -2,24 +2,10 @@
  * drivers that split the output rows over the pool. */
 #include "kernels/dwconv.h"
 
+#include "kernels/dwconv_impl.h"
 #include "kernels/requantize_impl.h"
 
-/* The taps [first, last) of a window starting at `start` that fall inside [0, size). */
-typedef struct tap_range {
-    int64_t start, first, last;
-} tap_range;
-
-static tap_range taps_inside(int64_t start, int64_t taps, int64_t dilation, int64_t size)
-{
-    tap_range range = {start, 0, taps};
-    while (range.first < taps && start + range.first * dilation < 0)
-        range.first++;
-    while (range.last > range.first && start + (range.last - 1) * dilation >= size)
-        range.last--;
-    return range;
-}
-
-static float f32_output(const adze_dwconv_f32_args *args, int64_t image, tap_range ky, tap_range kx,
+static float f32_output(const adze_dwconv_f32_args *args, int64_t image, adze_taps ky, adze_taps kx,
                         int64_t channel)
 {
     const adze_dwconv_shape *s = &args->shape;
@@ -42,10 +28,10 @@ static void f32_rows(const adze_dwconv_f32_args *args, int64_t image, int64_t fi
     const adze_dwconv_shape *s = &args->shape;
     for (int64_t oy = first; oy < last; oy++) {
         int64_t iy = oy * s->stride_h - s->pad_top;
-        tap_range ky = taps_inside(iy, s->kh, s->dilation_h, s->h);
+        adze_taps ky = adze_taps_inside(iy, s->kh, s->dilation_h, s->h);
         for (int64_t ox = 0; ox < s->ow; ox++) {
             int64_t ix = ox * s->stride_w - s->pad_left;
-            tap_range kx = taps_inside(ix, s->kw, s->dilation_w, s->w);
+            adze_taps kx = adze_taps_inside(ix, s->kw, s->dilation_w, s->w);
             float *y = args->y + ((image * s->oh + oy) * s->ow + ox) * s->c;
             for (int64_t channel = 0; channel < s->c; channel++)
                 y[channel] = f32_output(args, image, ky, kx, channel);
@@ -53,7 +39,7 @@ static void f32_rows(const adze_dwconv_f32_args *args, int64_t image, int64_t fi
     }
 }
 
-static uint8_t q8_output(const adze_dwconv_q8_args *args, int64_t image, tap_range ky, tap_range kx,
+static uint8_t q8_output(const adze_dwconv_q8_args *args, int64_t image, adze_taps ky, adze_taps kx,
                          int64_t channel)
 {
     const adze_dwconv_shape *s = &args->shape;
@@ -71,15 +57,16 @@ static uint8_t q8_output(const adze_dwconv_q8_args *args, int64_t image, tap_ran
     return (uint8_t)adze_requantize(v, args->y_zero, args->lo, args->hi);
 }
 
-static void q8_rows(const adze_dwconv_q8_args *args, int64_t image, int64_t first, int64_t last)
+void adze_dwconv_q8_rows_ref(const adze_dwconv_q8_args *args, int64_t image, int64_t first,
+                             int64_t last)
 {
     const adze_dwconv_shape *s = &args->shape;
     for (int64_t oy = first; oy < last; oy++) {
         int64_t iy = oy * s->stride_h - s->pad_top;
-        tap_range ky = taps_inside(iy, s->kh, s->dilation_h, s->h);
+        adze_taps ky = adze_taps_inside(iy, s->kh, s->dilation_h, s->h);
         for (int64_t ox = 0; ox < s->ow; ox++) {
             int64_t ix = ox * s->stride_w - s->pad_left;
-            tap_range kx = taps_inside(ix, s->kw, s->dilation_w, s->w);
+            adze_taps kx = adze_taps_inside(ix, s->kw, s->dilation_w, s->w);
             uint8_t *y = args->y + ((image * s->oh + oy) * s->ow + ox) * s->c;
             for (int64_t channel = 0; channel < s->c; channel++)
                 y[channel] = q8_output(args, image, ky, kx, channel);
@@ -89,8 +76,13 @@ static void q8_rows(const adze_dwconv_q8_args *args, int64_t image, int64_t firs
 
 void adze_dwconv_init(adze_dwconv_table *table, adze_cpu_level level)
 {
-    *table = (adze_dwconv_table){.f32_rows = f32_rows, .q8_rows = q8_rows};
+    *table = (adze_dwconv_table){.f32_rows = f32_rows, .q8_rows = adze_dwconv_q8_rows_ref};
+#if defined(__x86_64__)
+    if (level == ADZE_CPU_AVX512)
+        adze_dwconv_init_avx512(table);
+#else
     ADZE_UNUSED(level);
+#endif
 }
 
 typedef struct rows_job {

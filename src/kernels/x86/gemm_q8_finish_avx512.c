@@ -1,7 +1,7 @@
 /* The outputs of a tile of the integer matrix product: zero points, scaling, residual, rounding. Four
  * vectors of sums become one vector of bytes, whatever the shape of the tile. */
 #include "kernels/x86/gemm_q8_avx512_impl.h"
-#include "kernels/x86/tile_impl.h"
+#include "kernels/x86/requantize_avx512_impl.h"
 
 #include <math.h>
 
@@ -16,12 +16,10 @@ adze_q8_finish adze_q8_finish_make(const adze_gemm_q8_args *args, int64_t row, i
         .panels = panels,
         .last = (__mmask16)(0xffff >> (panels * ADZE_Q8_NR - columns)),
     };
-    __m512 one = _mm512_set1_ps(1);
     for (int v = 0; v < panels && args->output != ADZE_Q8_TO_I32; v++) {
         __mmask16 mask = v + 1 < panels ? (__mmask16)0xffff : f.last;
         f.scale[v] = _mm512_maskz_loadu_ps(mask, args->scale + column + v * ADZE_Q8_NR);
-        __mmask16 small = _mm512_cmp_ps_mask(_mm512_abs_ps(f.scale[v]), one, _CMP_LT_OQ);
-        f.wide = f.wide || small != 0xffff;
+        f.wide = f.wide || adze_scale_is_wide(f.scale[v]);
     }
     const adze_q8_residual *r = args->residual;
     if (r && !(fabsf(r->scale) < 0x1p20f && fabsf(r->t_scale) < 0x1p20f))
@@ -29,50 +27,17 @@ adze_q8_finish adze_q8_finish_make(const adze_gemm_q8_args *args, int64_t row, i
     return f;
 }
 
-/* Constants of the last step, from float to bytes. Signed outputs are made as unsigned ones 128 higher,
- * then flipped. */
-typedef struct rounding {
-    __m512 high;
-    __m512i zero, lo, hi, flip, order;
-    bool wide;
-} rounding;
-
-static rounding make_rounding(const adze_q8_finish *f, __m512i order)
+static adze_rounding last_rounding(const adze_q8_finish *f)
 {
     const adze_gemm_q8_args *args = f->args;
     const adze_q8_residual *r = args->residual;
-    int32_t zero = r ? r->y_zero : args->zero, lo = r ? r->y_lo : args->lo;
-    int32_t hi = r ? r->y_hi : args->hi, shift = (r ? r->y_signed : args->c_signed) ? 128 : 0;
-    return (rounding){
-        .high = _mm512_set1_ps((float)(hi - zero)),
-        .zero = _mm512_set1_epi16((short)(zero + shift)),
-        .lo = _mm512_set1_epi8((char)(lo + shift)),
-        .hi = _mm512_set1_epi8((char)(hi + shift)),
-        .flip = _mm512_set1_epi8((char)shift),
-        .order = order,
-        .wide = f->wide,
-    };
+    if (r)
+        return adze_rounding_make(r->y_zero, r->y_lo, r->y_hi, r->y_signed, f->wide);
+    return adze_rounding_make(args->zero, args->lo, args->hi, args->c_signed, f->wide);
 }
 
-/* 64 bytes: those of v[0], then v[1], ... in the order that `order` makes of the packed quarters.
- * Saturation of the 16-bit and 8-bit steps lies outside of lo and hi, so the result is exact. */
-INLINE __m512i to_bytes(const rounding *to, __m512 v[4])
-{
-    if (to->wide) {
-        UNROLL
-        for (int i = 0; i < 4; i++)
-            v[i] = _mm512_min_ps(v[i], to->high);
-    }
-    __m512i low = _mm512_packs_epi32(_mm512_cvtps_epi32(v[0]), _mm512_cvtps_epi32(v[1]));
-    __m512i high = _mm512_packs_epi32(_mm512_cvtps_epi32(v[2]), _mm512_cvtps_epi32(v[3]));
-    __m512i bytes =
-        _mm512_packus_epi16(_mm512_adds_epi16(low, to->zero), _mm512_adds_epi16(high, to->zero));
-    bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, to->lo), to->hi);
-    return _mm512_permutexvar_epi32(to->order, _mm512_xor_si512(bytes, to->flip));
-}
-
-/* After packing, 32-bit element 4 * lane + i holds columns 4 * lane.. of v[i]. */
-static __m512i quarters_in_order(void)
+/* Puts the bytes of v[0] of adze_to_bytes first, then those of v[1], ... */
+static __m512i order_of_quarters(void)
 {
     return _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 }
@@ -94,7 +59,7 @@ INLINE __m512 add_residual(const adze_q8_finish *f, __m512 v, int row, int panel
     return _mm512_add_ps(left, _mm512_mul_ps(_mm512_cvtepi32_ps(other), _mm512_set1_ps(r->scale)));
 }
 
-/* Writes what to_bytes made of `4 / V` rows (one row if V is 3). */
+/* Writes the bytes of `4 / V` rows (one row if V is 3). */
 INLINE void store_rows(const int V, const adze_q8_finish *f, int row, __m512i bytes)
 {
     uint8_t *c = (uint8_t *)f->args->c + (f->row + row) * f->args->ldc + f->column;
@@ -122,7 +87,8 @@ INLINE void finish_q8(const int V, const bool residual, const adze_q8_finish *f,
                       const __m512i *sums)
 {
     const int step = V >= 3 ? 1 : 4 / V;
-    const rounding to = make_rounding(f, quarters_in_order());
+    const adze_rounding to = last_rounding(f);
+    const __m512i order = order_of_quarters();
     for (int row = 0; row < f->rows; row += step) {
         __m512 v[4];
         UNROLL
@@ -132,7 +98,7 @@ INLINE void finish_q8(const int V, const bool residual, const adze_q8_finish *f,
             if (residual)
                 v[i] = add_residual(f, v[i], r, panel);
         }
-        store_rows(V, f, row, to_bytes(&to, v));
+        store_rows(V, f, row, _mm512_permutexvar_epi32(order, adze_to_bytes(&to, v)));
     }
 }
 
