@@ -1,0 +1,23 @@
+/* From ONNX structs to the graph. */
+#ifndef ADZE_MODEL_ONNX_IMPORT_H
+#define ADZE_MODEL_ONNX_IMPORT_H
+#include "formats/onnx.h"
+#include "ops/registry.h"
+
+/* Fills an empty graph. Constants borrow the bytes of `model`, whose mappings the graph retains and whose
+ * arena must outlive it. Old operator forms are adapted to the newest (onnx_adapt.c); functions are
+ * expanded in place; Constant nodes become constants. Types are not inferred yet. */
+adze_status adze_onnx_to_graph(adze_graph *graph, const adze_onnx_model *model,
+                               adze_error *err) ADZE_MUST_CHECK;
+
+/* A tensor over the bytes of an ONNX one. */
+adze_status adze_onnx_tensor_view(adze_tensor *out, const adze_onnx_tensor *tensor,
+                                  adze_error *err) ADZE_MUST_CHECK;
+
+/* Brings `node`, read from a file of this opset version of its domain, to the newest form, before it is
+ * appended to node->graph. It may append helper nodes itself before, and return in *last a node to append
+ * after (NULL: none), whose outputs took the place of node's. */
+adze_status adze_onnx_adapt_node(adze_node *node, int64_t opset, adze_node **last,
+                                 adze_error *err) ADZE_MUST_CHECK;
+
+#endif
