@@ -327,6 +327,15 @@ static adze_status make_constant(scope *s, const adze_onnx_node *from, adze_erro
     return ADZE_OK;
 }
 
+/* Old forms of later nodes are easier to adapt when the ranks of their inputs are known. Failures are
+ * found again, and reported, when the whole graph is inferred. */
+static void infer_early(adze_graph *graph, int first) {
+    adze_error ignored;
+    for (int i = first; i < graph->node_count; i++)
+        if (adze_graph_infer_node(graph->nodes[i], &ignored) != ADZE_OK)
+            return;
+}
+
 static adze_status convert_node(scope *s, const adze_onnx_node *from, adze_error *err) {
     const adze_onnx_function *function = function_of(s, from);
     if (s->depth > MAX_DEPTH)
@@ -349,9 +358,11 @@ static adze_status convert_node(scope *s, const adze_onnx_node *from, adze_error
     ADZE_TRY(attach_outputs(s, node, from, err));
     ADZE_TRY(convert_attrs(s, node, from, err));
     adze_node *last = NULL;
+    int first_new = s->graph->node_count;
     ADZE_TRY(adze_onnx_adapt_node(node, opset_of(s, domain), &last, err));
     if (!adze_graph_append(s->graph, node) || (last && !adze_graph_append(s->graph, last)))
         return out_of_memory(err);
+    infer_early(s->graph, first_new);
     return ADZE_OK;
 }
 

@@ -256,3 +256,13 @@ adze_status adze_graph_infer(adze_graph *graph, adze_error *err) {
     adze_arena_free(&w.scratch);
     return status;
 }
+
+adze_status adze_graph_infer_node(adze_node *node, adze_error *err) {
+    walk w = {.graph = node->graph};
+    w.infer.dims = node->graph->dims;
+    if (!node->op)
+        node->op = adze_op_find(node->graph->context, node->domain, node->op_type);
+    adze_status status = infer_node(&w, node, err);
+    adze_arena_free(&w.scratch);
+    return status;
+}

@@ -46,5 +46,7 @@ adze_status adze_infer_run(adze_infer *infer, adze_error *err) ADZE_MUST_CHECK;
 /* Infers all types of a graph, symbolically; unknown operators leave rank -1 behind and go on. Also
  * resolves operators that are not resolved yet. Runs again after passes. */
 adze_status adze_graph_infer(adze_graph *graph, adze_error *err) ADZE_MUST_CHECK;
+/* The same for one node, whose inputs are inferred already. */
+adze_status adze_graph_infer_node(adze_node *node, adze_error *err) ADZE_MUST_CHECK;
 
 #endif

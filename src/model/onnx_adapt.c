@@ -1,0 +1,381 @@
+/* The one place that knows old operator forms: each rule brings a node from the opset it was written in
+ * to the newest form (ONNX operator changelog). A rule applies to nodes of its operator when the file's
+ * opset is below `until`; rules run in the order of the table. */
+#include <stdio.h>
+#include <string.h>
+
+#include "model/onnx_import.h"
+
+typedef struct rule {
+    const char *op;
+    int until; /* first opset that has the newer form */
+    adze_status (*apply)(adze_node *node, adze_node **last, adze_error *err);
+} rule;
+
+static adze_status out_of_memory(const adze_node *node, adze_error *err) {
+    return adze_fail(err, ADZE_NO_MEMORY, "adapting %s '%s'", node->op_type, node->name);
+}
+
+/* ---- pieces ---- */
+
+static adze_value *constant_ints(adze_node *node, const char *suffix, int n, const int64_t *values,
+                                 bool scalar) {
+    int64_t dims[1] = {n};
+    adze_tensor t = adze_tensor_view(ADZE_I64, scalar ? 0 : 1, dims, (void *)values);
+    char name[512];
+    snprintf(name, sizeof name, "%.400s.%s", node->name, suffix);
+    return adze_graph_add_constant(node->graph, name, &t, true);
+}
+
+/* A constant of the type of input 0 (float32 when that is not known). */
+static adze_value *constant_scalar(adze_node *node, const char *suffix, float value) {
+    adze_dtype dtype = node->inputs[0] ? node->inputs[0]->type.dtype : ADZE_F32;
+    adze_tensor t;
+    adze_value *made = NULL;
+    char name[512];
+    snprintf(name, sizeof name, "%.400s.%s", node->name, suffix);
+    if (adze_tensor_make(&t, dtype == ADZE_UNDEFINED ? ADZE_F32 : dtype, 0, NULL, NULL) != ADZE_OK)
+        return NULL;
+    adze_tensor_set_f64(&t, 0, (double)value);
+    made = adze_graph_add_constant(node->graph, name, &t, true);
+    adze_tensor_free(&t);
+    return made;
+}
+
+static adze_status set_input(adze_node *node, int i, adze_value *value, adze_error *err) {
+    while (node->input_count <= i)
+        if (!adze_node_add_input(node, NULL))
+            return out_of_memory(node, err);
+    if (!value)
+        return out_of_memory(node, err);
+    node->inputs[i] = value;
+    return ADZE_OK;
+}
+
+/* Attribute with a list of integers -> constant input i. */
+static adze_status ints_to_input(adze_node *node, const char *attr, int i, adze_error *err) {
+    int n;
+    const int64_t *values = adze_node_ints(node, attr, &n);
+    if (!values)
+        return ADZE_OK;
+    ADZE_TRY(set_input(node, i, constant_ints(node, attr, n, values, false), err));
+    adze_node_remove_attr(node, attr);
+    return ADZE_OK;
+}
+
+/* A node of one output whose output becomes node's output 0; node gets a fresh one and feeds it. */
+static adze_node *put_behind(adze_node *node, const char *op, int inputs) {
+    adze_node *after = adze_graph_new_node(node->graph, "", op, NULL, inputs, 1);
+    if (!after)
+        return NULL;
+    adze_value *fresh = after->outputs[0], *old = node->outputs[0];
+    after->outputs[0] = old;
+    old->producer = after;
+    node->outputs[0] = fresh;
+    fresh->producer = node;
+    fresh->producer_output = 0;
+    after->inputs[0] = fresh;
+    return after;
+}
+
+static adze_node *put_before(adze_node *node, const char *op, int inputs) {
+    adze_node *before = adze_graph_new_node(node->graph, "", op, NULL, inputs, 1);
+    if (!before || !adze_graph_append(node->graph, before))
+        return NULL;
+    before->inputs[0] = node->inputs[0];
+    node->inputs[0] = before->outputs[0];
+    return before;
+}
+
+/* ---- rules ---- */
+
+static adze_status axes_to_input(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    return ints_to_input(node, "axes", 1, err);
+}
+
+static adze_status shape_to_input(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    return ints_to_input(node, "shape", 1, err);
+}
+
+static adze_status split_to_input(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    return ints_to_input(node, "split", 1, err);
+}
+
+static adze_status split_count(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    if (node->input_count < 2 && !adze_node_set_int(node, "num_outputs", node->output_count))
+        return out_of_memory(node, err);
+    return ADZE_OK;
+}
+
+static adze_status clip_bounds(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    if (adze_node_has(node, "min"))
+        ADZE_TRY(set_input(node, 1, constant_scalar(node, "min", adze_node_float(node, "min", 0)),
+                           err));
+    if (adze_node_has(node, "max"))
+        ADZE_TRY(set_input(node, 2, constant_scalar(node, "max", adze_node_float(node, "max", 0)),
+                           err));
+    adze_node_remove_attr(node, "min");
+    adze_node_remove_attr(node, "max");
+    return ADZE_OK;
+}
+
+static adze_status slice_inputs(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    ADZE_TRY(ints_to_input(node, "starts", 1, err));
+    ADZE_TRY(ints_to_input(node, "ends", 2, err));
+    return ints_to_input(node, "axes", 3, err);
+}
+
+static adze_status pad_inputs(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    const char *pads = adze_node_has(node, "pads") ? "pads" : "paddings";
+    ADZE_TRY(ints_to_input(node, pads, 1, err));
+    if (adze_node_has(node, "value"))
+        ADZE_TRY(set_input(node, 2,
+                           constant_scalar(node, "value", adze_node_float(node, "value", 0)), err));
+    adze_node_remove_attr(node, "value");
+    return ADZE_OK;
+}
+
+static adze_status topk_input(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    int64_t k = adze_node_int(node, "k", 1);
+    adze_node_remove_attr(node, "k");
+    return set_input(node, 1, constant_ints(node, "k", 1, &k, false), err);
+}
+
+static adze_status rename_op(adze_node *node, const char *op, adze_error *err) {
+    node->op_type = adze_arena_strdup(&node->graph->arena, op);
+    return node->op_type ? ADZE_OK : out_of_memory(node, err);
+}
+
+static adze_status scatter_name(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    return rename_op(node, "ScatterElements", err);
+}
+
+static adze_status resize_asymmetric(adze_node *node, adze_error *err) {
+    if (!adze_node_set_string(node, "coordinate_transformation_mode", "asymmetric") ||
+        !adze_node_set_string(node, "nearest_mode", "floor"))
+        return out_of_memory(node, err);
+    return ADZE_OK;
+}
+
+static adze_status upsample_to_resize(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    int n;
+    const float *scales = adze_node_floats(node, "scales", &n);
+    adze_value *value = node->input_count > 1 ? node->inputs[1] : NULL;
+    if (scales) {
+        int64_t dims[1] = {n};
+        adze_tensor t = adze_tensor_view(ADZE_F32, 1, dims, (void *)scales);
+        value = adze_graph_add_constant(node->graph, NULL, &t, true);
+    }
+    if (!value)
+        return adze_fail(err, ADZE_BAD_MODEL, "Upsample '%s': no scales", node->name);
+    if (node->input_count > 1)
+        node->inputs[1] = NULL;
+    ADZE_TRY(set_input(node, 2, value, err));
+    adze_node_remove_attr(node, "scales");
+    const char *mode = adze_node_string(node, "mode", "nearest");
+    if (strcmp(mode, "bilinear") == 0 && !adze_node_set_string(node, "mode", "linear"))
+        return out_of_memory(node, err);
+    ADZE_TRY(rename_op(node, "Resize", err));
+    return resize_asymmetric(node, err);
+}
+
+/* Resize-10: inputs X, scales. */
+static adze_status resize_inputs(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    adze_value *scales = node->input_count > 1 ? node->inputs[1] : NULL;
+    if (!scales)
+        return ADZE_OK;
+    node->inputs[1] = NULL;
+    ADZE_TRY(set_input(node, 2, scales, err));
+    return resize_asymmetric(node, err);
+}
+
+static bool is_empty_constant(const adze_value *v) {
+    return v && v->role == ADZE_ROLE_CONSTANT && adze_tensor_elements(v->constant) == 0;
+}
+
+/* Some exporters write empty tensors where an optional input should be absent. */
+static adze_status resize_empty_inputs(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    ADZE_UNUSED(err);
+    for (int i = 1; i < node->input_count; i++)
+        if (is_empty_constant(node->inputs[i]))
+            node->inputs[i] = NULL;
+    while (node->input_count > 1 && !node->inputs[node->input_count - 1])
+        node->input_count--;
+    return ADZE_OK;
+}
+
+static adze_status drop_training(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    ADZE_UNUSED(err);
+    static const char *const gone[] = {"is_test", "spatial", "ratio", "momentum",
+                                       "consumed_inputs"};
+    bool momentum = strcmp(node->op_type, "BatchNormalization") != 0;
+    for (size_t i = 0; i < ADZE_COUNT_OF(gone); i++)
+        if (momentum || strcmp(gone[i], "momentum") != 0)
+            adze_node_remove_attr(node, gone[i]);
+    return ADZE_OK;
+}
+
+/* Before opset 14 the extra outputs of BatchNormalization belong to training. */
+static adze_status batch_norm_outputs(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_TRY(drop_training(node, last, err));
+    for (int i = 1; i < node->output_count; i++)
+        if (node->outputs[i])
+            node->outputs[i]->producer = NULL;
+    node->output_count = ADZE_MIN(node->output_count, 1);
+    return ADZE_OK;
+}
+
+/* Before opset 13 these work on the input seen as a matrix, split at `axis` (default 1). */
+static adze_status softmax_matrix(adze_node *node, adze_node **last, adze_error *err) {
+    int64_t axis = adze_node_int(node, "axis", 1);
+    int rank = node->inputs[0] ? node->inputs[0]->type.rank : -1;
+    if (!adze_node_set_int(node, "axis", -1))
+        return out_of_memory(node, err);
+    if (axis == -1 || (rank >= 0 && axis == rank - 1))
+        return ADZE_OK;
+    adze_value *input = node->inputs[0];
+    adze_node *shape = adze_graph_new_node(node->graph, "", "Shape", NULL, 1, 1);
+    adze_node *flatten = put_before(node, "Flatten", 1);
+    adze_node *reshape = put_behind(node, "Reshape", 2);
+    if (!shape || !flatten || !reshape || !adze_graph_append(node->graph, shape) ||
+        !adze_node_set_int(flatten, "axis", axis))
+        return out_of_memory(node, err);
+    shape->inputs[0] = input;
+    reshape->inputs[1] = shape->outputs[0];
+    *last = reshape;
+    return ADZE_OK;
+}
+
+/* Opset 6 and before: the second operand is aligned at `axis`, only when broadcast = 1. */
+static adze_status legacy_broadcast(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    bool has_axis = adze_node_has(node, "axis");
+    int64_t axis = adze_node_int(node, "axis", 0);
+    adze_node_remove_attr(node, "axis");
+    adze_node_remove_attr(node, "broadcast");
+    adze_node_remove_attr(node, "consumed_inputs");
+    if (!has_axis || node->input_count < 2 || !node->inputs[0] || !node->inputs[1])
+        return ADZE_OK;
+    int rank_a = node->inputs[0]->type.rank, rank_b = node->inputs[1]->type.rank;
+    if (rank_a < 0 || rank_b < 0)
+        return adze_fail(err, ADZE_UNSUPPORTED,
+                         "%s '%s': old broadcasting (axis) of inputs without a known rank",
+                         node->op_type, node->name);
+    axis = axis < 0 ? axis + rank_a : axis;
+    int64_t axes[ADZE_MAX_RANK];
+    int n = (int)(rank_a - axis - rank_b);
+    if (n <= 0)
+        return ADZE_OK;
+    for (int i = 0; i < n && i < ADZE_MAX_RANK; i++)
+        axes[i] = rank_b + i;
+    adze_node *unsqueeze = adze_graph_new_node(node->graph, "", "Unsqueeze", NULL, 2, 1);
+    if (!unsqueeze || !adze_graph_append(node->graph, unsqueeze))
+        return out_of_memory(node, err);
+    unsqueeze->inputs[0] = node->inputs[1];
+    node->inputs[1] = unsqueeze->outputs[0];
+    return set_input(unsqueeze, 1, constant_ints(node, "axes", n, axes, false), err);
+}
+
+/* Before opset 21 scale and bias have one element a group; since then one a channel. */
+static adze_status group_norm_channels(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    const adze_type *x = node->inputs[0] ? &node->inputs[0]->type : NULL;
+    int64_t groups = adze_node_int(node, "num_groups", 1);
+    if (!x || x->rank < 2 || x->dims[1] < 0 || groups < 1)
+        return adze_fail(err, ADZE_UNSUPPORTED, "%s '%s': channels must be a known number",
+                         node->op_type, node->name);
+    int64_t repeats[2] = {1, x->dims[1] / groups}, one = 1, flat = -1;
+    for (int i = 1; i <= 2; i++) {
+        adze_node *unsqueeze = adze_graph_new_node(node->graph, "", "Unsqueeze", NULL, 2, 1);
+        adze_node *expand = adze_graph_new_node(node->graph, "", "Tile", NULL, 2, 1);
+        adze_node *reshape = adze_graph_new_node(node->graph, "", "Reshape", NULL, 2, 1);
+        if (!unsqueeze || !expand || !reshape || !adze_graph_append(node->graph, unsqueeze) ||
+            !adze_graph_append(node->graph, expand) || !adze_graph_append(node->graph, reshape))
+            return out_of_memory(node, err);
+        unsqueeze->inputs[0] = node->inputs[i];
+        expand->inputs[0] = unsqueeze->outputs[0];
+        reshape->inputs[0] = expand->outputs[0];
+        ADZE_TRY(set_input(unsqueeze, 1, constant_ints(node, "one", 1, &one, false), err));
+        ADZE_TRY(set_input(expand, 1, constant_ints(node, "repeats", 2, repeats, false), err));
+        ADZE_TRY(set_input(reshape, 1, constant_ints(node, "flat", 1, &flat, false), err));
+        node->inputs[i] = reshape->outputs[0];
+    }
+    return ADZE_OK;
+}
+
+static adze_status drop_consumed(adze_node *node, adze_node **last, adze_error *err) {
+    ADZE_UNUSED(last);
+    ADZE_UNUSED(err);
+    adze_node_remove_attr(node, "consumed_inputs");
+    return ADZE_OK;
+}
+
+static const rule rules[] = {
+    {"Add", 7, legacy_broadcast},
+    {"Sub", 7, legacy_broadcast},
+    {"Mul", 7, legacy_broadcast},
+    {"Div", 7, legacy_broadcast},
+    {"Pow", 7, legacy_broadcast},
+    {"And", 7, legacy_broadcast},
+    {"Or", 7, legacy_broadcast},
+    {"Xor", 7, legacy_broadcast},
+    {"Equal", 7, legacy_broadcast},
+    {"Less", 7, legacy_broadcast},
+    {"Greater", 7, legacy_broadcast},
+    {"PRelu", 7, legacy_broadcast},
+    {"BatchNormalization", 14, batch_norm_outputs},
+    {"Clip", 11, clip_bounds},
+    {"Dropout", 12, drop_training},
+    {"GroupNormalization", 21, group_norm_channels},
+    {"Hardmax", 13, softmax_matrix},
+    {"LogSoftmax", 13, softmax_matrix},
+    {"Pad", 11, pad_inputs},
+    {"ReduceL1", 18, axes_to_input},
+    {"ReduceL2", 18, axes_to_input},
+    {"ReduceLogSum", 18, axes_to_input},
+    {"ReduceLogSumExp", 18, axes_to_input},
+    {"ReduceMax", 18, axes_to_input},
+    {"ReduceMean", 18, axes_to_input},
+    {"ReduceMin", 18, axes_to_input},
+    {"ReduceProd", 18, axes_to_input},
+    {"ReduceSum", 13, axes_to_input},
+    {"ReduceSumSquare", 18, axes_to_input},
+    {"Reshape", 5, shape_to_input},
+    {"Resize", 11, resize_inputs},
+    {"Resize", INT32_MAX, resize_empty_inputs},
+    {"Scatter", INT32_MAX, scatter_name},
+    {"Slice", 10, slice_inputs},
+    {"Softmax", 13, softmax_matrix},
+    {"Split", 13, split_to_input},
+    {"Split", 18, split_count},
+    {"Squeeze", 13, axes_to_input},
+    {"TopK", 10, topk_input},
+    {"Unsqueeze", 13, axes_to_input},
+    {"Upsample", INT32_MAX, upsample_to_resize},
+};
+
+adze_status adze_onnx_adapt_node(adze_node *node, int64_t opset, adze_node **last,
+                                 adze_error *err) {
+    if (*node->domain)
+        return ADZE_OK;
+    if (opset < 6)
+        ADZE_TRY(drop_consumed(node, last, err));
+    const char *op = node->op_type;
+    for (size_t i = 0; i < ADZE_COUNT_OF(rules); i++)
+        if (strcmp(rules[i].op, op) == 0 && opset < rules[i].until)
+            ADZE_TRY(rules[i].apply(node, last, err));
+    return ADZE_OK;
+}

@@ -1,0 +1,436 @@
+/* BatchNormalization, InstanceNormalization, GroupNormalization, LayerNormalization, RMSNormalization, LRN,
+ * LpNormalization, MeanVarianceNormalization. All see the tensor as [outer, middle, inner]; float32 rows go
+ * through kernels/rows.h where the layout allows, the rest through plain loops in double. */
+#include <math.h>
+#include <string.h>
+
+#include "ops/execute.h"
+#include "ops/fused.h"
+
+static adze_status same_infer(adze_infer *infer, adze_error *err) {
+    ADZE_UNUSED(err);
+    const adze_type *x = adze_infer_input(infer, 0);
+    adze_type y = *x;
+    y.quant = NULL;
+    if (x->rank >= 0)
+        adze_infer_set(infer, 0, &y);
+    return ADZE_OK;
+}
+
+static void norm_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
+                      const adze_tensor *const *outputs) {
+    ADZE_UNUSED(node);
+    ADZE_UNUSED(outputs);
+    cost->operations = 5.0 * (double)adze_tensor_elements(inputs[0]);
+}
+
+static adze_status float_prepare(adze_prepare *prepare, adze_error *err) {
+    const adze_tensor *x = adze_prepare_input(prepare, 0);
+    if (adze_dtype_describe(x->dtype)->kind != ADZE_KIND_FLOAT)
+        return adze_fail(err, ADZE_UNSUPPORTED, "element type %s",
+                         adze_dtype_describe(x->dtype)->name);
+    return ADZE_OK;
+}
+
+static const adze_tensor *optional(const adze_run *run, int i) {
+    return i < run->input_count ? run->inputs[i] : NULL;
+}
+
+static int64_t product(const int64_t *dims, int from, int to) {
+    int64_t n = 1;
+    for (int i = from; i < to; i++)
+        n *= dims[i];
+    return n;
+}
+
+/* ---- BatchNormalization ---- */
+
+static adze_status batch_infer(adze_infer *infer, adze_error *err) {
+    ADZE_TRY(same_infer(infer, err));
+    for (int i = 1; i < 3 && i < adze_infer_output_count(infer); i++) {
+        const adze_type *t = adze_infer_input(infer, 2 + i);
+        if (t && t->rank >= 0)
+            adze_infer_set(infer, i, t);
+    }
+    return ADZE_OK;
+}
+
+typedef struct batch_job {
+    const adze_run *run;
+    int64_t n, c, inner;
+    bool last; /* channels last: [n * inner, c] */
+    double epsilon;
+    const adze_tensor *mean, *variance;
+} batch_job;
+
+static void batch_factors(const batch_job *j, int64_t c, float *a, float *b) {
+    double var = adze_tensor_get_f64(j->variance, c), mean = adze_tensor_get_f64(j->mean, c);
+    double scale = adze_tensor_get_f64(j->run->inputs[1], c) / sqrt(var + j->epsilon);
+    *a = (float)scale;
+    *b = (float)(adze_tensor_get_f64(j->run->inputs[2], c) - mean * scale);
+}
+
+static void batch_channel(void *user, int64_t c, int worker) {
+    ADZE_UNUSED(worker);
+    const batch_job *j = user;
+    const adze_tensor *x = j->run->inputs[0];
+    adze_tensor *y = j->run->outputs[0];
+    float a, b;
+    batch_factors(j, c, &a, &b);
+    for (int64_t n = 0; n < j->n; n++) {
+        int64_t at = j->last ? n * j->inner * j->c + c : (n * j->c + c) * j->inner;
+        if (x->dtype == ADZE_F32 && !j->last) {
+            j->run->kernels->eltwise.unary[ADZE_UNARY_LINEAR](
+                j->inner, (const float *)x->data + at, (float *)y->data + at, a, b);
+            continue;
+        }
+        for (int64_t i = 0; i < j->inner; i++, at += j->last ? j->c : 1)
+            adze_tensor_set_f64(y, at,
+                                adze_tensor_get_f64(x, at) * (double)a + (double)b);
+    }
+}
+
+/* Mean and variance of the batch, and the running ones (opset 14, training_mode 1). */
+static void batch_statistics(const batch_job *j, float *mean, float *variance) {
+    const adze_tensor *x = j->run->inputs[0];
+    double momentum = (double)adze_node_float(j->run->node, "momentum", 0.9f);
+    for (int64_t c = 0; c < j->c; c++) {
+        double sum = 0, square = 0, count = (double)(j->n * j->inner);
+        for (int64_t n = 0; n < j->n; n++)
+            for (int64_t i = 0; i < j->inner; i++)
+                sum += adze_tensor_get_f64(x, (n * j->c + c) * j->inner + i);
+        for (int64_t n = 0; n < j->n; n++)
+            for (int64_t i = 0; i < j->inner; i++) {
+                double d = adze_tensor_get_f64(x, (n * j->c + c) * j->inner + i) - sum / count;
+                square += d * d;
+            }
+        mean[c] = (float)(sum / count);
+        variance[c] = (float)(square / count);
+        for (int o = 1; o < j->run->output_count && o < 3; o++)
+            if (j->run->outputs[o])
+                adze_tensor_set_f64(j->run->outputs[o], c,
+                                    adze_tensor_get_f64(j->run->inputs[2 + o], c) * momentum +
+                                        (double)(o == 1 ? mean[c] : variance[c]) * (1 - momentum));
+    }
+}
+
+static size_t batch_scratch(const adze_run *run) {
+    return 2 * run->inputs[1]->size * 2 + 64;
+}
+
+static adze_status batch_run(adze_run *run, adze_error *err) {
+    ADZE_UNUSED(err);
+    const adze_tensor *x = run->inputs[0];
+    bool last = adze_node_int(run->node, ADZE_FUSED_CHANNELS_LAST, 0) != 0;
+    batch_job j = {.run = run,
+                   .n = x->dims[0],
+                   .c = x->rank > 1 ? x->dims[last ? x->rank - 1 : 1] : 1,
+                   .last = last,
+                   .epsilon = (double)adze_node_float(run->node, "epsilon", 1e-5f),
+                   .mean = run->inputs[3],
+                   .variance = run->inputs[4]};
+    j.inner = adze_tensor_elements(x) / ADZE_MAX(j.n * j.c, 1);
+    adze_tensor mean, variance;
+    if (adze_node_int(run->node, "training_mode", 0) && !last) {
+        float *statistics = run->scratch;
+        int64_t dims[1] = {j.c};
+        batch_statistics(&j, statistics, statistics + j.c);
+        mean = adze_tensor_view(ADZE_F32, 1, dims, statistics);
+        variance = adze_tensor_view(ADZE_F32, 1, dims, statistics + j.c);
+        j.mean = &mean;
+        j.variance = &variance;
+    }
+    adze_run_parallel(run, j.c, batch_channel, &j);
+    return ADZE_OK;
+}
+
+/* ---- groups of contiguous elements, each normalised to mean 0, variance 1 ---- */
+
+typedef struct group_job {
+    const adze_run *run;
+    int64_t size;      /* elements of a group */
+    int64_t channels;  /* channels in one image */
+    int64_t per_group; /* channels of a group */
+    int64_t inner;     /* elements of a channel */
+    double epsilon;
+} group_job;
+
+static void normalize_group(void *user, int64_t g, int worker) {
+    ADZE_UNUSED(worker);
+    const group_job *j = user;
+    const adze_tensor *x = j->run->inputs[0], *scale = j->run->inputs[1], *bias = j->run->inputs[2];
+    int64_t at = g * j->size, channel = g * j->per_group % j->channels;
+    double sum = 0, square = 0;
+    for (int64_t i = 0; i < j->size; i++)
+        sum += adze_tensor_get_f64(x, at + i);
+    double mean = sum / (double)j->size;
+    for (int64_t i = 0; i < j->size; i++) {
+        double d = adze_tensor_get_f64(x, at + i) - mean;
+        square += d * d;
+    }
+    double factor = 1 / sqrt(square / (double)j->size + j->epsilon);
+    for (int64_t i = 0; i < j->size; i++) {
+        int64_t c = channel + i / j->inner;
+        adze_tensor_set_f64(j->run->outputs[0], at + i,
+                            (adze_tensor_get_f64(x, at + i) - mean) * factor *
+                                    adze_tensor_get_f64(scale, c) +
+                                adze_tensor_get_f64(bias, c));
+    }
+}
+
+/* InstanceNormalization is one group a channel. */
+static adze_status group_run(adze_run *run, adze_error *err) {
+    const adze_tensor *x = run->inputs[0];
+    int64_t images = x->dims[0], channels = x->dims[1];
+    int64_t groups = adze_node_op(run->node)[0] == 'I'
+                         ? channels
+                         : adze_node_int(run->node, "num_groups", 1);
+    if (groups < 1 || channels % groups != 0)
+        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': %lld channels in %lld groups",
+                         adze_node_op(run->node), adze_node_name(run->node), (long long)channels,
+                         (long long)groups);
+    group_job j = {.run = run,
+                   .channels = channels,
+                   .per_group = channels / groups,
+                   .inner = product(x->dims, 2, x->rank),
+                   .epsilon = (double)adze_node_float(run->node, "epsilon", 1e-5f)};
+    j.size = j.per_group * j.inner;
+    if (j.size > 0)
+        adze_run_parallel(run, images * groups, normalize_group, &j);
+    return ADZE_OK;
+}
+
+/* ---- LayerNormalization, RMSNormalization ---- */
+
+static int axis_of(const adze_node *node, int rank, int64_t otherwise) {
+    int64_t axis = adze_node_int(node, "axis", otherwise);
+    axis = axis < 0 ? axis + rank : axis;
+    return (int)(axis < 0 ? 0 : axis > rank ? rank : axis);
+}
+
+static adze_status layer_infer(adze_infer *infer, adze_error *err) {
+    ADZE_TRY(same_infer(infer, err));
+    const adze_node *node = adze_infer_node(infer);
+    adze_type t = *adze_infer_input(infer, 0);
+    if (t.rank < 0)
+        return ADZE_OK;
+    for (int i = axis_of(node, t.rank, -1); i < t.rank; i++)
+        t.dims[i] = 1;
+    t.dtype = adze_dtype_from_onnx((int)adze_node_int(node, "stash_type", 1));
+    t.quant = NULL;
+    adze_infer_set(infer, 1, &t);
+    adze_infer_set(infer, 2, &t);
+    return ADZE_OK;
+}
+
+typedef struct layer_job {
+    const adze_run *run;
+    int64_t n; /* elements of a row */
+    bool rms;
+    float epsilon;
+} layer_job;
+
+static double parameter(const adze_tensor *t, int64_t i, int64_t row, double otherwise) {
+    int64_t n = t ? adze_tensor_elements(t) : 0;
+    return n > 0 ? adze_tensor_get_f64(t, (row + i) % n) : otherwise;
+}
+
+static void layer_plain(const layer_job *j, int64_t row) {
+    const adze_tensor *x = j->run->inputs[0], *scale = j->run->inputs[1];
+    const adze_tensor *bias = j->rms ? NULL : optional(j->run, 2);
+    double sum = 0, square = 0;
+    int64_t at = row * j->n;
+    for (int64_t i = 0; i < j->n && !j->rms; i++)
+        sum += adze_tensor_get_f64(x, at + i);
+    double mean = sum / (double)j->n;
+    for (int64_t i = 0; i < j->n; i++) {
+        double d = adze_tensor_get_f64(x, at + i) - mean;
+        square += d * d;
+    }
+    double factor = 1 / sqrt(square / (double)j->n + (double)j->epsilon);
+    for (int64_t i = 0; i < j->n; i++)
+        adze_tensor_set_f64(j->run->outputs[0], at + i,
+                            (adze_tensor_get_f64(x, at + i) - mean) * factor *
+                                    parameter(scale, i, at, 1) +
+                                parameter(bias, i, at, 0));
+    if (j->run->output_count > 1 && j->run->outputs[1])
+        adze_tensor_set_f64(j->run->outputs[1], row, mean);
+    if (j->run->output_count > 2 && j->run->outputs[2])
+        adze_tensor_set_f64(j->run->outputs[2], row, factor);
+}
+
+static bool is_row(const adze_tensor *t, int64_t n) {
+    return !t || (t->dtype == ADZE_F32 && adze_tensor_elements(t) == n);
+}
+
+static void layer_row(void *user, int64_t row, int worker) {
+    ADZE_UNUSED(worker);
+    const layer_job *j = user;
+    const adze_tensor *x = j->run->inputs[0], *scale = j->run->inputs[1];
+    const adze_tensor *bias = j->rms ? NULL : optional(j->run, 2);
+    bool only = j->run->output_count < 2 || (!j->run->outputs[1] && j->run->output_count < 3);
+    if (x->dtype != ADZE_F32 || !only || !is_row(scale, j->n) || !is_row(bias, j->n)) {
+        layer_plain(j, row);
+        return;
+    }
+    const float *from = (const float *)x->data + row * j->n;
+    float *to = (float *)j->run->outputs[0]->data + row * j->n;
+    if (j->rms)
+        j->run->kernels->rows.rms_norm(j->n, from, scale->data, j->epsilon, to);
+    else
+        j->run->kernels->rows.layer_norm(j->n, from, scale->data, bias ? bias->data : NULL,
+                                         j->epsilon, to);
+}
+
+static adze_status layer_run(adze_run *run, adze_error *err) {
+    ADZE_UNUSED(err);
+    const adze_tensor *x = run->inputs[0];
+    int axis = axis_of(run->node, x->rank, -1);
+    layer_job j = {.run = run,
+                   .n = product(x->dims, axis, x->rank),
+                   .rms = adze_node_op(run->node)[0] == 'R',
+                   .epsilon = adze_node_float(run->node, "epsilon", 1e-5f)};
+    if (j.n > 0)
+        adze_run_parallel(run, product(x->dims, 0, axis), layer_row, &j);
+    return ADZE_OK;
+}
+
+/* ---- LRN: x / (bias + alpha / size * sum over near channels of x^2)^beta ---- */
+
+typedef struct lrn_job {
+    const adze_run *run;
+    int64_t c, inner, size;
+    double alpha, beta, bias;
+} lrn_job;
+
+static void lrn_channel(void *user, int64_t piece, int worker) {
+    ADZE_UNUSED(worker);
+    const lrn_job *j = user;
+    const adze_tensor *x = j->run->inputs[0];
+    int64_t n = piece / j->c, c = piece % j->c;
+    int64_t first = ADZE_MAX(0, c - (j->size - 1) / 2);
+    int64_t last = ADZE_MIN(j->c - 1, c + j->size / 2);
+    for (int64_t i = 0; i < j->inner; i++) {
+        double sum = 0;
+        for (int64_t k = first; k <= last; k++) {
+            double v = adze_tensor_get_f64(x, (n * j->c + k) * j->inner + i);
+            sum += v * v;
+        }
+        double v = adze_tensor_get_f64(x, piece * j->inner + i);
+        adze_tensor_set_f64(j->run->outputs[0], piece * j->inner + i,
+                            v / pow(j->bias + j->alpha / (double)j->size * sum, j->beta));
+    }
+}
+
+static adze_status lrn_run(adze_run *run, adze_error *err) {
+    const adze_tensor *x = run->inputs[0];
+    lrn_job j = {.run = run,
+                 .c = x->rank > 1 ? x->dims[1] : 1,
+                 .inner = product(x->dims, 2, x->rank),
+                 .size = adze_node_int(run->node, "size", 1),
+                 .alpha = (double)adze_node_float(run->node, "alpha", 1e-4f),
+                 .beta = (double)adze_node_float(run->node, "beta", 0.75f),
+                 .bias = (double)adze_node_float(run->node, "bias", 1.0f)};
+    if (j.size < 1)
+        return adze_fail(err, ADZE_BAD_MODEL, "LRN '%s': size %lld", adze_node_name(run->node),
+                         (long long)j.size);
+    adze_run_parallel(run, x->dims[0] * j.c, lrn_channel, &j);
+    return ADZE_OK;
+}
+
+/* ---- LpNormalization ---- */
+
+static adze_status lp_run(adze_run *run, adze_error *err) {
+    ADZE_UNUSED(err);
+    const adze_tensor *x = run->inputs[0];
+    int axis = axis_of(run->node, x->rank, -1);
+    int64_t n = x->rank ? x->dims[axis] : 1, inner = product(x->dims, axis + 1, x->rank);
+    int64_t p = adze_node_int(run->node, "p", 2);
+    for (int64_t i = 0; i < adze_tensor_elements(x) / ADZE_MAX(n, 1); i++) {
+        int64_t at = i / inner * n * inner + i % inner;
+        double norm = 0;
+        for (int64_t k = 0; k < n; k++) {
+            double v = adze_tensor_get_f64(x, at + k * inner);
+            norm += p == 1 ? fabs(v) : v * v;
+        }
+        norm = p == 1 ? norm : sqrt(norm);
+        for (int64_t k = 0; k < n; k++)
+            adze_tensor_set_f64(run->outputs[0], at + k * inner,
+                                norm == 0 ? 0 : adze_tensor_get_f64(x, at + k * inner) / norm);
+    }
+    return ADZE_OK;
+}
+
+/* ---- MeanVarianceNormalization: over the given axes (default 0, 2, 3) ---- */
+
+static size_t mvn_scratch(const adze_run *run) {
+    return (size_t)adze_tensor_elements(run->inputs[0]) * 2 * sizeof(double) + 64;
+}
+
+/* Index of the group that element i belongs to: its coordinates on the axes that stay. */
+static int64_t mvn_group(const adze_tensor *x, const bool *reduced, int64_t i) {
+    int64_t group = 0, step = 1;
+    for (int d = x->rank - 1; d >= 0; d--) {
+        int64_t at = i % x->dims[d];
+        i /= x->dims[d];
+        if (!reduced[d]) {
+            group += at * step;
+            step *= x->dims[d];
+        }
+    }
+    return group;
+}
+
+static adze_status mvn_run(adze_run *run, adze_error *err) {
+    const adze_tensor *x = run->inputs[0];
+    static const int64_t usual[] = {0, 2, 3};
+    int count;
+    const int64_t *axes = adze_node_ints(run->node, "axes", &count);
+    bool reduced[ADZE_MAX_RANK] = {false};
+    int64_t n = adze_tensor_elements(x), size = 1;
+    for (int i = 0; i < (axes ? count : 3); i++) {
+        int64_t axis = axes ? axes[i] : usual[i];
+        axis = axis < 0 ? axis + x->rank : axis;
+        if (axis < 0 || axis >= x->rank)
+            return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': axis %lld", adze_node_op(run->node),
+                             adze_node_name(run->node), (long long)axis);
+        reduced[axis] = true;
+        size *= x->dims[axis];
+    }
+    double *sum = run->scratch, *square = sum + n;
+    memset(sum, 0, (size_t)n * 2 * sizeof *sum);
+    for (int64_t i = 0; i < n; i++)
+        sum[mvn_group(x, reduced, i)] += adze_tensor_get_f64(x, i) / (double)size;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t g = mvn_group(x, reduced, i);
+        double d = adze_tensor_get_f64(x, i) - sum[g];
+        square[g] += d * d / (double)size;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int64_t g = mvn_group(x, reduced, i);
+        adze_tensor_set_f64(run->outputs[0], i,
+                            (adze_tensor_get_f64(x, i) - sum[g]) / (sqrt(square[g]) + 1e-9));
+    }
+    return ADZE_OK;
+}
+
+#define NORM_ROW(op_name, first, least, most, outputs, attr_names, infer_fn, scratch_fn, run_fn)   \
+    {.name = op_name, .domain = "", .since = first, .min_inputs = least, .max_inputs = most,       \
+     .min_outputs = 1, .max_outputs = outputs, .attrs = attr_names, .infer = infer_fn,             \
+     .cost = norm_cost, .prepare = float_prepare, .scratch = scratch_fn, .run = run_fn}
+
+const adze_op adze_ops_normalization[] = {
+    NORM_ROW("BatchNormalization", 9, 5, 5, 3, "epsilon momentum training_mode", batch_infer,
+             batch_scratch, batch_run),
+    NORM_ROW("InstanceNormalization", 6, 3, 3, 1, "epsilon", same_infer, NULL, group_run),
+    NORM_ROW("GroupNormalization", 21, 3, 3, 1, "epsilon num_groups stash_type", same_infer, NULL,
+             group_run),
+    NORM_ROW("LayerNormalization", 17, 2, 3, 3, "axis epsilon stash_type", layer_infer, NULL,
+             layer_run),
+    NORM_ROW("RMSNormalization", 23, 2, 2, 1, "axis epsilon stash_type", same_infer, NULL,
+             layer_run),
+    NORM_ROW("LRN", 1, 1, 1, 1, "alpha beta bias size", same_infer, NULL, lrn_run),
+    NORM_ROW("LpNormalization", 1, 1, 1, 1, "axis p", same_infer, NULL, lp_run),
+    NORM_ROW("MeanVarianceNormalization", 9, 1, 1, 1, "axes", same_infer, mvn_scratch, mvn_run),
+    {0},
+};

@@ -1,0 +1,348 @@
+/* MaxPool, AveragePool, LpPool and the global ones: channels-last through kernels/pool.h when float32 or
+ * 8-bit with at most two spatial axes, everything else by plain loops. */
+#include <math.h>
+#include <string.h>
+
+#include "ops/execute.h"
+#include "ops/fused.h"
+#include "ops/quantized.h"
+#include "ops/window.h"
+
+typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_LP } pool_kind;
+
+static bool is_last(const adze_node *node) {
+    return adze_node_int(node, ADZE_FUSED_CHANNELS_LAST, 0) != 0;
+}
+
+static pool_kind kind_of(const adze_node *node) {
+    const char *name = adze_node_op(node);
+    return strstr(name, "Max") ? POOL_MAX : strstr(name, "Average") ? POOL_AVERAGE : POOL_LP;
+}
+
+static bool is_global(const adze_node *node) {
+    return adze_node_op(node)[0] == 'G';
+}
+
+/* ---- inference ---- */
+
+static adze_status check_rank(const adze_node *node, int rank, adze_error *err) {
+    if (rank >= 3 && rank - 2 <= ADZE_WINDOW_MAX)
+        return ADZE_OK;
+    return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input of rank %d, expected at least 3",
+                     adze_node_op(node), adze_node_name(node), rank);
+}
+
+static adze_status pool_infer(adze_infer *infer, adze_error *err) {
+    const adze_node *node = adze_infer_node(infer);
+    const adze_type *x = adze_infer_input(infer, 0);
+    if (x->rank < 0)
+        return ADZE_OK;
+    ADZE_TRY(check_rank(node, x->rank, err));
+    adze_type y = *x;
+    y.quant = NULL;
+    adze_window window = {0};
+    if (!is_global(node))
+        ADZE_TRY(adze_window_read(&window, node, x->rank - 2, NULL, err));
+    for (int i = 0; i < x->rank - 2; i++) {
+        int at = (is_last(node) ? 1 : 2) + i;
+        y.dims[at] = is_global(node) ? 1 : adze_window_output(infer, &window, i, x->dims[at]);
+    }
+    adze_infer_set(infer, 0, &y);
+    y.dtype = ADZE_I64; /* MaxPool's Indices */
+    adze_infer_set(infer, 1, &y);
+    return ADZE_OK;
+}
+
+static void pool_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
+                      const adze_tensor *const *outputs) {
+    int n;
+    const int64_t *kernel = adze_node_ints(node, "kernel_shape", &n);
+    cost->operations = (double)adze_tensor_elements(outputs[0]);
+    for (int i = 0; i < n; i++)
+        cost->operations *= (double)kernel[i];
+    if (is_global(node))
+        cost->operations = (double)adze_tensor_elements(inputs[0]);
+}
+
+/* ---- geometry of the fast path ---- */
+
+static adze_status window_of(adze_window *w, const adze_node *node, const adze_tensor *x,
+                             adze_error *err) {
+    int at = is_last(node) ? 1 : 2, rank = x->rank - 2;
+    if (is_global(node)) {
+        *w = (adze_window){.rank = rank};
+        for (int i = 0; i < rank; i++) {
+            w->kernel[i] = x->dims[at + i];
+            w->stride[i] = w->dilation[i] = 1;
+        }
+        return ADZE_OK;
+    }
+    ADZE_TRY(adze_window_read(w, node, rank, NULL, err));
+    adze_window_resolve(w, &x->dims[at]);
+    return ADZE_OK;
+}
+
+static adze_pool_shape shape_of(const adze_window *w, const adze_node *node, const adze_tensor *x,
+                                const adze_tensor *y) {
+    int at = is_last(node) ? 1 : 2, rank = x->rank - 2, v = rank - 1, h = rank - 2;
+    bool two = rank == 2;
+    return (adze_pool_shape){.n = x->dims[0],
+                             .h = two ? x->dims[at] : 1,
+                             .w = x->dims[at + v],
+                             .c = x->dims[is_last(node) ? x->rank - 1 : 1],
+                             .oh = two ? y->dims[at] : 1,
+                             .ow = y->dims[at + v],
+                             .kh = two ? w->kernel[h] : 1,
+                             .kw = w->kernel[v],
+                             .stride_h = two ? w->stride[h] : 1,
+                             .stride_w = w->stride[v],
+                             .dilation_h = two ? w->dilation[h] : 1,
+                             .dilation_w = w->dilation[v],
+                             .pad_top = two ? w->pad_begin[h] : 0,
+                             .pad_left = w->pad_begin[v],
+                             .pad_bottom = two ? w->pad_end[h] : 0,
+                             .pad_right = w->pad_end[v]};
+}
+
+static bool is_fast(const adze_run *run) {
+    const adze_tensor *x = run->inputs[0];
+    bool type = x->dtype == ADZE_F32 || x->dtype == ADZE_U8 || x->dtype == ADZE_I8;
+    bool indices = run->output_count > 1 && run->outputs[1];
+    return type && x->rank <= 4 && kind_of(run->node) != POOL_LP && !indices;
+}
+
+static size_t pool_scratch(const adze_run *run) {
+    if (!is_fast(run) || is_last(run->node))
+        return 0;
+    return run->inputs[0]->size + run->outputs[0]->size + 128;
+}
+
+/* ---- execution, channels last ---- */
+
+static void average_q8(const adze_run *run, const adze_pool_shape *s, const void *x, void *y) {
+    const adze_tensor *tx = run->inputs[0], *ty = run->outputs[0];
+    bool y_signed = ty->dtype == ADZE_I8;
+    float sx = tx->quant ? adze_quant_scale(tx->quant, 0) : 1;
+    float sy = ty->quant ? adze_quant_scale(ty->quant, 0) : 1;
+    adze_pool_q8_args args = {
+        .shape = *s,
+        .x = x,
+        .y = y,
+        .x_signed = tx->dtype == ADZE_I8,
+        .count_include_pad = adze_node_int(run->node, "count_include_pad", 0) != 0,
+        .x_zero = tx->quant ? adze_quant_zero(tx->quant, 0) : 0,
+        .y_zero = ty->quant ? adze_quant_zero(ty->quant, 0) : 0,
+        .lo = y_signed ? -128 : 0,
+        .hi = y_signed ? 127 : 255,
+        .scale = (float)((double)sx / (double)sy)};
+    if (!is_global(run->node)) {
+        adze_pool_average_q8(&run->kernels->pool, run->pool, &args);
+        return;
+    }
+    adze_global_pool_q8_args g = {.hw = s->h * s->w,
+                                  .c = s->c,
+                                  .ldx = s->c,
+                                  .x_signed = args.x_signed,
+                                  .x_zero = args.x_zero,
+                                  .y_zero = args.y_zero,
+                                  .lo = args.lo,
+                                  .hi = args.hi,
+                                  .scale = args.scale};
+    for (int64_t n = 0; n < s->n; n++) {
+        g.x = (const uint8_t *)x + n * g.hw * g.c;
+        g.y = (uint8_t *)y + n * g.c;
+        run->kernels->pool.global_average_q8(&g);
+    }
+}
+
+static void global_f32(const adze_run *run, const adze_pool_shape *s, const float *x, float *y) {
+    const adze_pool_table *t = &run->kernels->pool;
+    bool max = kind_of(run->node) == POOL_MAX;
+    for (int64_t n = 0; n < s->n; n++)
+        (max ? t->global_max_f32 : t->global_average_f32)(s->h * s->w, s->c,
+                                                          x + n * s->h * s->w * s->c, s->c,
+                                                          y + n * s->c);
+}
+
+static void run_last(const adze_run *run, const adze_pool_shape *s, const void *x, void *y) {
+    const adze_pool_table *t = &run->kernels->pool;
+    bool max = kind_of(run->node) == POOL_MAX, f32 = run->inputs[0]->dtype == ADZE_F32;
+    if (f32 && is_global(run->node)) {
+        global_f32(run, s, x, y);
+    } else if (f32) {
+        adze_pool_f32_args args = {*s, x, y,
+                                   adze_node_int(run->node, "count_include_pad", 0) != 0};
+        (max ? adze_pool_max_f32 : adze_pool_average_f32)(t, run->pool, &args);
+    } else if (max) {
+        adze_pool_q8_args args = {.shape = *s, .x = x, .y = y,
+                                  .x_signed = run->inputs[0]->dtype == ADZE_I8};
+        adze_pool_max_q8(t, run->pool, &args);
+    } else {
+        average_q8(run, s, x, y);
+    }
+}
+
+static void run_fast(const adze_run *run, const adze_window *w) {
+    const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
+    adze_pool_shape s = shape_of(w, run->node, x, y);
+    if (is_last(run->node)) {
+        run_last(run, &s, x->data, y->data);
+        return;
+    }
+    uint8_t *turned = run->scratch, *result = turned + ((x->size + 63) & ~(size_t)63);
+    size_t e = (size_t)adze_dtype_describe(x->dtype)->block_bytes;
+    int64_t in = s.h * s.w, out = s.oh * s.ow;
+    for (int64_t n = 0; n < s.n; n++)
+        adze_transpose(&run->kernels->rows, e, s.c, in,
+                       (const uint8_t *)x->data + (size_t)(n * s.c * in) * e,
+                       turned + (size_t)(n * s.c * in) * e);
+    run_last(run, &s, turned, result);
+    for (int64_t n = 0; n < s.n; n++)
+        adze_transpose(&run->kernels->rows, e, out, s.c, result + (size_t)(n * s.c * out) * e,
+                       (uint8_t *)y->data + (size_t)(n * s.c * out) * e);
+}
+
+/* ---- plain loops: any axes, any type, indices ---- */
+
+typedef struct plain_pool {
+    adze_run *run;
+    adze_window window;
+    pool_kind kind;
+    bool include_pad, column_major;
+    double p;
+    int64_t in_points, out_points;
+} plain_pool;
+
+typedef struct point {
+    double value;
+    int64_t index, inside, counted;
+} point;
+
+static void add_tap(const plain_pool *j, point *r, double v, int64_t offset) {
+    if (j->kind == POOL_MAX) {
+        if (r->inside == 0 || v > r->value || isnan(v)) {
+            r->value = v;
+            r->index = offset;
+        }
+    } else {
+        r->value += j->kind == POOL_LP ? pow(fabs(v), j->p) : v;
+    }
+    r->inside++;
+}
+
+static point pool_point(const plain_pool *j, int64_t image, const int64_t *at) {
+    const adze_tensor *x = j->run->inputs[0];
+    const adze_window *w = &j->window;
+    point r = {0};
+    int64_t taps = 1;
+    for (int d = 0; d < w->rank; d++)
+        taps *= w->kernel[d];
+    for (int64_t t = 0; t < taps; t++) {
+        int64_t rest = t, offset = 0, stride = 1;
+        bool inside = true, padded = true;
+        for (int d = w->rank - 1; d >= 0; d--) {
+            int64_t i = at[d] * w->stride[d] - w->pad_begin[d] + rest % w->kernel[d] * w->dilation[d];
+            rest /= w->kernel[d];
+            inside &= i >= 0 && i < x->dims[2 + d];
+            padded &= i < x->dims[2 + d] + w->pad_end[d];
+            offset += i * stride;
+            stride *= x->dims[2 + d];
+        }
+        r.counted += padded;
+        if (inside)
+            add_tap(j, &r, adze_tensor_get_f64(x, image * j->in_points + offset), offset);
+    }
+    return r;
+}
+
+/* storage_order 1: the index as if the spatial axes were stored in reverse. */
+static int64_t stored_index(const plain_pool *j, int64_t image, int64_t offset) {
+    const adze_tensor *x = j->run->inputs[0];
+    if (!j->column_major)
+        return image * j->in_points + offset;
+    int64_t out = 0, at[ADZE_WINDOW_MAX];
+    for (int d = j->window.rank - 1; d >= 0; d--) {
+        at[d] = offset % x->dims[2 + d];
+        offset /= x->dims[2 + d];
+    }
+    for (int d = j->window.rank - 1; d >= 0; d--)
+        out = out * x->dims[2 + d] + at[d];
+    return image * j->in_points + out;
+}
+
+static void plain_image(void *user, int64_t image, int worker) {
+    ADZE_UNUSED(worker);
+    const plain_pool *j = user;
+    adze_tensor *y = j->run->outputs[0];
+    adze_tensor *indices = j->run->output_count > 1 ? j->run->outputs[1] : NULL;
+    int64_t at[ADZE_WINDOW_MAX] = {0};
+    for (int64_t i = 0; i < j->out_points; i++) {
+        point r = pool_point(j, image, at);
+        if (j->kind == POOL_AVERAGE)
+            r.value /= (double)ADZE_MAX(j->include_pad ? r.counted : r.inside, 1);
+        else if (j->kind == POOL_LP)
+            r.value = pow(r.value, 1 / j->p);
+        else if (r.inside == 0)
+            r.value = -INFINITY;
+        adze_tensor_set_f64(y, image * j->out_points + i, r.value);
+        if (indices)
+            ((int64_t *)indices->data)[image * j->out_points + i] = stored_index(j, image, r.index);
+        for (int d = j->window.rank - 1; d >= 0 && ++at[d] == y->dims[2 + d]; d--)
+            at[d] = 0;
+    }
+}
+
+static adze_status pool_run(adze_run *run, adze_error *err) {
+    const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
+    plain_pool j = {.run = run,
+                    .kind = kind_of(run->node),
+                    .include_pad = adze_node_int(run->node, "count_include_pad", 0) != 0,
+                    .column_major = adze_node_int(run->node, "storage_order", 0) != 0,
+                    .p = (double)adze_node_int(run->node, "p", 2),
+                    .in_points = 1,
+                    .out_points = 1};
+    ADZE_TRY(window_of(&j.window, run->node, x, err));
+    if (adze_tensor_elements(y) == 0)
+        return ADZE_OK;
+    if (is_fast(run)) {
+        run_fast(run, &j.window);
+        return ADZE_OK;
+    }
+    if (is_last(run->node))
+        return adze_fail(err, ADZE_INTERNAL, "%s '%s': channels-last form without a kernel",
+                         adze_node_op(run->node), adze_node_name(run->node));
+    for (int i = 2; i < x->rank; i++) {
+        j.in_points *= x->dims[i];
+        j.out_points *= y->dims[i];
+    }
+    adze_run_parallel(run, x->dims[0] * x->dims[1], plain_image, &j);
+    return ADZE_OK;
+}
+
+static adze_status pool_prepare(adze_prepare *prepare, adze_error *err) {
+    const adze_tensor *x = adze_prepare_input(prepare, 0);
+    adze_kind kind = adze_dtype_describe(x->dtype)->kind;
+    if (kind != ADZE_KIND_FLOAT && x->dtype != ADZE_U8 && x->dtype != ADZE_I8)
+        return adze_fail(err, ADZE_UNSUPPORTED, "element type %s",
+                         adze_dtype_describe(x->dtype)->name);
+    if (x->quant && (x->quant->count != 1 || x->rank > 4))
+        return adze_fail(err, ADZE_UNSUPPORTED, "integer pooling of this form");
+    return ADZE_OK;
+}
+
+#define POOL_ATTRS "auto_pad ceil_mode dilations kernel_shape pads strides "
+#define POOL_ROW(op_name, first, outputs, rule, attr_names)                                        \
+    {.name = op_name, .domain = "", .since = first, .min_inputs = 1, .max_inputs = 1,              \
+     .min_outputs = 1, .max_outputs = outputs, .quant = rule, .attrs = attr_names,                 \
+     .infer = pool_infer, .cost = pool_cost, .prepare = pool_prepare, .scratch = pool_scratch,     \
+     .run = pool_run}
+
+const adze_op adze_ops_pooling[] = {
+    POOL_ROW("MaxPool", 8, 2, ADZE_QUANT_MOVE, POOL_ATTRS "storage_order"),
+    POOL_ROW("AveragePool", 7, 1, ADZE_QUANT_COMPUTE, POOL_ATTRS "count_include_pad"),
+    POOL_ROW("LpPool", 2, 1, ADZE_QUANT_NEVER, POOL_ATTRS "p"),
+    POOL_ROW("GlobalMaxPool", 1, 1, ADZE_QUANT_MOVE, ""),
+    POOL_ROW("GlobalAveragePool", 1, 1, ADZE_QUANT_COMPUTE, ""),
+    POOL_ROW("GlobalLpPool", 2, 1, ADZE_QUANT_NEVER, "p"),
+    {0},
+};

@@ -1,0 +1,360 @@
+/* The operators that carry their scales and zero points as inputs: QLinearConv, QLinearMatMul,
+ * ConvInteger, MatMulInteger. Convolutions take plain loops in int32; products of one matrix by a matrix
+ * take the packed integer kernel. (A pass turns QLinear forms with constant scales into Conv and MatMul
+ * over quantized types, which is the fast way.) */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/conv.h"
+#include "ops/execute.h"
+#include "ops/quantized.h"
+#include "ops/window.h"
+
+static const adze_tensor *optional(const adze_run *run, int i) {
+    return i < run->input_count ? run->inputs[i] : NULL;
+}
+
+static int64_t zero_of(const adze_tensor *zero, int64_t channel) {
+    if (!zero)
+        return 0;
+    return adze_tensor_get_i64(zero, adze_tensor_elements(zero) > 1 ? channel : 0);
+}
+
+static float scale_of(const adze_tensor *scale, int64_t channel) {
+    return (float)adze_tensor_get_f64(scale, adze_tensor_elements(scale) > 1 ? channel : 0);
+}
+
+/* clamp(rint(acc * (sx * sw / sy)) + zy) */
+static void store_requantized(adze_tensor *y, int64_t i, int64_t acc, float scale, int64_t zero) {
+    adze_tensor_set_f64(y, i, (double)rintf((float)acc * scale) + (double)zero);
+}
+
+/* ---- convolution ---- */
+
+typedef struct conv_job {
+    adze_run *run;
+    const adze_tensor *x, *w, *x_zero, *w_zero, *bias;
+    const adze_tensor *x_scale, *w_scale, *y_scale, *y_zero; /* NULL: int32 result */
+    adze_window window;
+    int64_t c, oc, groups, out_points, taps;
+} conv_job;
+
+static int64_t conv_point(const conv_job *j, int64_t n, int64_t o, const int64_t *at) {
+    int64_t per_group = j->c / j->groups, group = o / (j->oc / j->groups);
+    int64_t sum = 0, zw = zero_of(j->w_zero, o), zx = zero_of(j->x_zero, 0);
+    for (int64_t t = 0; t < j->taps; t++) {
+        int64_t rest = t, offset = 0, stride = 1;
+        bool inside = true;
+        for (int d = j->window.rank - 1; d >= 0; d--) {
+            int64_t k = rest % j->window.kernel[d];
+            rest /= j->window.kernel[d];
+            int64_t i = at[d] * j->window.stride[d] - j->window.pad_begin[d] +
+                        k * j->window.dilation[d];
+            inside &= i >= 0 && i < j->x->dims[2 + d];
+            offset += i * stride;
+            stride *= j->x->dims[2 + d];
+        }
+        for (int64_t c = 0; inside && c < per_group; c++)
+            sum += (adze_tensor_get_i64(j->x, (n * j->c + group * per_group + c) * stride + offset) -
+                    zx) *
+                   (adze_tensor_get_i64(j->w, (o * per_group + c) * j->taps + t) - zw);
+    }
+    return sum;
+}
+
+static void conv_channel(void *user, int64_t piece, int worker) {
+    ADZE_UNUSED(worker);
+    const conv_job *j = user;
+    adze_tensor *y = j->run->outputs[0];
+    int64_t n = piece / j->oc, o = piece % j->oc, at[ADZE_WINDOW_MAX] = {0};
+    float scale = j->y_scale ? scale_of(j->x_scale, 0) * scale_of(j->w_scale, o) /
+                                   scale_of(j->y_scale, 0)
+                             : 0;
+    for (int64_t i = 0; i < j->out_points; i++) {
+        int64_t acc = conv_point(j, n, o, at) + (j->bias ? adze_tensor_get_i64(j->bias, o) : 0);
+        if (j->y_scale)
+            store_requantized(y, piece * j->out_points + i, acc, scale, zero_of(j->y_zero, 0));
+        else
+            ((int32_t *)y->data)[piece * j->out_points + i] = (int32_t)acc;
+        for (int d = j->window.rank - 1; d >= 0 && ++at[d] == y->dims[2 + d]; d--)
+            at[d] = 0;
+    }
+}
+
+static adze_status run_conv(conv_job *j, adze_error *err) {
+    adze_run *run = j->run;
+    j->c = j->x->dims[1];
+    j->oc = j->w->dims[0];
+    j->groups = adze_node_int(run->node, "group", 1);
+    j->out_points = j->taps = 1;
+    ADZE_TRY(adze_window_read(&j->window, run->node, j->x->rank - 2, &j->w->dims[2], err));
+    adze_window_resolve(&j->window, &j->x->dims[2]);
+    for (int i = 2; i < j->x->rank; i++) {
+        j->out_points *= run->outputs[0]->dims[i];
+        j->taps *= j->w->dims[i];
+    }
+    adze_run_parallel(run, j->x->dims[0] * j->oc, conv_channel, j);
+    return ADZE_OK;
+}
+
+static adze_status conv_integer_infer(adze_infer *infer, adze_error *err) {
+    return adze_conv_infer_with(infer, 1, ADZE_I32, err);
+}
+
+static adze_status conv_integer_run(adze_run *run, adze_error *err) {
+    conv_job j = {.run = run,
+                  .x = run->inputs[0],
+                  .w = run->inputs[1],
+                  .x_zero = optional(run, 2),
+                  .w_zero = optional(run, 3)};
+    return run_conv(&j, err);
+}
+
+static adze_status qlinear_conv_infer(adze_infer *infer, adze_error *err) {
+    return adze_conv_infer_with(infer, 3, adze_infer_input(infer, 7)->dtype, err);
+}
+
+static adze_status qlinear_conv_run(adze_run *run, adze_error *err) {
+    conv_job j = {.run = run,
+                  .x = run->inputs[0],
+                  .x_scale = run->inputs[1],
+                  .x_zero = run->inputs[2],
+                  .w = run->inputs[3],
+                  .w_scale = run->inputs[4],
+                  .w_zero = run->inputs[5],
+                  .y_scale = run->inputs[6],
+                  .y_zero = run->inputs[7],
+                  .bias = optional(run, 8)};
+    return run_conv(&j, err);
+}
+
+static void conv_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
+                      const adze_tensor *const *outputs) {
+    const adze_tensor *w = inputs[adze_node_op(node)[0] == 'Q' ? 3 : 1];
+    if (w->rank > 0 && w->dims[0] > 0)
+        cost->operations = 2.0 * (double)adze_tensor_elements(outputs[0]) *
+                           (double)adze_tensor_elements(w) / (double)w->dims[0];
+}
+
+/* ---- matrix product ---- */
+
+typedef struct product_job {
+    adze_run *run;
+    const adze_tensor *a, *b, *a_zero, *b_zero;
+    const adze_tensor *a_scale, *b_scale, *y_scale, *y_zero; /* NULL: int32 result */
+    int64_t m, n, k, batches;
+} product_job;
+
+/* Offset of the matrix of one operand for a batch of the result, by broadcasting. */
+static int64_t matrix_at(const adze_tensor *t, const adze_tensor *y, int64_t batch, int64_t matrix) {
+    int64_t index = 0, step = 1;
+    for (int i = y->rank - 3; i >= 0; i--) {
+        int64_t at = batch % y->dims[i];
+        batch /= y->dims[i];
+        int own = i - (y->rank - t->rank);
+        if (own < 0 || t->rank < 3)
+            continue;
+        index += (t->dims[own] == 1 ? 0 : at) * step;
+        step *= t->dims[own];
+    }
+    return index * matrix;
+}
+
+/* Zero point or scale of a row of a ([m] or one) in its batch. */
+static int64_t row_parameter(const adze_tensor *p, const product_job *j, int64_t batch, int64_t i) {
+    int64_t n = p ? adze_tensor_elements(p) : 1;
+    return n == 1 ? 0 : n == j->m ? i : batch * j->m + i;
+}
+
+static int64_t column_parameter(const adze_tensor *p, const product_job *j, int64_t batch, int64_t c) {
+    int64_t n = p ? adze_tensor_elements(p) : 1;
+    return n == 1 ? 0 : n == j->n ? c : batch * j->n + c;
+}
+
+static void product_row(void *user, int64_t piece, int worker) {
+    ADZE_UNUSED(worker);
+    const product_job *j = user;
+    adze_tensor *y = j->run->outputs[0];
+    int64_t batch = piece / j->m, i = piece % j->m;
+    int64_t a = matrix_at(j->a, y, batch, j->m * j->k) + i * j->k;
+    int64_t b = matrix_at(j->b, y, batch, j->k * j->n);
+    int64_t za = j->a_zero ? adze_tensor_get_i64(j->a_zero, row_parameter(j->a_zero, j, batch, i)) : 0;
+    for (int64_t c = 0; c < j->n; c++) {
+        int64_t zb = j->b_zero ? adze_tensor_get_i64(j->b_zero, column_parameter(j->b_zero, j, batch, c)) : 0;
+        int64_t sum = 0;
+        for (int64_t k = 0; k < j->k; k++)
+            sum += (adze_tensor_get_i64(j->a, a + k) - za) *
+                   (adze_tensor_get_i64(j->b, b + k * j->n + c) - zb);
+        int64_t out = piece * j->n + c;
+        if (!j->y_scale) {
+            ((int32_t *)y->data)[out] = (int32_t)sum;
+            continue;
+        }
+        float sa = (float)adze_tensor_get_f64(j->a_scale, row_parameter(j->a_scale, j, batch, i));
+        float sb = (float)adze_tensor_get_f64(j->b_scale, column_parameter(j->b_scale, j, batch, c));
+        store_requantized(y, out, sum, sa * sb / scale_of(j->y_scale, 0), zero_of(j->y_zero, 0));
+    }
+}
+
+static void run_product(product_job *j) {
+    j->m = j->a->rank > 1 ? j->a->dims[j->a->rank - 2] : 1;
+    j->k = j->a->dims[j->a->rank - 1];
+    j->n = j->b->rank > 1 ? j->b->dims[j->b->rank - 1] : 1;
+    int64_t elements = adze_tensor_elements(j->run->outputs[0]);
+    if (elements == 0)
+        return;
+    adze_run_parallel(j->run, elements / j->n, product_row, j);
+}
+
+static bool is_fast_integer(const adze_run *run) {
+    const adze_tensor *a_zero = optional(run, 2), *b_zero = optional(run, 3);
+    return run->inputs[1]->rank == 2 && run->inputs[0]->rank >= 2 &&
+           (!a_zero || adze_tensor_elements(a_zero) == 1) &&
+           (!b_zero || adze_tensor_elements(b_zero) == 1 ||
+            adze_tensor_elements(b_zero) == run->inputs[1]->dims[1]);
+}
+
+/* The packed weights when they are constant, else NULL. */
+static adze_status integer_prepare(adze_prepare *prepare, adze_error *err) {
+    const adze_tensor *b = adze_prepare_input(prepare, 1);
+    if (!b->data || b->rank != 2 || adze_tensor_elements(b) < 1)
+        return ADZE_OK;
+    const adze_gemm_q8_table *t = &adze_prepare_kernels(prepare)->gemm_q8;
+    int8_t *packed = adze_prepare_alloc(prepare, t->packed_size(b->dims[1], b->dims[0]));
+    int8_t *shifted = adze_prepare_alloc(prepare, b->size);
+    if (!packed || !shifted)
+        return adze_fail(err, ADZE_NO_MEMORY, "packed weights");
+    uint8_t flip = b->dtype == ADZE_U8 ? 0x80 : 0;
+    for (size_t i = 0; i < b->size; i++)
+        shifted[i] = (int8_t)(((const uint8_t *)b->data)[i] ^ flip);
+    t->pack_b(b->dims[1], b->dims[0], shifted, b->dims[1], 1, packed);
+    adze_prepare_set(prepare, packed);
+    return ADZE_OK;
+}
+
+/* [bias n][zeros n][row sums m][packed][shifted b] */
+static size_t integer_scratch(const adze_run *run) {
+    if (!is_fast_integer(run))
+        return 0;
+    const adze_tensor *a = run->inputs[0], *b = run->inputs[1];
+    size_t n = (size_t)b->dims[1], m = (size_t)(adze_tensor_elements(a) / ADZE_MAX(b->dims[0], 1));
+    size_t size = (2 * n + m) * sizeof(int32_t) + 256;
+    if (!run->prepared)
+        size += run->kernels->gemm_q8.packed_size(b->dims[1], b->dims[0]) + b->size;
+    return size;
+}
+
+static const int8_t *packed_weights(const adze_run *run, uint8_t *room) {
+    const adze_tensor *b = run->inputs[1];
+    const adze_gemm_q8_table *t = &run->kernels->gemm_q8;
+    if (run->prepared)
+        return run->prepared;
+    int8_t *packed = (int8_t *)room;
+    int8_t *shifted = packed + t->packed_size(b->dims[1], b->dims[0]);
+    uint8_t flip = b->dtype == ADZE_U8 ? 0x80 : 0;
+    for (size_t i = 0; i < b->size; i++)
+        shifted[i] = (int8_t)(((const uint8_t *)b->data)[i] ^ flip);
+    t->pack_b(b->dims[1], b->dims[0], shifted, b->dims[1], 1, packed);
+    return packed;
+}
+
+static void integer_fast(adze_run *run) {
+    const adze_tensor *a = run->inputs[0], *b = run->inputs[1];
+    int64_t k = b->dims[0], n = b->dims[1], m = adze_tensor_elements(a) / ADZE_MAX(k, 1);
+    uint8_t flip_a = a->dtype == ADZE_I8 ? 0x80 : 0, flip_b = b->dtype == ADZE_U8 ? 0x80 : 0;
+    int64_t za = zero_of(optional(run, 2), 0) + (flip_a ? 128 : 0);
+    int32_t *bias = run->scratch, *zeros = bias + n, *sums = zeros + n;
+    uint8_t *room = (uint8_t *)(sums + m);
+    room += -(uintptr_t)room & 63;
+    memset(bias, 0, (size_t)n * sizeof *bias);
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t j = 0; j < n; j++)
+            bias[j] += (int8_t)(((const uint8_t *)b->data)[i * n + j] ^ flip_b);
+    for (int64_t j = 0; j < n; j++) {
+        zeros[j] = (int32_t)(zero_of(optional(run, 3), j) - (flip_b ? 128 : 0));
+        bias[j] = (int32_t)(-za * bias[j] + k * za * zeros[j]);
+    }
+    for (int64_t i = 0; i < m; i++)
+        sums[i] = run->kernels->eltwise.sum_u8(k, (const uint8_t *)a->data + i * k, flip_a);
+    adze_gemm_q8_args args = {.m = m,
+                              .n = n,
+                              .k = k,
+                              .a = a->data,
+                              .lda = k,
+                              .a_flip = flip_a,
+                              .b = packed_weights(run, room),
+                              .bias = bias,
+                              .row_sum = sums,
+                              .b_zero = zeros,
+                              .output = ADZE_Q8_TO_I32,
+                              .c = run->outputs[0]->data,
+                              .ldc = n};
+    adze_matmul_q8(run->kernels, run->pool, &args);
+}
+
+static adze_status integer_infer(adze_infer *infer, adze_error *err) {
+    return adze_matmul_infer_with(infer, 1, ADZE_I32, err);
+}
+
+static adze_status integer_run(adze_run *run, adze_error *err) {
+    ADZE_UNUSED(err);
+    if (adze_tensor_elements(run->outputs[0]) == 0)
+        return ADZE_OK;
+    if (is_fast_integer(run)) {
+        integer_fast(run);
+        return ADZE_OK;
+    }
+    product_job j = {.run = run,
+                     .a = run->inputs[0],
+                     .b = run->inputs[1],
+                     .a_zero = optional(run, 2),
+                     .b_zero = optional(run, 3)};
+    run_product(&j);
+    return ADZE_OK;
+}
+
+static adze_status qlinear_matmul_infer(adze_infer *infer, adze_error *err) {
+    return adze_matmul_infer_with(infer, 3, adze_infer_input(infer, 7)->dtype, err);
+}
+
+static adze_status qlinear_matmul_run(adze_run *run, adze_error *err) {
+    ADZE_UNUSED(err);
+    product_job j = {.run = run,
+                     .a = run->inputs[0],
+                     .a_scale = run->inputs[1],
+                     .a_zero = run->inputs[2],
+                     .b = run->inputs[3],
+                     .b_scale = run->inputs[4],
+                     .b_zero = run->inputs[5],
+                     .y_scale = run->inputs[6],
+                     .y_zero = run->inputs[7]};
+    run_product(&j);
+    return ADZE_OK;
+}
+
+static void product_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
+                         const adze_tensor *const *outputs) {
+    ADZE_UNUSED(node);
+    const adze_tensor *a = inputs[0];
+    if (a->rank > 0)
+        cost->operations =
+            2.0 * (double)a->dims[a->rank - 1] * (double)adze_tensor_elements(outputs[0]);
+}
+
+#define CONV_ATTRS "auto_pad dilations group kernel_shape pads strides"
+
+const adze_op adze_ops_qlinear[] = {
+    {.name = "ConvInteger", .domain = "", .since = 10, .min_inputs = 2, .max_inputs = 4,
+     .min_outputs = 1, .max_outputs = 1, .attrs = CONV_ATTRS, .infer = conv_integer_infer,
+     .cost = conv_cost, .run = conv_integer_run},
+    {.name = "QLinearConv", .domain = "", .since = 10, .min_inputs = 8, .max_inputs = 9,
+     .min_outputs = 1, .max_outputs = 1, .attrs = CONV_ATTRS, .infer = qlinear_conv_infer,
+     .cost = conv_cost, .run = qlinear_conv_run},
+    {.name = "MatMulInteger", .domain = "", .since = 10, .min_inputs = 2, .max_inputs = 4,
+     .min_outputs = 1, .max_outputs = 1, .attrs = "", .infer = integer_infer, .cost = product_cost,
+     .prepare = integer_prepare, .scratch = integer_scratch, .run = integer_run},
+    {.name = "QLinearMatMul", .domain = "", .since = 10, .min_inputs = 8, .max_inputs = 8,
+     .min_outputs = 1, .max_outputs = 1, .attrs = "", .infer = qlinear_matmul_infer,
+     .cost = product_cost, .run = qlinear_matmul_run},
+    {0},
+};
