@@ -5,35 +5,37 @@
 
 #include "runtime/session_impl.h"
 
+#define UNKNOWN INT64_MIN /* differences may be negative on the way */
+
 static int64_t evaluate(const adze_dim_def *def, const int64_t *values) {
     int64_t a = def->a >= 0 ? def->a : values[-1 - def->a];
-    int64_t b = def->b >= 0 ? def->b : values[-1 - def->b];
-    if (def->kind == ADZE_DIM_UNKNOWN || a < 0 || b < 0)
-        return -1;
+    int64_t b = def->b >= 0 ? def->b : values[-1 - def->b], result;
+    if (def->kind == ADZE_DIM_UNKNOWN || a == UNKNOWN || b == UNKNOWN)
+        return UNKNOWN;
     switch (def->kind) {
     case ADZE_DIM_ADD:
-        return a + b;
+        return __builtin_add_overflow(a, b, &result) ? UNKNOWN : result;
     case ADZE_DIM_SUB:
-        return a - b;
+        return __builtin_sub_overflow(a, b, &result) ? UNKNOWN : result;
     case ADZE_DIM_MUL:
-        return b && a > INT64_MAX / b ? -1 : a * b;
-    case ADZE_DIM_DIV:
-        return b ? a / b : -1;
+        return __builtin_mul_overflow(a, b, &result) ? UNKNOWN : result;
+    case ADZE_DIM_DIV: /* floor */
+        return b <= 0 ? UNKNOWN : a / b - (a % b < 0);
     case ADZE_DIM_CEIL:
-        return b ? a / b + (a % b != 0) : -1;
+        return b <= 0 ? UNKNOWN : a / b + (a % b > 0);
     case ADZE_DIM_MIN:
         return ADZE_MIN(a, b);
     case ADZE_DIM_MAX:
         return ADZE_MAX(a, b);
     default:
-        return -1;
+        return UNKNOWN;
     }
 }
 
 static adze_status bind_symbol(adze_session *s, int def, int64_t found, const adze_value *input,
                                int axis, adze_error *err) {
     int64_t *bound = &s->dim_values[def];
-    if (*bound >= 0 && *bound != found)
+    if (*bound != UNKNOWN && *bound != found)
         return adze_fail(err, ADZE_BAD_DATA,
                          "input '%s': dimension %d is %lld, but '%s' is already %lld", input->name,
                          axis, (long long)found, s->plan->graph->dims->defs[def].name,
@@ -66,7 +68,7 @@ static adze_status bind_input(adze_session *s, const adze_value *input, adze_err
 static adze_status bind_dims(adze_session *s, adze_error *err) {
     const adze_graph *g = s->plan->graph;
     for (int i = 0; i < g->dims->count; i++)
-        s->dim_values[i] = -1;
+        s->dim_values[i] = UNKNOWN;
     for (int i = 0; i < g->input_count; i++)
         ADZE_TRY(bind_input(s, g->inputs[i], err));
     for (int i = 0; i < g->dims->count; i++)
