@@ -32,10 +32,10 @@ static adze_onnx_sparse sparse[] = {
 static adze_onnx_dim some_dims[] = {{1, NULL}, {0, NULL}, {-1, "batch"}, {-1, NULL}};
 static const adze_onnx_type inner = {ADZE_ONNX_TENSOR, 1, 4, some_dims, NULL};
 static adze_onnx_type types[] = {
-    {ADZE_ONNX_TENSOR, 10, 0, NULL, NULL},      {ADZE_ONNX_TENSOR, 1, -1, NULL, NULL},
-    {ADZE_ONNX_SEQUENCE, 0, -1, NULL, &inner},  {ADZE_ONNX_OPTIONAL, 0, -1, NULL, &inner},
-    {ADZE_ONNX_MAP, 8, -1, NULL, &inner},       {ADZE_ONNX_SPARSE, 1, 4, some_dims, NULL},
-    {ADZE_ONNX_OPAQUE, 0, -1, NULL, NULL},      {ADZE_ONNX_NO_TYPE, 0, -1, NULL, NULL},
+    {ADZE_ONNX_TENSOR, 10, 0, NULL, NULL},     {ADZE_ONNX_TENSOR, 1, -1, NULL, NULL},
+    {ADZE_ONNX_SEQUENCE, 0, -1, NULL, &inner}, {ADZE_ONNX_OPTIONAL, 0, -1, NULL, &inner},
+    {ADZE_ONNX_MAP, 8, -1, NULL, &inner},      {ADZE_ONNX_SPARSE, 1, 4, some_dims, NULL},
+    {ADZE_ONNX_OPAQUE, 0, -1, NULL, NULL},     {ADZE_ONNX_NO_TYPE, 0, -1, NULL, NULL},
     {ADZE_ONNX_SEQUENCE, 0, -1, NULL, NULL},
 };
 
@@ -44,7 +44,8 @@ static int64_t some_ints[] = {0, -1, INT64_MAX, INT64_MIN};
 static adze_onnx_graph leaf = {.name = "leaf", .doc = ""};
 static adze_onnx_graph *graphs[] = {&leaf, &leaf};
 
-#define ATTR(attr_name, attr_type) .name = attr_name, .ref_name = "", .type = ADZE_ONNX_ATTR_##attr_type
+#define ATTR(attr_name, attr_type)                                                                 \
+    .name = attr_name, .ref_name = "", .type = ADZE_ONNX_ATTR_##attr_type
 #define NO_STRING .s = {"", 0}
 static adze_onnx_attr attrs[] = {
     {ATTR("float", FLOAT), NO_STRING, .f = 0},
@@ -74,12 +75,22 @@ static adze_onnx_node nodes[] = {
 static adze_onnx_opset opsets[] = {{"", 21}, {"com.example", 1}};
 static adze_onnx_meta meta[] = {{"key", "value"}, {"empty", ""}};
 static adze_onnx_value values[ADZE_COUNT_OF(types)];
-static adze_onnx_function function = {.name = "F", .domain = "com.example", .overload = "o",
-                                      .input_count = 1, .inputs = names, .output_count = 1,
-                                      .outputs = names, .attr_count = 1, .attrs = names,
-                                      .attr_default_count = 3, .attr_defaults = attrs,
-                                      .node_count = 2, .nodes = nodes, .opset_count = 2,
-                                      .opsets = opsets, .value_info_count = 2,
+static adze_onnx_function function = {.name = "F",
+                                      .domain = "com.example",
+                                      .overload = "o",
+                                      .input_count = 1,
+                                      .inputs = names,
+                                      .output_count = 1,
+                                      .outputs = names,
+                                      .attr_count = 1,
+                                      .attrs = names,
+                                      .attr_default_count = 3,
+                                      .attr_defaults = attrs,
+                                      .node_count = 2,
+                                      .nodes = nodes,
+                                      .opset_count = 2,
+                                      .opsets = opsets,
+                                      .value_info_count = 2,
                                       .value_info = values};
 
 static adze_onnx_model everything(void)
@@ -87,15 +98,33 @@ static adze_onnx_model everything(void)
     for (size_t i = 0; i < ADZE_COUNT_OF(types); i++)
         values[i] = (adze_onnx_value){names[i % 3], types[i]};
     int value_count = (int)ADZE_COUNT_OF(types);
-    adze_onnx_graph graph = {
-        .name = "graph", .doc = "doc", .node_count = 2, .nodes = nodes,
-        .initializer_count = (int)ADZE_COUNT_OF(tensors), .initializers = tensors,
-        .sparse_count = 1, .sparse = sparse, .input_count = value_count, .inputs = values,
-        .output_count = 1, .outputs = values, .value_info_count = 3, .value_info = values};
-    return (adze_onnx_model){.ir_version = 10, .model_version = -1, .producer_name = "adze",
-                             .producer_version = "0", .domain = "d", .doc = "text", .graph = graph,
-                             .opset_count = 2, .opsets = opsets, .function_count = 1,
-                             .functions = &function, .meta_count = 2, .meta = meta};
+    adze_onnx_graph graph = {.name = "graph",
+                             .doc = "doc",
+                             .node_count = 2,
+                             .nodes = nodes,
+                             .initializer_count = (int)ADZE_COUNT_OF(tensors),
+                             .initializers = tensors,
+                             .sparse_count = 1,
+                             .sparse = sparse,
+                             .input_count = value_count,
+                             .inputs = values,
+                             .output_count = 1,
+                             .outputs = values,
+                             .value_info_count = 3,
+                             .value_info = values};
+    return (adze_onnx_model){.ir_version = 10,
+                             .model_version = -1,
+                             .producer_name = "adze",
+                             .producer_version = "0",
+                             .domain = "d",
+                             .doc = "text",
+                             .graph = graph,
+                             .opset_count = 2,
+                             .opsets = opsets,
+                             .function_count = 1,
+                             .functions = &function,
+                             .meta_count = 2,
+                             .meta = meta};
 }
 
 /* --- there and back -------------------------------------------------------------------------- */
@@ -337,7 +366,8 @@ static void check_model(const char *folder)
     const adze_onnx_graph *g = &model->graph;
     for (int k = 0; k < g->input_count && read_value(folder, "input", k, &g->inputs[k].type); k++)
         ;
-    for (int k = 0; k < g->output_count && read_value(folder, "output", k, &g->outputs[k].type); k++)
+    for (int k = 0; k < g->output_count && read_value(folder, "output", k, &g->outputs[k].type);
+         k++)
         ;
     adze_onnx_close(model);
     adze_arena_free(&arena);
