@@ -27,7 +27,9 @@ function(adze_kernel_flags target)
     if(NOT source MATCHES "/src/kernels/")
       continue()
     endif()
-    set(flags $<$<CONFIG:RelWithDebInfo,Release>:-O3>)
+    # The last two change no result: nothing here reads errno or the floating-point exception flags,
+    # and the compiler may then compute both sides of a selection, which makes it a vector.
+    set(flags $<$<CONFIG:RelWithDebInfo,Release>:-O3> -fno-math-errno -fno-trapping-math)
     if(CMAKE_C_COMPILER_ID MATCHES Clang)
       list(APPEND flags -Wno-pass-failed) # a loop hint that a compiler cannot take is no fault
     endif()

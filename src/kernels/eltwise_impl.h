@@ -1,5 +1,5 @@
-/* The loops of the element-wise family as plain C: one function of one element for each entry, and one
- * loop over it. Included by eltwise.c and x86/eltwise_<level>.c. */
+/* The loops of the element-wise family as plain C: one function of one element for each entry, and
+ * one loop over it. Included by eltwise.c and x86/eltwise_<level>.c. */
 #ifndef ADZE_KERNELS_ELTWISE_IMPL_H
 #define ADZE_KERNELS_ELTWISE_IMPL_H
 #include "kernels/eltwise.h"
@@ -208,17 +208,18 @@ static void q8_add(const adze_q8_binary_args *args)
     const float sa = args->a_scale, sb = args->b_scale;
     const int32_t zero = args->y_zero;
     const float lo = (float)(args->lo - zero), hi = (float)(args->hi - zero);
+    const int64_t n = args->n;
     const uint8_t *a = args->a, *b = args->b;
     uint8_t *y = args->y;
     if (args->b_scalar) {
         const float tb = (float)q8_value(*b, ob) * sb;
         VECTOR_LOOP
-        for (int64_t i = 0; i < args->n; i++)
+        for (int64_t i = 0; i < n; i++)
             y[i] = (uint8_t)(round_limited((float)q8_value(a[i], oa) * sa + tb, lo, hi) + zero);
         return;
     }
     VECTOR_LOOP
-    for (int64_t i = 0; i < args->n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         const float t = (float)q8_value(a[i], oa) * sa + (float)q8_value(b[i], ob) * sb;
         y[i] = (uint8_t)(round_limited(t, lo, hi) + zero);
     }
@@ -231,18 +232,19 @@ static void q8_mul(const adze_q8_binary_args *args)
     const float scale = args->a_scale;
     const int32_t zero = args->y_zero;
     const float lo = (float)(args->lo - zero), hi = (float)(args->hi - zero);
+    const int64_t n = args->n;
     const uint8_t *a = args->a, *b = args->b;
     uint8_t *y = args->y;
     if (args->b_scalar) {
         const int32_t vb = q8_value(*b, ob);
         VECTOR_LOOP
-        for (int64_t i = 0; i < args->n; i++)
+        for (int64_t i = 0; i < n; i++)
             y[i] =
                 (uint8_t)(round_limited((float)(q8_value(a[i], oa) * vb) * scale, lo, hi) + zero);
         return;
     }
     VECTOR_LOOP
-    for (int64_t i = 0; i < args->n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         const float t = (float)(q8_value(a[i], oa) * q8_value(b[i], ob)) * scale;
         y[i] = (uint8_t)(round_limited(t, lo, hi) + zero);
     }
