@@ -27,6 +27,28 @@ static inline void *check_bytes(size_t size, uint64_t *seed)
     return out;
 }
 
+/* For tests of very many small arrays: up to 64 KiB, ending at a guard page, with random bytes; the
+ * place is used again by the eighth call after. */
+static inline void *check_passing_bytes(size_t size, uint64_t *seed)
+{
+    enum { PLACES = 8, ROOM = 1 << 16 };
+    static uint8_t *places[PLACES];
+    static int next;
+    uint8_t **place = &places[next++ % PLACES];
+    if (*place == NULL)
+        *place = test_guard_alloc(ROOM, NULL);
+    CHECK(size <= ROOM);
+    test_random_bytes(*place + ROOM - size, size, test_random(seed));
+    return *place + ROOM - size;
+}
+
+static inline float *check_passing_floats(size_t count, uint64_t *seed)
+{
+    float *out = check_passing_bytes(count * sizeof(float), seed);
+    test_random_floats(out, count, -1, 1, test_random(seed));
+    return out;
+}
+
 static inline int64_t check_between(int64_t lo, int64_t hi, uint64_t *seed)
 {
     return lo + (int64_t)(test_random(seed) % (uint64_t)(hi - lo + 1));
