@@ -164,7 +164,7 @@ adze_status adze_ops_axes(int *out, const adze_node *node, const int64_t *axes, 
                           adze_error *err) {
     unsigned seen = 0;
     for (int i = 0; i < count; i++) {
-        int axis;
+        int axis = 0;
         ADZE_TRY(adze_ops_axis(&axis, node, axes[i], rank, err));
         if (seen >> axis & 1)
             return adze_ops_bad(node, err, "an axis is named twice");
