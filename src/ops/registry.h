@@ -6,8 +6,8 @@
 #include "graph/ir.h"
 
 #define ADZE_OP_FAMILIES(X)                                                                        \
-    X(activation) X(elementwise) X(conv) X(matmul) X(pooling) X(normalization) X(reduction)        \
-    X(shape) X(index) X(resize) X(quantize) X(qlinear)
+    X(activation) X(softmax) X(elementwise) X(cast) X(conv) X(matmul) X(pooling) X(normalization)  \
+    X(reduction) X(selection) X(shape) X(arrange) X(pad) X(index) X(resize) X(quantize) X(qlinear)
 
 #define X(family) extern const adze_op adze_ops_##family[];
 ADZE_OP_FAMILIES(X)
