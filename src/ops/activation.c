@@ -6,7 +6,8 @@
 
 /* ---- Gelu: the attribute chooses the kernel ---- */
 
-static adze_status gelu_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status gelu_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_node *node = adze_prepare_node(prepare);
     const char *how = adze_node_string(node, "approximate", "none");
     bool quick = strcmp(how, "tanh") == 0;
@@ -19,7 +20,8 @@ static adze_status gelu_prepare(adze_prepare *prepare, adze_error *err) {
 
 /* ---- Swish: x * sigmoid(alpha x) ---- */
 
-static adze_status swish_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status swish_prepare(adze_prepare *prepare, adze_error *err)
+{
     float alpha = adze_node_float(adze_prepare_node(prepare), "alpha", 1);
     adze_unary_call call = {alpha == 1 ? ADZE_UNARY_SILU : ADZE_UNARY_GELU_QUICK, alpha, 0};
     return adze_unary_prepare_call(prepare, call, err);
@@ -31,7 +33,8 @@ typedef struct clip_limits {
     const adze_tensor *lo, *hi; /* NULL: none */
 } clip_limits;
 
-static float limit_of(const adze_tensor *tensor, float otherwise) {
+static float limit_of(const adze_tensor *tensor, float otherwise)
+{
     if (!tensor || !tensor->data)
         return otherwise;
     float stored = (float)adze_tensor_get_f64(tensor, 0);
@@ -40,17 +43,20 @@ static float limit_of(const adze_tensor *tensor, float otherwise) {
     return (stored - (float)adze_ops_zero_point(tensor)) * tensor->quant->scale[0];
 }
 
-static adze_unary_call clip_call(const adze_tensor *lo, const adze_tensor *hi) {
+static adze_unary_call clip_call(const adze_tensor *lo, const adze_tensor *hi)
+{
     return (adze_unary_call){ADZE_UNARY_CLIP, limit_of(lo, -INFINITY), limit_of(hi, INFINITY)};
 }
 
-static bool is_plain_integer(const adze_tensor *x) {
+static bool is_plain_integer(const adze_tensor *x)
+{
     adze_kind kind = adze_dtype_describe(x->dtype)->kind;
     return !x->quant && (kind == ADZE_KIND_INT || kind == ADZE_KIND_UINT) &&
            adze_ops_element(x->dtype);
 }
 
-static adze_status clip_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status clip_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *x = adze_prepare_input(prepare, 0);
     if (is_plain_integer(x))
         return ADZE_OK;
@@ -64,7 +70,8 @@ static adze_status clip_prepare(adze_prepare *prepare, adze_error *err) {
 
 #define CLIP_INTEGERS(name, T)                                                                     \
     static void clip_##name(const adze_tensor *x, clip_limits limits, adze_tensor *y,              \
-                            int64_t begin, int64_t end) {                                          \
+                            int64_t begin, int64_t end)                                            \
+    {                                                                                              \
         const T *from = x->data;                                                                   \
         T *to = y->data;                                                                           \
         for (int64_t i = begin; i < end; i++) {                                                    \
@@ -78,7 +85,8 @@ static adze_status clip_prepare(adze_prepare *prepare, adze_error *err) {
     }
 ADZE_OPS_INT_LIST(CLIP_INTEGERS)
 
-static adze_status clip_run(adze_run *run, adze_error *err) {
+static adze_status clip_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     clip_limits limits = {adze_ops_input(run, 1), adze_ops_input(run, 2)};
     if (!is_plain_integer(x))
@@ -110,17 +118,45 @@ const adze_op adze_ops_activation[] = {
     ADZE_UNARY_ROW("Mish", 18, MISH, "", NULL, NULL, 0, 0),
     ADZE_UNARY_ROW("Erf", 9, ERF, "", NULL, NULL, 0, 0),
     ADZE_UNARY_ROW("Shrink", 9, SHRINK, "bias lambd", "bias", "lambd", 0, 0.5f),
-    {.domain = "", .name = "Gelu", .since = 20, .min_inputs = 1, .max_inputs = 1, .min_outputs = 1,
-     .max_outputs = 1, .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE,
-     .quant = ADZE_QUANT_COMPUTE, .attrs = "approximate", .infer = adze_ops_infer_same,
-     .prepare = gelu_prepare, .run = adze_unary_run},
-    {.domain = "", .name = "Swish", .since = 24, .min_inputs = 1, .max_inputs = 1, .min_outputs = 1,
-     .max_outputs = 1, .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE,
-     .quant = ADZE_QUANT_COMPUTE, .attrs = "alpha", .infer = adze_ops_infer_same,
-     .prepare = swish_prepare, .run = adze_unary_run},
-    {.domain = "", .name = "Clip", .since = 12, .min_inputs = 1, .max_inputs = 3, .min_outputs = 1,
-     .max_outputs = 1, .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE, .quant = ADZE_QUANT_COMPUTE,
-     .attrs = "", .infer = adze_ops_infer_same, .prepare = clip_prepare, .run = clip_run},
+    {.domain = "",
+     .name = "Gelu",
+     .since = 20,
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE,
+     .quant = ADZE_QUANT_COMPUTE,
+     .attrs = "approximate",
+     .infer = adze_ops_infer_same,
+     .prepare = gelu_prepare,
+     .run = adze_unary_run},
+    {.domain = "",
+     .name = "Swish",
+     .since = 24,
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE,
+     .quant = ADZE_QUANT_COMPUTE,
+     .attrs = "alpha",
+     .infer = adze_ops_infer_same,
+     .prepare = swish_prepare,
+     .run = adze_unary_run},
+    {.domain = "",
+     .name = "Clip",
+     .since = 12,
+     .min_inputs = 1,
+     .max_inputs = 3,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE,
+     .quant = ADZE_QUANT_COMPUTE,
+     .attrs = "",
+     .infer = adze_ops_infer_same,
+     .prepare = clip_prepare,
+     .run = clip_run},
     ADZE_BINARY_ROW("PRelu", 9, PRELU, ADZE_OP_INPLACE, ADZE_QUANT_COMPUTE, ""),
     {.name = NULL},
 };

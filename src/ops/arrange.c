@@ -1,11 +1,12 @@
-/* Elements in another order: Transpose, Expand, Tile, Slice, Concat, Split, DepthToSpace, SpaceToDepth.
- * Each says which strides lead from input to output; layout.c does the copying. */
+/* Elements in another order: Transpose, Expand, Tile, Slice, Concat, Split, DepthToSpace,
+ * SpaceToDepth. Each says which strides lead from input to output; layout.c does the copying. */
 #include <string.h>
 #include "ops/helpers.h"
 
 /* ---- Transpose ---- */
 
-static adze_status permutation(int *perm, const adze_node *node, int rank, adze_error *err) {
+static adze_status permutation(int *perm, const adze_node *node, int rank, adze_error *err)
+{
     int count;
     const int64_t *given = adze_node_ints(node, "perm", &count);
     for (int i = 0; i < rank; i++)
@@ -17,7 +18,8 @@ static adze_status permutation(int *perm, const adze_node *node, int rank, adze_
     return adze_ops_axes(perm, node, given, count, rank, err);
 }
 
-static adze_status transpose_infer(adze_infer *infer, adze_error *err) {
+static adze_status transpose_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     int perm[ADZE_MAX_RANK];
     if (!x)
@@ -31,11 +33,13 @@ static adze_status transpose_infer(adze_infer *infer, adze_error *err) {
 }
 
 /* A layout that copies dense x to dense y, strides still to be set. */
-static adze_ops_layout layout_of(const adze_tensor *x, adze_tensor *y) {
+static adze_ops_layout layout_of(const adze_tensor *x, adze_tensor *y)
+{
     return (adze_ops_layout){.size = adze_ops_element(x->dtype), .x = x->data, .y = y->data};
 }
 
-static adze_status transpose_run(adze_run *run, adze_error *err) {
+static adze_status transpose_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
     int perm[ADZE_MAX_RANK];
@@ -55,7 +59,8 @@ static adze_status transpose_run(adze_run *run, adze_error *err) {
 
 /* ---- Expand ---- */
 
-static adze_status expand_infer(adze_infer *infer, adze_error *err) {
+static adze_status expand_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0), *s = adze_ops_ranked(infer, 1);
     if (!x || !s)
         return ADZE_OK;
@@ -75,7 +80,8 @@ static adze_status expand_infer(adze_infer *infer, adze_error *err) {
         int64_t number;
         if (adze_ops_is_number(shape[i], &number) && number < 0) {
             if (number != -1)
-                return adze_ops_bad(adze_infer_node(infer), err, "the shape holds a negative number");
+                return adze_ops_bad(adze_infer_node(infer), err,
+                                    "the shape holds a negative number");
             shape[i] = 1; /* PyTorch's "leave as it is" */
         }
     }
@@ -94,7 +100,8 @@ static adze_status expand_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status expand_run(adze_run *run, adze_error *err) {
+static adze_status expand_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
@@ -111,7 +118,8 @@ static adze_status expand_run(adze_run *run, adze_error *err) {
 
 /* ---- Tile ---- */
 
-static adze_status tile_infer(adze_infer *infer, adze_error *err) {
+static adze_status tile_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
         return ADZE_OK;
@@ -131,7 +139,8 @@ static adze_status tile_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status tile_run(adze_run *run, adze_error *err) {
+static adze_status tile_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
@@ -157,7 +166,8 @@ static adze_status tile_run(adze_run *run, adze_error *err) {
 /* ---- Slice ---- */
 
 /* Where a bound of a slice falls, symbolically, for a step of 1 or more. */
-static adze_dim slice_bound(adze_infer *infer, adze_dim bound, adze_dim dim) {
+static adze_dim slice_bound(adze_infer *infer, adze_dim bound, adze_dim dim)
+{
     int64_t number;
     if (!adze_ops_is_number(bound, &number))
         return bound == dim ? dim : adze_dim_op(infer->dims, ADZE_DIM_MIN, dim, bound);
@@ -172,7 +182,8 @@ static adze_dim slice_bound(adze_infer *infer, adze_dim bound, adze_dim dim) {
 
 /* First element and number of elements of a slice of `dim` elements. */
 static void slice_numbers(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *first,
-                          int64_t *count) {
+                          int64_t *count)
+{
     start += start < 0 ? dim : 0;
     end += end < 0 ? dim : 0;
     if (step > 0) {
@@ -189,7 +200,8 @@ static void slice_numbers(int64_t dim, int64_t start, int64_t end, int64_t step,
 }
 
 static adze_dim slice_dim(adze_infer *infer, adze_dim dim, adze_dim start, adze_dim end,
-                          int64_t step) {
+                          int64_t step)
+{
     int64_t s, e, first, count;
     bool numbers = adze_ops_is_number(start, &s) && adze_ops_is_number(end, &e);
     if (numbers && adze_dim_known(dim)) {
@@ -205,7 +217,8 @@ static adze_dim slice_dim(adze_infer *infer, adze_dim dim, adze_dim start, adze_
     return step == 1 ? length : adze_infer_ceil(infer, length, step);
 }
 
-static void slice_known(adze_infer *infer, adze_dim start, adze_dim end, int64_t step) {
+static void slice_known(adze_infer *infer, adze_dim start, adze_dim end, int64_t step)
+{
     adze_dim in[ADZE_OPS_MAX_INTS], out[ADZE_OPS_MAX_INTS];
     int64_t s, e, first, count;
     int n = adze_ops_ints(infer, 0, in, ADZE_OPS_MAX_INTS);
@@ -217,14 +230,16 @@ static void slice_known(adze_infer *infer, adze_dim start, adze_dim end, int64_t
     adze_ops_set_ints(infer, 0, out, (int)count);
 }
 
-static int count_of(const adze_type *list) {
+static int count_of(const adze_type *list)
+{
     return list && list->rank == 1 && list->dims[0] >= 0 && list->dims[0] <= ADZE_MAX_RANK
                ? (int)list->dims[0]
                : -1;
 }
 
 /* Axes and steps that are not given: 0, 1, ... and 1. False: not known. */
-static bool slice_lists(adze_infer *infer, int n, int64_t *axes, int64_t *steps) {
+static bool slice_lists(adze_infer *infer, int n, int64_t *axes, int64_t *steps)
+{
     for (int i = 0; i < n; i++) {
         axes[i] = i;
         steps[i] = 1;
@@ -235,7 +250,8 @@ static bool slice_lists(adze_infer *infer, int n, int64_t *axes, int64_t *steps)
            (!has_steps || adze_ops_numbers(infer, 4, steps, n) == n);
 }
 
-static adze_status slice_infer(adze_infer *infer, adze_error *err) {
+static adze_status slice_infer(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
@@ -272,11 +288,12 @@ static adze_status slice_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status slice_run(adze_run *run, adze_error *err) {
+static adze_status slice_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
-    int64_t starts[ADZE_MAX_RANK], ends[ADZE_MAX_RANK], given[ADZE_MAX_RANK],
-        steps[ADZE_MAX_RANK], offset = 0;
+    int64_t starts[ADZE_MAX_RANK], ends[ADZE_MAX_RANK], given[ADZE_MAX_RANK], steps[ADZE_MAX_RANK],
+        offset = 0;
     int axes[ADZE_MAX_RANK];
     int n = adze_ops_tensor_ints(run->inputs[1], starts, ADZE_MAX_RANK);
     int n2 = adze_ops_tensor_ints(run->inputs[2], ends, ADZE_MAX_RANK);
@@ -312,7 +329,8 @@ static adze_status slice_run(adze_run *run, adze_error *err) {
 
 /* ---- Concat ---- */
 
-static adze_status concat_infer(adze_infer *infer, adze_error *err) {
+static adze_status concat_infer(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
@@ -329,8 +347,8 @@ static adze_status concat_infer(adze_infer *infer, adze_error *err) {
         if (t->rank != x->rank || t->dtype != x->dtype)
             return adze_ops_bad(node, err, "inputs differ in rank or type");
         for (int k = 0; k < y.rank; k++) {
-            bool differ = adze_dim_known(t->dims[k]) && adze_dim_known(y.dims[k]) &&
-                          t->dims[k] != y.dims[k];
+            bool differ =
+                adze_dim_known(t->dims[k]) && adze_dim_known(y.dims[k]) && t->dims[k] != y.dims[k];
             if (k != axis && differ)
                 return adze_ops_bad(node, err, "inputs differ in an axis that is not joined");
             if (k != axis && adze_dim_known(t->dims[k]))
@@ -338,9 +356,9 @@ static adze_status concat_infer(adze_infer *infer, adze_error *err) {
         }
         if (i > 0)
             y.dims[axis] = adze_infer_add(infer, y.dims[axis], t->dims[axis]);
-        int n = index && known_count >= 0 ? adze_ops_ints(infer, i, known + known_count,
-                                                          ADZE_OPS_MAX_INTS - known_count)
-                                          : -1;
+        int n = index && known_count >= 0
+                    ? adze_ops_ints(infer, i, known + known_count, ADZE_OPS_MAX_INTS - known_count)
+                    : -1;
         known_count = n < 0 ? -1 : known_count + n;
     }
     adze_infer_set(infer, 0, &y);
@@ -349,7 +367,8 @@ static adze_status concat_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static bool same_scale(const adze_tensor *a, const adze_tensor *b) {
+static bool same_scale(const adze_tensor *a, const adze_tensor *b)
+{
     if (!a->quant || !b->quant || a->quant == b->quant)
         return a->quant == b->quant || !b->quant;
     return adze_ops_is_q8(a) && adze_ops_is_q8(b) && a->quant->scale[0] == b->quant->scale[0] &&
@@ -358,7 +377,8 @@ static bool same_scale(const adze_tensor *a, const adze_tensor *b) {
 
 /* Rows of an input with another scale than the output's, through float32. */
 static void concat_requantized(adze_run *run, const adze_tensor *x, int64_t outer, int64_t row,
-                               int64_t stride, int64_t offset) {
+                               int64_t stride, int64_t offset)
+{
     enum { CHUNK = 512 };
     float chunk[CHUNK];
     for (int64_t o = 0; o < outer; o++)
@@ -369,7 +389,8 @@ static void concat_requantized(adze_run *run, const adze_tensor *x, int64_t oute
         }
 }
 
-static adze_status concat_run(adze_run *run, adze_error *err) {
+static adze_status concat_run(adze_run *run, adze_error *err)
+{
     adze_tensor *y = run->outputs[0];
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", 0), y->rank, err));
@@ -399,7 +420,8 @@ static adze_status concat_run(adze_run *run, adze_error *err) {
 
 /* ---- Split ---- */
 
-static adze_status split_infer(adze_infer *infer, adze_error *err) {
+static adze_status split_infer(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
@@ -415,8 +437,8 @@ static adze_status split_infer(adze_infer *infer, adze_error *err) {
     for (int i = 0; i < parts; i++) {
         adze_type y = *x;
         if (given)
-            y.dims[axis] = n < 0 ? adze_infer_unknown(infer, adze_dim_upper(infer->dims, total))
-                                 : sizes[i];
+            y.dims[axis] =
+                n < 0 ? adze_infer_unknown(infer, adze_dim_upper(infer->dims, total)) : sizes[i];
         else if (adze_dim_known(total))
             y.dims[axis] = ADZE_MIN(part, left);
         else
@@ -433,7 +455,8 @@ static adze_status split_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status split_run(adze_run *run, adze_error *err) {
+static adze_status split_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *sizes = adze_ops_input(run, 1);
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", 0), x->rank, err));
@@ -467,7 +490,8 @@ static adze_status split_run(adze_run *run, adze_error *err) {
 
 /* ---- DepthToSpace, SpaceToDepth ---- */
 
-static adze_status blocks_infer(adze_infer *infer, adze_error *err) {
+static adze_status blocks_infer(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_ops_ranked(infer, 0);
     int64_t b = adze_node_int(node, "blocksize", 0);
@@ -482,14 +506,15 @@ static adze_status blocks_infer(adze_infer *infer, adze_error *err) {
     y.dims[1] = to_space ? adze_infer_div(infer, x->dims[1], b * b)
                          : adze_infer_mul(infer, x->dims[1], b * b);
     for (int i = 2; i < 4; i++)
-        y.dims[i] = to_space ? adze_infer_mul(infer, x->dims[i], b)
-                             : adze_infer_div(infer, x->dims[i], b);
+        y.dims[i] =
+            to_space ? adze_infer_mul(infer, x->dims[i], b) : adze_infer_div(infer, x->dims[i], b);
     adze_infer_set(infer, 0, &y);
     return ADZE_OK;
 }
 
 /* Axes [n, depth axes, h, w]: in the space tensor, h and w are h * b + bh and w * b + bw. */
-static adze_status blocks_run(adze_run *run, adze_error *err) {
+static adze_status blocks_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
@@ -503,8 +528,9 @@ static adze_status blocks_run(adze_run *run, adze_error *err) {
     int64_t dims[6] = {space->dims[0], c, h, b, w, b};
     int64_t in_space[6] = {c * h * b * w * b, h * b * w * b, b * w * b, w * b, b, 1};
     int64_t plane = h * w;
-    int64_t in_depth[6] = {c * b * b * plane, crd ? b * b * plane : plane, w,
-                           crd ? b * plane : b * c * plane, 1, crd ? plane : c * plane};
+    int64_t in_depth[6] = {
+        c * b * b * plane,      crd ? b * b * plane : plane, w, crd ? b * plane : b * c * plane, 1,
+        crd ? plane : c * plane};
     memcpy(l.dims, dims, sizeof dims);
     memcpy(to_space ? l.to : l.from, in_space, sizeof in_space);
     memcpy(to_space ? l.from : l.to, in_depth, sizeof in_depth);
@@ -518,8 +544,7 @@ static adze_status blocks_run(adze_run *run, adze_error *err) {
     .cost = adze_ops_cost_move, .prepare = adze_ops_prepare_move
 
 const adze_op adze_ops_arrange[] = {
-    {ROW("Transpose", 1, 1, 1, 1), .attrs = "perm", .infer = transpose_infer,
-     .run = transpose_run},
+    {ROW("Transpose", 1, 1, 1, 1), .attrs = "perm", .infer = transpose_infer, .run = transpose_run},
     {ROW("Expand", 8, 2, 2, 1), .attrs = "", .infer = expand_infer, .run = expand_run},
     {ROW("Tile", 6, 2, 2, 1), .attrs = "", .infer = tile_infer, .run = tile_run},
     {ROW("Slice", 10, 3, 5, 1), .attrs = "", .infer = slice_infer, .run = slice_run},

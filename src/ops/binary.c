@@ -1,6 +1,6 @@
-/* Element-wise functions of two tensors with broadcasting. float32 rows go to the kernels, narrow and
- * quantized floats through float32 in pieces that stay in the first cache, 8-bit sums and products to
- * the integer kernels, all else to the typed loops of pairs.c. */
+/* Element-wise functions of two tensors with broadcasting. float32 rows go to the kernels,
+ * narrow and quantized floats through float32 in pieces that stay in the first cache, 8-bit sums
+ * and products to the integer kernels, all else to the typed loops of pairs.c. */
 #include "ops/binary.h"
 #include <math.h>
 #include <string.h>
@@ -11,15 +11,18 @@
 
 /* ---- inference ---- */
 
-static adze_pair pair_of(const adze_node *node) {
+static adze_pair pair_of(const adze_node *node)
+{
     return ((const adze_pair_spec *)adze_node_operator(node)->user)->pair;
 }
 
-static bool is_comparison(adze_pair pair) {
+static bool is_comparison(adze_pair pair)
+{
     return pair >= ADZE_PAIR_EQUAL && pair <= ADZE_PAIR_GREATER_EQUAL;
 }
 
-static bool known_pair(adze_infer *infer, adze_pair pair, adze_dim a, adze_dim b, adze_dim *out) {
+static bool known_pair(adze_infer *infer, adze_pair pair, adze_dim a, adze_dim b, adze_dim *out)
+{
     static const int kinds[] = {[ADZE_PAIR_ADD] = ADZE_DIM_ADD, [ADZE_PAIR_SUB] = ADZE_DIM_SUB,
                                 [ADZE_PAIR_MUL] = ADZE_DIM_MUL, [ADZE_PAIR_DIV] = ADZE_DIM_DIV,
                                 [ADZE_PAIR_MIN] = ADZE_DIM_MIN, [ADZE_PAIR_MAX] = ADZE_DIM_MAX};
@@ -32,7 +35,8 @@ static bool known_pair(adze_infer *infer, adze_pair pair, adze_dim a, adze_dim b
     return a == b || (a_number && b_number) || x < 0 || y < 0;
 }
 
-static void infer_known(adze_infer *infer, adze_pair pair) {
+static void infer_known(adze_infer *infer, adze_pair pair)
+{
     adze_dim a[ADZE_OPS_MAX_INTS], b[ADZE_OPS_MAX_INTS];
     int n = adze_ops_ints(infer, 0, a, ADZE_OPS_MAX_INTS);
     for (int i = 1; i < adze_infer_input_count(infer) && n >= 0; i++) {
@@ -49,7 +53,8 @@ static void infer_known(adze_infer *infer, adze_pair pair) {
         adze_ops_set_ints(infer, 0, a, n);
 }
 
-adze_status adze_binary_infer(adze_infer *infer, adze_error *err) {
+adze_status adze_binary_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     ADZE_TRY(adze_ops_infer_broadcast(infer, err));
     if (!x || infer->outputs[0].rank < 0)
@@ -67,29 +72,34 @@ adze_status adze_binary_infer(adze_infer *infer, adze_error *err) {
 }
 
 void adze_variadic_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                        const adze_tensor *const *outputs) {
+                        const adze_tensor *const *outputs)
+{
     ADZE_UNUSED(inputs);
-    cost->operations = (double)adze_tensor_elements(outputs[0]) *
-                       ADZE_MAX(1, adze_node_input_count(node) - 1);
+    cost->operations =
+        (double)adze_tensor_elements(outputs[0]) * ADZE_MAX(1, adze_node_input_count(node) - 1);
 }
 
 /* ---- preparation: only checks ---- */
 
-static bool has_kernel(adze_pair pair) {
+static bool has_kernel(adze_pair pair)
+{
     return pair <= ADZE_PAIR_MOD;
 }
 
-static bool strings_equal(adze_pair pair, adze_dtype dtype) {
+static bool strings_equal(adze_pair pair, adze_dtype dtype)
+{
     return pair == ADZE_PAIR_EQUAL && dtype == ADZE_STRING;
 }
 
-static bool can_run(adze_pair pair, const adze_tensor *x) {
+static bool can_run(adze_pair pair, const adze_tensor *x)
+{
     if (adze_ops_can_load(x) && (has_kernel(pair) || is_comparison(pair)))
         return true;
     return !x->quant && (adze_pair_typed(pair, x->dtype) || strings_equal(pair, x->dtype));
 }
 
-adze_status adze_binary_prepare(adze_prepare *prepare, adze_error *err) {
+adze_status adze_binary_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_node *node = adze_prepare_node(prepare);
     adze_pair pair = pair_of(node);
     const adze_tensor *first = adze_prepare_input(prepare, 0);
@@ -124,14 +134,15 @@ typedef struct pair_job {
 } pair_job;
 
 static const adze_binary kernel_of[] = {
-    [ADZE_PAIR_ADD] = ADZE_BINARY_ADD,   [ADZE_PAIR_SUB] = ADZE_BINARY_SUB,
-    [ADZE_PAIR_MUL] = ADZE_BINARY_MUL,   [ADZE_PAIR_DIV] = ADZE_BINARY_DIV,
-    [ADZE_PAIR_MIN] = ADZE_BINARY_MIN,   [ADZE_PAIR_MAX] = ADZE_BINARY_MAX,
+    [ADZE_PAIR_ADD] = ADZE_BINARY_ADD,     [ADZE_PAIR_SUB] = ADZE_BINARY_SUB,
+    [ADZE_PAIR_MUL] = ADZE_BINARY_MUL,     [ADZE_PAIR_DIV] = ADZE_BINARY_DIV,
+    [ADZE_PAIR_MIN] = ADZE_BINARY_MIN,     [ADZE_PAIR_MAX] = ADZE_BINARY_MAX,
     [ADZE_PAIR_PRELU] = ADZE_BINARY_PRELU, [ADZE_PAIR_POW] = ADZE_BINARY_POW,
-    [ADZE_PAIR_FMOD] = ADZE_BINARY_FMOD, [ADZE_PAIR_MOD] = ADZE_BINARY_MOD,
+    [ADZE_PAIR_FMOD] = ADZE_BINARY_FMOD,   [ADZE_PAIR_MOD] = ADZE_BINARY_MOD,
 };
 
-static void float_row(void *user, int64_t n, const int64_t *from, int64_t to) {
+static void float_row(void *user, int64_t n, const int64_t *from, int64_t to)
+{
     const pair_job *job = user;
     const adze_eltwise_table *k = &job->kernels->eltwise;
     const float *a = (const float *)job->x[0]->data + from[0];
@@ -146,7 +157,8 @@ static void float_row(void *user, int64_t n, const int64_t *from, int64_t to) {
 }
 
 /* float16, bfloat16 and quantized operands: through float32. */
-static void narrow_row(void *user, int64_t n, const int64_t *from, int64_t to) {
+static void narrow_row(void *user, int64_t n, const int64_t *from, int64_t to)
+{
     const pair_job *job = user;
     float a[CHUNK], b[CHUNK];
     int sa = adze_ops_step(&job->b, 0), sb = adze_ops_step(&job->b, 1);
@@ -165,7 +177,8 @@ static void narrow_row(void *user, int64_t n, const int64_t *from, int64_t to) {
     }
 }
 
-static void typed_row(void *user, int64_t n, const int64_t *from, int64_t to) {
+static void typed_row(void *user, int64_t n, const int64_t *from, int64_t to)
+{
     const pair_job *job = user;
     job->typed(n, (const char *)job->x[0]->data + from[0] * (int64_t)job->x_size,
                adze_ops_step(&job->b, 0),
@@ -173,7 +186,8 @@ static void typed_row(void *user, int64_t n, const int64_t *from, int64_t to) {
                adze_ops_step(&job->b, 1), (char *)job->y->data + to * (int64_t)job->y_size);
 }
 
-static void string_row(void *user, int64_t n, const int64_t *from, int64_t to) {
+static void string_row(void *user, int64_t n, const int64_t *from, int64_t to)
+{
     const pair_job *job = user;
     const adze_string *a = (const adze_string *)job->x[0]->data + from[0];
     const adze_string *b = (const adze_string *)job->x[1]->data + from[1];
@@ -184,7 +198,8 @@ static void string_row(void *user, int64_t n, const int64_t *from, int64_t to) {
 }
 
 /* A power of a type with an exponent of another: in double precision, integers cut off. */
-static void mixed_row(void *user, int64_t n, const int64_t *from, int64_t to) {
+static void mixed_row(void *user, int64_t n, const int64_t *from, int64_t to)
+{
     const pair_job *job = user;
     bool real = adze_ops_is_float(job->y->dtype);
     for (int64_t i = 0; i < n; i++) {
@@ -195,7 +210,8 @@ static void mixed_row(void *user, int64_t n, const int64_t *from, int64_t to) {
     }
 }
 
-static void q8_row(void *user, int64_t n, const int64_t *from, int64_t to) {
+static void q8_row(void *user, int64_t n, const int64_t *from, int64_t to)
+{
     const pair_job *job = user;
     adze_q8_binary_args args = job->q8;
     args.n = n;
@@ -203,15 +219,18 @@ static void q8_row(void *user, int64_t n, const int64_t *from, int64_t to) {
     args.b = (const uint8_t *)job->x[1]->data + from[1];
     args.y = (uint8_t *)job->y->data + to;
     args.b_scalar = adze_ops_step(&job->b, 1) == 0;
-    (job->pair == ADZE_PAIR_MUL ? job->kernels->eltwise.q8_mul : job->kernels->eltwise.q8_add)(&args);
+    (job->pair == ADZE_PAIR_MUL ? job->kernels->eltwise.q8_mul
+                                : job->kernels->eltwise.q8_add)(&args);
 }
 
-static int32_t quantized_limit(const adze_tensor *y, float limit, int32_t lo, int32_t hi) {
+static int32_t quantized_limit(const adze_tensor *y, float limit, int32_t lo, int32_t hi)
+{
     float v = rintf(limit / y->quant->scale[0]) + (float)adze_ops_zero_point(y);
     return !(v > (float)lo) ? lo : v < (float)hi ? (int32_t)v : hi;
 }
 
-static void q8_setup(pair_job *job) {
+static void q8_setup(pair_job *job)
+{
     const adze_tensor *a = job->x[0], *b = job->x[1], *y = job->y;
     float ys = y->quant->scale[0], as = a->quant->scale[0], bs = b->quant->scale[0];
     bool product = job->pair == ADZE_PAIR_MUL;
@@ -245,7 +264,8 @@ static void q8_setup(pair_job *job) {
     }
 }
 
-static adze_broadcast_fn choose_row(pair_job *job) {
+static adze_broadcast_fn choose_row(pair_job *job)
+{
     const adze_tensor *a = job->x[0], *b = job->x[1];
     bool quant = a->quant || b->quant || job->y->quant;
     if (quant && job->pair <= ADZE_PAIR_MUL && adze_ops_is_q8(a) && adze_ops_is_q8(b) &&
@@ -265,14 +285,16 @@ static adze_broadcast_fn choose_row(pair_job *job) {
     return job->typed ? typed_row : float_row;
 }
 
-static void pair_range(void *user, int64_t begin, int64_t end, int worker) {
+static void pair_range(void *user, int64_t begin, int64_t end, int worker)
+{
     pair_job *job = user;
     ADZE_UNUSED(worker);
     adze_ops_broadcast_range(&job->b, begin, end, job->row, job);
 }
 
 adze_status adze_binary_run_pair(adze_run *run, adze_pair pair, const adze_tensor *a,
-                                 const adze_tensor *b, adze_tensor *y, adze_error *err) {
+                                 const adze_tensor *b, adze_tensor *y, adze_error *err)
+{
     ADZE_UNUSED(err);
     pair_job job = {.kernels = run->kernels, .pair = pair, .x = {a, b}, .y = y};
     job.kernel = has_kernel(pair) ? kernel_of[pair] : ADZE_BINARY_ADD;
@@ -290,14 +312,16 @@ adze_status adze_binary_run_pair(adze_run *run, adze_pair pair, const adze_tenso
 }
 
 /* x^2 is so common that it has its own kernel; powf gives the same bits. */
-static bool is_square(const adze_run *run) {
+static bool is_square(const adze_run *run)
+{
     const adze_tensor *x = run->inputs[0], *e = run->inputs[1];
     return pair_of(run->node) == ADZE_PAIR_POW && x->dtype == ADZE_F32 && e->dtype == ADZE_F32 &&
            !x->quant && !e->quant && adze_tensor_elements(e) == 1 && *(float *)e->data == 2.0f &&
            adze_tensor_elements(run->outputs[0]) == adze_tensor_elements(x);
 }
 
-adze_status adze_binary_run(adze_run *run, adze_error *err) {
+adze_status adze_binary_run(adze_run *run, adze_error *err)
+{
     adze_pair pair = pair_of(run->node);
     if (is_square(run))
         return adze_binary_run_pair(run, ADZE_PAIR_MUL, run->inputs[0], run->inputs[0],
@@ -310,7 +334,8 @@ adze_status adze_binary_run(adze_run *run, adze_error *err) {
     return adze_binary_run_pair(run, pair, run->inputs[0], run->inputs[1], run->outputs[0], err);
 }
 
-adze_status adze_variadic_run(adze_run *run, adze_error *err) {
+adze_status adze_variadic_run(adze_run *run, adze_error *err)
+{
     adze_pair pair = pair_of(run->node);
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
@@ -319,7 +344,8 @@ adze_status adze_variadic_run(adze_run *run, adze_error *err) {
         return ADZE_OK;
     }
     double number = 1.0;
-    adze_tensor scalar = adze_tensor_view(x->dtype == ADZE_F64 ? ADZE_F64 : ADZE_F32, 0, NULL, &number);
+    adze_tensor scalar =
+        adze_tensor_view(x->dtype == ADZE_F64 ? ADZE_F64 : ADZE_F32, 0, NULL, &number);
     adze_tensor_set_f64(&scalar, 0, 1.0);
     if (run->input_count == 1)
         return adze_binary_run_pair(run, ADZE_PAIR_MUL, x, &scalar, y, err);

@@ -1,5 +1,6 @@
-/* Cast and its kin. Floats to integers cut the fraction off, as C does; out of range wraps for integers
- * and saturates from floats. To float8 and smaller by tensor/dtype.h. Strings are parsed and printed. */
+/* Cast and its kin. Floats to integers cut the fraction off, as C does; out of range wraps for
+ * integers and types of 2 and 4 bits, saturates otherwise. To float8 and smaller by tensor/dtype.h. Strings are
+ * parsed and printed. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,8 @@
 #define GRAIN 16384
 #define CHUNK 512
 
-static adze_dtype target_of(const adze_infer *infer) {
+static adze_dtype target_of(const adze_infer *infer)
+{
     const adze_node *node = adze_infer_node(infer);
     const char *op = adze_node_op(node);
     if (strcmp(op, "CastLike") == 0) {
@@ -20,7 +22,8 @@ static adze_dtype target_of(const adze_infer *infer) {
     return adze_dtype_from_onnx((int)adze_node_int(node, "to", 0));
 }
 
-static adze_status cast_infer(adze_infer *infer, adze_error *err) {
+static adze_status cast_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_infer_input(infer, 0);
     adze_dtype to = target_of(infer);
     if (to == ADZE_UNDEFINED)
@@ -29,8 +32,8 @@ static adze_status cast_infer(adze_infer *infer, adze_error *err) {
     memcpy(y.dims, x->dims, sizeof y.dims);
     adze_infer_set(infer, 0, &y);
     adze_dim known[ADZE_OPS_MAX_INTS];
-    int n = to == ADZE_I64 || to == ADZE_I32 ? adze_ops_ints(infer, 0, known, ADZE_OPS_MAX_INTS)
-                                             : -1;
+    int n =
+        to == ADZE_I64 || to == ADZE_I32 ? adze_ops_ints(infer, 0, known, ADZE_OPS_MAX_INTS) : -1;
     if (n >= 0 && x->rank <= 1)
         adze_ops_set_ints(infer, 0, known, n);
     return ADZE_OK;
@@ -39,7 +42,8 @@ static adze_status cast_infer(adze_infer *infer, adze_error *err) {
 /* ---- numbers and strings ---- */
 
 static adze_status parse_string(const adze_node *node, const adze_string *s, double *out,
-                                adze_error *err) {
+                                adze_error *err)
+{
     char text[64];
     size_t n = ADZE_MIN(s->length, sizeof text - 1);
     memcpy(text, s->data, n);
@@ -55,7 +59,8 @@ static adze_status parse_string(const adze_node *node, const adze_string *s, dou
 }
 
 static adze_status from_strings(const adze_run *run, const adze_tensor *x, adze_tensor *y,
-                                adze_error *err) {
+                                adze_error *err)
+{
     const adze_string *s = x->data;
     bool integer = !adze_ops_is_float(y->dtype);
     for (int64_t i = 0; i < adze_tensor_elements(x); i++) {
@@ -70,7 +75,8 @@ static adze_status from_strings(const adze_run *run, const adze_tensor *x, adze_
 }
 
 /* The shortest text that gives the float back, as Python prints it. */
-static int print_float(char *text, size_t size, double v, int digits_max, bool single) {
+static int print_float(char *text, size_t size, double v, int digits_max, bool single)
+{
     if (isnan(v))
         return snprintf(text, size, "NaN");
     if (isinf(v))
@@ -84,7 +90,8 @@ static int print_float(char *text, size_t size, double v, int digits_max, bool s
     return snprintf(text, size, "%.*g", digits_max, v);
 }
 
-static int print_number(char *text, size_t size, const adze_tensor *x, int64_t i) {
+static int print_number(char *text, size_t size, const adze_tensor *x, int64_t i)
+{
     switch (adze_dtype_describe(x->dtype)->kind) {
     case ADZE_KIND_BOOL:
         return snprintf(text, size, "%s", adze_tensor_get_i64(x, i) ? "True" : "False");
@@ -97,8 +104,8 @@ static int print_number(char *text, size_t size, const adze_tensor *x, int64_t i
     }
 }
 
-static adze_status to_strings(adze_run *run, const adze_tensor *x, adze_tensor *y,
-                              adze_error *err) {
+static adze_status to_strings(adze_run *run, const adze_tensor *x, adze_tensor *y, adze_error *err)
+{
     enum { WIDTH = 40 };
     int64_t count = adze_tensor_elements(x);
     adze_string *out = y->data;
@@ -121,18 +128,21 @@ typedef struct cast_job {
     bool saturate;
 } cast_job;
 
-static bool is_narrow_float(adze_dtype dtype) {
+static bool is_narrow_float(adze_dtype dtype)
+{
     const adze_dtype_info *info = adze_dtype_describe(dtype);
     return info->kind == ADZE_KIND_FLOAT && info->bits <= 8;
 }
 
-static bool is_integer(adze_dtype dtype) {
+static bool is_integer(adze_dtype dtype)
+{
     adze_kind kind = adze_dtype_describe(dtype)->kind;
     return kind == ADZE_KIND_INT || kind == ADZE_KIND_UINT;
 }
 
 /* Wraps integer v to the width of the type. */
-static void set_wrapped(adze_tensor *y, int64_t i, int64_t v) {
+static void set_wrapped(adze_tensor *y, int64_t i, int64_t v)
+{
     const adze_dtype_info *info = adze_dtype_describe(y->dtype);
     if (info->bits >= 64) {
         ((int64_t *)y->data)[i] = v;
@@ -147,7 +157,8 @@ static void set_wrapped(adze_tensor *y, int64_t i, int64_t v) {
     adze_tensor_set_i64(y, i, v);
 }
 
-static void set_narrow(const cast_job *job, int64_t i, float v) {
+static void set_narrow(const cast_job *job, int64_t i, float v)
+{
     adze_tensor *y = job->y;
     uint8_t code = adze_f32_to_narrow(y->dtype, v, job->saturate);
     if (y->dtype == ADZE_F4E2M1)
@@ -156,7 +167,8 @@ static void set_narrow(const cast_job *job, int64_t i, float v) {
         ((uint8_t *)y->data)[i] = code;
 }
 
-static void cast_element(const cast_job *job, int64_t i) {
+static void cast_element(const cast_job *job, int64_t i)
+{
     const adze_tensor *x = job->x;
     adze_tensor *y = job->y;
     if (y->dtype == ADZE_BOOL) {
@@ -165,8 +177,11 @@ static void cast_element(const cast_job *job, int64_t i) {
         set_narrow(job, i, (float)adze_tensor_get_f64(x, i));
     } else if (is_integer(y->dtype) && !is_integer(x->dtype)) {
         double v = adze_tensor_get_f64(x, i);
-        bool packed = adze_dtype_describe(y->dtype)->bits < 8;
-        adze_tensor_set_f64(y, i, isnan(v) ? 0 : packed ? rint(v) : trunc(v));
+        bool wraps = adze_dtype_describe(y->dtype)->bits < 8 && fabs(v) < 1e15;
+        if (wraps)
+            set_wrapped(y, i, (int64_t)v);
+        else
+            adze_tensor_set_f64(y, i, isnan(v) ? 0 : trunc(v));
     } else if (is_integer(y->dtype)) {
         set_wrapped(y, i, adze_tensor_get_i64(x, i));
     } else {
@@ -175,7 +190,7 @@ static void cast_element(const cast_job *job, int64_t i) {
 }
 
 /* The conversions that models make all the time. */
-#define PAIR(from, to) ((int)(from) * ADZE_DTYPE_COUNT + (int)(to))
+#define PAIR(from, to) ((int)(from)*ADZE_DTYPE_COUNT + (int)(to))
 #define PLAIN(FROM, TO, T, R)                                                                      \
     case PAIR(ADZE_##FROM, ADZE_##TO): {                                                           \
         const T *a = (const T *)job->x->data;                                                      \
@@ -185,7 +200,8 @@ static void cast_element(const cast_job *job, int64_t i) {
         return true;                                                                               \
     }
 
-static bool cast_common(const cast_job *job, int64_t begin, int64_t end) {
+static bool cast_common(const cast_job *job, int64_t begin, int64_t end)
+{
     switch (PAIR(job->x->dtype, job->y->dtype)) {
         PLAIN(I64, I32, int64_t, int32_t)
         PLAIN(I32, I64, int32_t, int64_t)
@@ -202,7 +218,8 @@ static bool cast_common(const cast_job *job, int64_t begin, int64_t end) {
     }
 }
 
-static void cast_range(void *user, int64_t begin, int64_t end, int worker) {
+static void cast_range(void *user, int64_t begin, int64_t end, int worker)
+{
     const cast_job *job = user;
     ADZE_UNUSED(worker);
     adze_dtype from = job->x->dtype, to = job->y->dtype;
@@ -223,7 +240,8 @@ static void cast_range(void *user, int64_t begin, int64_t end, int worker) {
     }
 }
 
-static adze_status cast_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status cast_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *both[] = {adze_prepare_input(prepare, 0), adze_prepare_output(prepare, 0)};
     for (int i = 0; i < 2; i++) {
         adze_kind kind = adze_dtype_describe(both[i]->dtype)->kind;
@@ -233,7 +251,8 @@ static adze_status cast_prepare(adze_prepare *prepare, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status cast_run(adze_run *run, adze_error *err) {
+static adze_status cast_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
     if (x->dtype == y->dtype) {
@@ -251,7 +270,8 @@ static adze_status cast_run(adze_run *run, adze_error *err) {
 
 /* ---- BitCast: the same bytes under another name ---- */
 
-static adze_status bitcast_infer(adze_infer *infer, adze_error *err) {
+static adze_status bitcast_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     const adze_node *node = adze_infer_node(infer);
     adze_dtype to = adze_dtype_from_onnx((int)adze_node_int(node, "to", 0));
@@ -263,21 +283,46 @@ static adze_status bitcast_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status bitcast_run(adze_run *run, adze_error *err) {
+static adze_status bitcast_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     adze_ops_copy_bytes(run, run->outputs[0]->data, run->inputs[0]->data, run->outputs[0]->size);
     return ADZE_OK;
 }
 
 const adze_op adze_ops_cast[] = {
-    {.domain = "", .name = "Cast", .since = 6, .min_inputs = 1, .max_inputs = 1, .min_outputs = 1,
-     .max_outputs = 1, .flags = ADZE_OP_ELEMENTWISE, .attrs = "to saturate round_mode",
-     .infer = cast_infer, .prepare = cast_prepare, .run = cast_run},
-    {.domain = "", .name = "CastLike", .since = 15, .min_inputs = 2, .max_inputs = 2,
-     .min_outputs = 1, .max_outputs = 1, .attrs = "saturate round_mode",
-     .infer = cast_infer, .prepare = cast_prepare, .run = cast_run},
-    {.domain = "", .name = "BitCast", .since = 26, .min_inputs = 1, .max_inputs = 1,
-     .min_outputs = 1, .max_outputs = 1, .attrs = "to", .infer = bitcast_infer,
+    {.domain = "",
+     .name = "Cast",
+     .since = 6,
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .flags = ADZE_OP_ELEMENTWISE,
+     .attrs = "to saturate round_mode",
+     .infer = cast_infer,
+     .prepare = cast_prepare,
+     .run = cast_run},
+    {.domain = "",
+     .name = "CastLike",
+     .since = 15,
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "saturate round_mode",
+     .infer = cast_infer,
+     .prepare = cast_prepare,
+     .run = cast_run},
+    {.domain = "",
+     .name = "BitCast",
+     .since = 26,
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "to",
+     .infer = bitcast_infer,
      .run = bitcast_run},
     {.name = NULL},
 };

@@ -1,5 +1,5 @@
-/* Arithmetic and elementary functions, element by element; what is not a row over unary.h and binary.h:
- * choosing (Where), tests that give booleans, running sums. */
+/* Arithmetic and elementary functions, element by element; what is not a row over unary.h and
+ * binary.h: choosing (Where), tests that give booleans, running sums. */
 #include <math.h>
 #include <string.h>
 #include "ops/binary.h"
@@ -12,7 +12,8 @@
 
 /* ---- IsNaN, IsInf, Not, BitwiseNot ---- */
 
-static adze_status test_infer(adze_infer *infer, adze_error *err) {
+static adze_status test_infer(adze_infer *infer, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (x)
@@ -20,7 +21,8 @@ static adze_status test_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status test_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status test_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *x = adze_prepare_input(prepare, 0);
     bool narrow = adze_dtype_describe(x->dtype)->kind == ADZE_KIND_FLOAT;
     return narrow || adze_ops_can_load(x)
@@ -35,13 +37,15 @@ typedef struct test_job {
     bool nan, positive, negative; /* what counts */
 } test_job;
 
-static bool counts(const test_job *job, double v) {
+static bool counts(const test_job *job, double v)
+{
     if (job->nan)
         return isnan(v);
     return isinf(v) && (v > 0 ? job->positive : job->negative);
 }
 
-static void test_range(void *user, int64_t begin, int64_t end, int worker) {
+static void test_range(void *user, int64_t begin, int64_t end, int worker)
+{
     const test_job *job = user;
     ADZE_UNUSED(worker);
     float v[CHUNK];
@@ -58,9 +62,12 @@ static void test_range(void *user, int64_t begin, int64_t end, int worker) {
     }
 }
 
-static adze_status test_run(adze_run *run, adze_error *err) {
+static adze_status test_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
-    test_job job = {run->kernels, run->inputs[0], run->outputs[0]->data,
+    test_job job = {run->kernels,
+                    run->inputs[0],
+                    run->outputs[0]->data,
                     strcmp(adze_node_op(run->node), "IsNaN") == 0,
                     adze_node_int(run->node, "detect_positive", 1) != 0,
                     adze_node_int(run->node, "detect_negative", 1) != 0};
@@ -68,7 +75,8 @@ static adze_status test_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status not_run(adze_run *run, adze_error *err) {
+static adze_status not_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     const uint8_t *from = x->data;
@@ -81,7 +89,8 @@ static adze_status not_run(adze_run *run, adze_error *err) {
 
 /* ---- Where ---- */
 
-static adze_status where_infer(adze_infer *infer, adze_error *err) {
+static adze_status where_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *c = adze_ops_ranked(infer, 0), *a = adze_ops_ranked(infer, 1),
                     *b = adze_ops_ranked(infer, 2);
     if (!c || !a || !b)
@@ -111,7 +120,8 @@ static adze_status where_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status where_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status where_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *a = adze_prepare_input(prepare, 1);
     return adze_ops_element(a->dtype)
                ? ADZE_OK
@@ -133,7 +143,8 @@ typedef struct where_job {
             y[i] = c[i * sc] ? a[i * sa] : b[i * sb];                                              \
     } while (0)
 
-static void where_row(void *user, int64_t n, const int64_t *from, int64_t to) {
+static void where_row(void *user, int64_t n, const int64_t *from, int64_t to)
+{
     const where_job *job = user;
     int64_t size = (int64_t)job->size;
     const char *c = job->x[0] + from[0], *p = job->x[1] + from[1] * size,
@@ -150,13 +161,15 @@ static void where_row(void *user, int64_t n, const int64_t *from, int64_t to) {
     }
 }
 
-static void where_range(void *user, int64_t begin, int64_t end, int worker) {
+static void where_range(void *user, int64_t begin, int64_t end, int worker)
+{
     where_job *job = user;
     ADZE_UNUSED(worker);
     adze_ops_broadcast_range(&job->b, begin, end, where_row, job);
 }
 
-static adze_status where_run(adze_run *run, adze_error *err) {
+static adze_status where_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     where_job job = {.y = run->outputs[0]->data, .size = adze_ops_element(run->inputs[1]->dtype)};
     for (int i = 0; i < 3; i++)
@@ -168,7 +181,8 @@ static adze_status where_run(adze_run *run, adze_error *err) {
 
 /* ---- CumSum, CumProd ---- */
 
-static adze_status running_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status running_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *x = adze_prepare_input(prepare, 0);
     bool floats = adze_ops_is_float(x->dtype);
     bool integers = adze_pair_typed(ADZE_PAIR_ADD, x->dtype) != NULL;
@@ -186,7 +200,8 @@ typedef struct running_job {
 } running_job;
 
 /* One line along the axis. Adds y's last element and x's next one. */
-static void running_line(const running_job *job, int64_t first) {
+static void running_line(const running_job *job, int64_t first)
+{
     int64_t step = job->reverse ? -job->inner : job->inner;
     int64_t at = first + (job->reverse ? (job->length - 1) * job->inner : 0);
     size_t size = adze_ops_element(job->x->dtype);
@@ -211,14 +226,16 @@ static void running_line(const running_job *job, int64_t first) {
     }
 }
 
-static void running_range(void *user, int64_t begin, int64_t end, int worker) {
+static void running_range(void *user, int64_t begin, int64_t end, int worker)
+{
     const running_job *job = user;
     ADZE_UNUSED(worker);
     for (int64_t line = begin; line < end; line++)
         running_line(job, line / job->inner * job->inner * job->length + line % job->inner);
 }
 
-static adze_status running_run(adze_run *run, adze_error *err) {
+static adze_status running_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_tensor_get_i64(run->inputs[1], 0), x->rank, err));
@@ -245,8 +262,7 @@ static adze_status running_run(adze_run *run, adze_error *err) {
     ADZE_BINARY_ROW(op, version, pair, ADZE_OP_INPLACE_ANY, ADZE_QUANT_COMPUTE, attributes)
 #define INTEGER(op, version, pair, attributes)                                                     \
     ADZE_BINARY_ROW(op, version, pair, ADZE_OP_INPLACE_ANY, ADZE_QUANT_NEVER, attributes)
-#define COMPARE(op, version, pair)                                                                 \
-    ADZE_BINARY_ROW(op, version, pair, 0, ADZE_QUANT_NEVER, "")
+#define COMPARE(op, version, pair) ADZE_BINARY_ROW(op, version, pair, 0, ADZE_QUANT_NEVER, "")
 #define ONE_TO_ONE                                                                                 \
     .domain = "", .min_inputs = 1, .max_inputs = 1, .min_outputs = 1, .max_outputs = 1
 
@@ -294,23 +310,70 @@ const adze_op adze_ops_elementwise[] = {
     MATH("Asinh", 9, ASINH),
     MATH("Acosh", 9, ACOSH),
     MATH("Atanh", 9, ATANH),
-    {.name = "IsNaN", .since = 9, ONE_TO_ONE, .attrs = "", .infer = test_infer,
-     .prepare = test_prepare, .run = test_run, .flags = ADZE_OP_ELEMENTWISE},
-    {.name = "IsInf", .since = 10, ONE_TO_ONE, .attrs = "detect_negative detect_positive",
-     .infer = test_infer, .prepare = test_prepare, .run = test_run, .flags = ADZE_OP_ELEMENTWISE},
-    {.name = "Not", .since = 1, ONE_TO_ONE, .attrs = "", .infer = adze_ops_infer_same,
-     .run = not_run, .flags = ADZE_OP_ELEMENTWISE | ADZE_OP_INPLACE},
-    {.name = "BitwiseNot", .since = 18, ONE_TO_ONE, .attrs = "", .infer = adze_ops_infer_same,
-     .prepare = adze_ops_prepare_move, .run = not_run,
+    {.name = "IsNaN",
+     .since = 9,
+     ONE_TO_ONE,
+     .attrs = "",
+     .infer = test_infer,
+     .prepare = test_prepare,
+     .run = test_run,
+     .flags = ADZE_OP_ELEMENTWISE},
+    {.name = "IsInf",
+     .since = 10,
+     ONE_TO_ONE,
+     .attrs = "detect_negative detect_positive",
+     .infer = test_infer,
+     .prepare = test_prepare,
+     .run = test_run,
+     .flags = ADZE_OP_ELEMENTWISE},
+    {.name = "Not",
+     .since = 1,
+     ONE_TO_ONE,
+     .attrs = "",
+     .infer = adze_ops_infer_same,
+     .run = not_run,
      .flags = ADZE_OP_ELEMENTWISE | ADZE_OP_INPLACE},
-    {.domain = "", .name = "Where", .since = 9, .min_inputs = 3, .max_inputs = 3, .min_outputs = 1,
-     .max_outputs = 1, .attrs = "", .infer = where_infer, .prepare = where_prepare,
-     .run = where_run, .flags = ADZE_OP_ELEMENTWISE},
-    {.domain = "", .name = "CumSum", .since = 11, .min_inputs = 2, .max_inputs = 2,
-     .min_outputs = 1, .max_outputs = 1, .attrs = "exclusive reverse",
-     .infer = adze_ops_infer_same, .prepare = running_prepare, .run = running_run},
-    {.domain = "", .name = "CumProd", .since = 26, .min_inputs = 2, .max_inputs = 2,
-     .min_outputs = 1, .max_outputs = 1, .attrs = "exclusive reverse",
-     .infer = adze_ops_infer_same, .prepare = running_prepare, .run = running_run},
+    {.name = "BitwiseNot",
+     .since = 18,
+     ONE_TO_ONE,
+     .attrs = "",
+     .infer = adze_ops_infer_same,
+     .prepare = adze_ops_prepare_move,
+     .run = not_run,
+     .flags = ADZE_OP_ELEMENTWISE | ADZE_OP_INPLACE},
+    {.domain = "",
+     .name = "Where",
+     .since = 9,
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "",
+     .infer = where_infer,
+     .prepare = where_prepare,
+     .run = where_run,
+     .flags = ADZE_OP_ELEMENTWISE},
+    {.domain = "",
+     .name = "CumSum",
+     .since = 11,
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "exclusive reverse",
+     .infer = adze_ops_infer_same,
+     .prepare = running_prepare,
+     .run = running_run},
+    {.domain = "",
+     .name = "CumProd",
+     .since = 26,
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "exclusive reverse",
+     .infer = adze_ops_infer_same,
+     .prepare = running_prepare,
+     .run = running_run},
     {.name = NULL},
 };

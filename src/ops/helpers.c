@@ -6,12 +6,14 @@
 
 /* ---- inference ---- */
 
-const adze_type *adze_ops_ranked(const adze_infer *infer, int i) {
+const adze_type *adze_ops_ranked(const adze_infer *infer, int i)
+{
     const adze_type *type = i < adze_infer_input_count(infer) ? adze_infer_input(infer, i) : NULL;
     return type && type->kind == ADZE_VALUE_TENSOR && type->rank >= 0 ? type : NULL;
 }
 
-adze_type adze_ops_real(const adze_type *type) {
+adze_type adze_ops_real(const adze_type *type)
+{
     adze_type real = *type;
     if (real.quant) {
         real.dtype = ADZE_F32;
@@ -20,7 +22,8 @@ adze_type adze_ops_real(const adze_type *type) {
     return real;
 }
 
-adze_status adze_ops_infer_same(adze_infer *infer, adze_error *err) {
+adze_status adze_ops_infer_same(adze_infer *infer, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (x) {
@@ -30,7 +33,8 @@ adze_status adze_ops_infer_same(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-adze_status adze_ops_infer_move(adze_infer *infer, adze_error *err) {
+adze_status adze_ops_infer_move(adze_infer *infer, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (x)
@@ -38,7 +42,8 @@ adze_status adze_ops_infer_move(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-adze_status adze_ops_infer_broadcast(adze_infer *infer, adze_error *err) {
+adze_status adze_ops_infer_broadcast(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
         return ADZE_OK;
@@ -57,22 +62,26 @@ adze_status adze_ops_infer_broadcast(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-adze_dim adze_ops_number(int64_t value) {
+adze_dim adze_ops_number(int64_t value)
+{
     return value >= 0 ? value : INT64_MIN - value;
 }
 
-bool adze_ops_is_number(adze_dim d, int64_t *value) {
+bool adze_ops_is_number(adze_dim d, int64_t *value)
+{
     if (d < 0 && d > INT64_MIN / 2)
         return false;
     *value = d >= 0 ? d : INT64_MIN - d;
     return true;
 }
 
-static bool is_index_type(adze_dtype dtype) {
+static bool is_index_type(adze_dtype dtype)
+{
     return dtype == ADZE_I64 || dtype == ADZE_I32 || dtype == ADZE_BOOL;
 }
 
-int adze_ops_ints(const adze_infer *infer, int i, adze_dim *out, int max) {
+int adze_ops_ints(const adze_infer *infer, int i, adze_dim *out, int max)
+{
     if (i >= adze_infer_input_count(infer) || !adze_infer_input(infer, i))
         return -1;
     const adze_tensor *content = adze_infer_content(infer, i);
@@ -86,7 +95,8 @@ int adze_ops_ints(const adze_infer *infer, int i, adze_dim *out, int max) {
     return (int)count;
 }
 
-int adze_ops_numbers(const adze_infer *infer, int i, int64_t *out, int max) {
+int adze_ops_numbers(const adze_infer *infer, int i, int64_t *out, int max)
+{
     int count = adze_ops_ints(infer, i, out, max);
     for (int k = 0; k < count; k++)
         if (!adze_ops_is_number(out[k], &out[k]))
@@ -94,12 +104,14 @@ int adze_ops_numbers(const adze_infer *infer, int i, int64_t *out, int max) {
     return count;
 }
 
-void adze_ops_set_ints(adze_infer *infer, int i, const adze_dim *values, int count) {
+void adze_ops_set_ints(adze_infer *infer, int i, const adze_dim *values, int count)
+{
     if (count >= 0 && count <= ADZE_OPS_MAX_INTS)
         adze_infer_set_ints(infer, i, values, count);
 }
 
-static bool number_op(adze_dim_kind kind, int64_t a, int64_t b, int64_t *out) {
+static bool number_op(adze_dim_kind kind, int64_t a, int64_t b, int64_t *out)
+{
     int64_t r = 0;
     bool overflow = false;
     switch (kind) {
@@ -119,7 +131,8 @@ static bool number_op(adze_dim_kind kind, int64_t a, int64_t b, int64_t *out) {
     return !overflow && r > INT64_MIN / 4 && r < INT64_MAX / 4;
 }
 
-bool adze_ops_dim_op(adze_infer *infer, adze_dim_kind kind, adze_dim a, adze_dim b, adze_dim *out) {
+bool adze_ops_dim_op(adze_infer *infer, adze_dim_kind kind, adze_dim a, adze_dim b, adze_dim *out)
+{
     int64_t x = 0, y = 0;
     bool a_number = adze_ops_is_number(a, &x), b_number = adze_ops_is_number(b, &y);
     if (a_number && b_number)
@@ -141,18 +154,20 @@ bool adze_ops_dim_op(adze_infer *infer, adze_dim_kind kind, adze_dim a, adze_dim
 
 /* ---- attributes ---- */
 
-adze_status adze_ops_bad(const adze_node *node, adze_error *err, const char *what) {
+adze_status adze_ops_bad(const adze_node *node, adze_error *err, const char *what)
+{
     return adze_fail(err, ADZE_BAD_MODEL, "node %s (%s): %s", adze_node_name(node),
                      adze_node_op(node), what);
 }
 
-adze_status adze_ops_unsupported(const adze_node *node, adze_dtype dtype, adze_error *err) {
+adze_status adze_ops_unsupported(const adze_node *node, adze_dtype dtype, adze_error *err)
+{
     return adze_fail(err, ADZE_UNSUPPORTED, "node %s (%s): no kernel for %s", adze_node_name(node),
                      adze_node_op(node), adze_dtype_describe(dtype)->name);
 }
 
-adze_status adze_ops_axis(int *out, const adze_node *node, int64_t axis, int rank,
-                          adze_error *err) {
+adze_status adze_ops_axis(int *out, const adze_node *node, int64_t axis, int rank, adze_error *err)
+{
     if (axis < -rank || axis >= rank)
         return adze_fail(err, ADZE_BAD_MODEL, "node %s (%s): axis %lld outside rank %d",
                          adze_node_name(node), adze_node_op(node), (long long)axis, rank);
@@ -161,7 +176,8 @@ adze_status adze_ops_axis(int *out, const adze_node *node, int64_t axis, int ran
 }
 
 adze_status adze_ops_axes(int *out, const adze_node *node, const int64_t *axes, int count, int rank,
-                          adze_error *err) {
+                          adze_error *err)
+{
     unsigned seen = 0;
     for (int i = 0; i < count; i++) {
         int axis = 0;
@@ -176,20 +192,24 @@ adze_status adze_ops_axes(int *out, const adze_node *node, const int64_t *axes, 
 
 /* ---- execution ---- */
 
-const adze_tensor *adze_ops_input(const adze_run *run, int i) {
+const adze_tensor *adze_ops_input(const adze_run *run, int i)
+{
     return i < run->input_count ? run->inputs[i] : NULL;
 }
 
-adze_tensor *adze_ops_output(const adze_run *run, int i) {
+adze_tensor *adze_ops_output(const adze_run *run, int i)
+{
     return i < run->output_count ? run->outputs[i] : NULL;
 }
 
-const adze_tensor *adze_ops_prepare_input(const adze_prepare *prepare, int i) {
+const adze_tensor *adze_ops_prepare_input(const adze_prepare *prepare, int i)
+{
     return i < adze_node_input_count(adze_prepare_node(prepare)) ? adze_prepare_input(prepare, i)
-                                                                  : NULL;
+                                                                 : NULL;
 }
 
-int adze_ops_tensor_ints(const adze_tensor *tensor, int64_t *out, int max) {
+int adze_ops_tensor_ints(const adze_tensor *tensor, int64_t *out, int max)
+{
     if (!tensor)
         return 0;
     int64_t count = adze_tensor_elements(tensor);
@@ -200,25 +220,30 @@ int adze_ops_tensor_ints(const adze_tensor *tensor, int64_t *out, int max) {
     return (int)count;
 }
 
-size_t adze_ops_element(adze_dtype dtype) {
+size_t adze_ops_element(adze_dtype dtype)
+{
     const adze_dtype_info *info = adze_dtype_describe(dtype);
     return info->block_size == 1 && info->kind != ADZE_KIND_BLOCK ? (size_t)info->block_bytes : 0;
 }
 
-bool adze_ops_is_float(adze_dtype dtype) {
+bool adze_ops_is_float(adze_dtype dtype)
+{
     return dtype == ADZE_F32 || dtype == ADZE_F64 || dtype == ADZE_F16 || dtype == ADZE_BF16;
 }
 
-bool adze_ops_is_q8(const adze_tensor *tensor) {
+bool adze_ops_is_q8(const adze_tensor *tensor)
+{
     return tensor && tensor->quant && tensor->quant->axis < 0 && tensor->quant->block == 0 &&
            (tensor->dtype == ADZE_U8 || tensor->dtype == ADZE_I8);
 }
 
-int32_t adze_ops_zero_point(const adze_tensor *tensor) {
+int32_t adze_ops_zero_point(const adze_tensor *tensor)
+{
     return tensor->quant->zero_point ? tensor->quant->zero_point[0] : 0;
 }
 
-adze_status adze_ops_prepare_move(adze_prepare *prepare, adze_error *err) {
+adze_status adze_ops_prepare_move(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *x = adze_ops_prepare_input(prepare, 0);
     if (x && adze_ops_element(x->dtype) == 0)
         return adze_ops_unsupported(adze_prepare_node(prepare), x->dtype, err);
@@ -226,7 +251,8 @@ adze_status adze_ops_prepare_move(adze_prepare *prepare, adze_error *err) {
 }
 
 void adze_ops_cost_move(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                        const adze_tensor *const *outputs) {
+                        const adze_tensor *const *outputs)
+{
     ADZE_UNUSED(node);
     ADZE_UNUSED(inputs);
     ADZE_UNUSED(outputs);
@@ -239,14 +265,16 @@ typedef struct range_job {
     void *user;
 } range_job;
 
-static void run_range(void *user, int64_t piece, int worker) {
+static void run_range(void *user, int64_t piece, int worker)
+{
     const range_job *job = user;
     int64_t begin = piece * job->grain;
     job->fn(job->user, begin, ADZE_MIN(begin + job->grain, job->total), worker);
 }
 
 void adze_ops_parallel(adze_run *run, int64_t total, int64_t grain, adze_ops_range_fn fn,
-                       void *user) {
+                       void *user)
+{
     if (total <= grain) {
         if (total > 0)
             fn(user, 0, total, 0);
@@ -256,15 +284,18 @@ void adze_ops_parallel(adze_run *run, int64_t total, int64_t grain, adze_ops_ran
     adze_run_parallel(run, (total + grain - 1) / grain, run_range, &job);
 }
 
-bool adze_ops_can_load(const adze_tensor *tensor) {
+bool adze_ops_can_load(const adze_tensor *tensor)
+{
     return tensor->quant ? adze_ops_is_q8(tensor) : adze_ops_is_float(tensor->dtype);
 }
 
 void adze_ops_load(const adze_kernels *kernels, const adze_tensor *from, int64_t first, int step,
-                   int64_t n, float *to) {
+                   int64_t n, float *to)
+{
     const adze_eltwise_table *k = &kernels->eltwise;
     int64_t count = step ? n : 1;
-    const uint8_t *bytes = (const uint8_t *)from->data + (size_t)first * adze_ops_element(from->dtype);
+    const uint8_t *bytes =
+        (const uint8_t *)from->data + (size_t)first * adze_ops_element(from->dtype);
     if (adze_ops_is_q8(from) && from->dtype == ADZE_U8)
         k->dequantize_u8(count, bytes, from->quant->scale[0], adze_ops_zero_point(from), to);
     else if (adze_ops_is_q8(from))
@@ -283,7 +314,8 @@ void adze_ops_load(const adze_kernels *kernels, const adze_tensor *from, int64_t
 }
 
 void adze_ops_store(const adze_kernels *kernels, const float *from, int64_t n, adze_tensor *to,
-                    int64_t first) {
+                    int64_t first)
+{
     const adze_eltwise_table *k = &kernels->eltwise;
     uint8_t *bytes = (uint8_t *)to->data + (size_t)first * adze_ops_element(to->dtype);
     if (adze_ops_is_q8(to) && to->dtype == ADZE_U8)
@@ -302,7 +334,8 @@ void adze_ops_store(const adze_kernels *kernels, const float *from, int64_t n, a
 
 /* ---- broadcasting ---- */
 
-void adze_ops_strides(int rank, const int64_t *dims, int64_t *strides) {
+void adze_ops_strides(int rank, const int64_t *dims, int64_t *strides)
+{
     int64_t stride = 1;
     for (int i = rank - 1; i >= 0; i--) {
         strides[i] = stride;
@@ -310,7 +343,8 @@ void adze_ops_strides(int rank, const int64_t *dims, int64_t *strides) {
     }
 }
 
-static void operand_strides(int64_t *strides, const adze_tensor *x, int rank) {
+static void operand_strides(int64_t *strides, const adze_tensor *x, int rank)
+{
     int64_t stride = 1;
     for (int i = rank - 1; i >= 0; i--) {
         int axis = i - (rank - x->rank);
@@ -321,7 +355,8 @@ static void operand_strides(int64_t *strides, const adze_tensor *x, int rank) {
 }
 
 void adze_ops_broadcast(adze_broadcast *out, const adze_tensor *y, int operands,
-                        const adze_tensor *const *inputs) {
+                        const adze_tensor *const *inputs)
+{
     int64_t strides[3][ADZE_MAX_RANK];
     for (int k = 0; k < operands; k++)
         operand_strides(strides[k], inputs[k], y->rank);
@@ -347,12 +382,14 @@ void adze_ops_broadcast(adze_broadcast *out, const adze_tensor *y, int operands,
     }
 }
 
-int adze_ops_step(const adze_broadcast *b, int operand) {
+int adze_ops_step(const adze_broadcast *b, int operand)
+{
     return b->stride[operand][b->rank - 1] ? 1 : 0;
 }
 
 void adze_ops_broadcast_range(const adze_broadcast *b, int64_t begin, int64_t end,
-                              adze_broadcast_fn fn, void *user) {
+                              adze_broadcast_fn fn, void *user)
+{
     if (begin >= end)
         return;
     int last = b->rank - 1;

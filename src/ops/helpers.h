@@ -8,8 +8,9 @@
 
 /* enum of the type, C type, C type of its unsigned twin */
 #define ADZE_OPS_INT_LIST(X)                                                                       \
-    X(I8, int8_t) X(U8, uint8_t) X(I16, int16_t) X(U16, uint16_t)                                  \
-    X(I32, int32_t) X(U32, uint32_t) X(I64, int64_t) X(U64, uint64_t)
+    X(I8, int8_t)                                                                                  \
+    X(U8, uint8_t) X(I16, int16_t) X(U16, uint16_t) X(I32, int32_t) X(U32, uint32_t)               \
+        X(I64, int64_t) X(U64, uint64_t)
 
 #define ADZE_OPS_MAX_INTS 64
 
@@ -17,7 +18,8 @@
 
 /* Type of input i when it is a tensor of known rank, else NULL (nothing can be said yet). */
 const adze_type *adze_ops_ranked(const adze_infer *infer, int i);
-/* The type that a computing operator gives from this one: no scales; a quantized input is a float. */
+/* The type that a computing operator gives from this one: no scales; a quantized input is a
+ * float. */
 adze_type adze_ops_real(const adze_type *type);
 /* Output 0 is like input 0 (ADZE_QUANT_MOVE: with its scales). */
 adze_status adze_ops_infer_same(adze_infer *infer, adze_error *err);
@@ -25,7 +27,8 @@ adze_status adze_ops_infer_move(adze_infer *infer, adze_error *err);
 /* Broadcast of all inputs, type of input 0. */
 adze_status adze_ops_infer_broadcast(adze_infer *infer, adze_error *err);
 
-/* Integers that flow as data are dimensions (below zero: symbols), so numbers below zero are coded. */
+/* Integers that flow as data are dimensions (below zero: symbols), so numbers below zero are
+ * coded. */
 adze_dim adze_ops_number(int64_t value);
 bool adze_ops_is_number(adze_dim d, int64_t *value);
 /* Content of integer input i; number of elements or -1. */
@@ -55,7 +58,7 @@ const adze_tensor *adze_ops_prepare_input(const adze_prepare *prepare, int i);
 int adze_ops_tensor_ints(const adze_tensor *tensor, int64_t *out, int max);
 /* Bytes of an element; 0 for packed and block types. */
 size_t adze_ops_element(adze_dtype dtype);
-bool adze_ops_is_float(adze_dtype dtype); /* float64, 32, 16, bfloat16 */
+bool adze_ops_is_float(adze_dtype dtype);       /* float64, 32, 16, bfloat16 */
 bool adze_ops_is_q8(const adze_tensor *tensor); /* uint8 / int8 with one scale */
 int32_t adze_ops_zero_point(const adze_tensor *tensor);
 /* prepare of data movement: element types of whole bytes. */
@@ -68,16 +71,16 @@ typedef void (*adze_ops_range_fn)(void *user, int64_t begin, int64_t end, int wo
 void adze_ops_parallel(adze_run *run, int64_t total, int64_t grain, adze_ops_range_fn fn,
                        void *user);
 
-/* n real numbers as float32: element first + i * step (step 0 or 1) of a float16, bfloat16, float32,
- * float64 or quantized 8-bit tensor; and back. */
+/* n real numbers as float32: element first + i * step (step 0 or 1) of a float16, bfloat16,
+ * float32, float64 or quantized 8-bit tensor; and back. */
 void adze_ops_load(const adze_kernels *kernels, const adze_tensor *from, int64_t first, int step,
                    int64_t n, float *to);
 void adze_ops_store(const adze_kernels *kernels, const float *from, int64_t n, adze_tensor *to,
                     int64_t first);
 bool adze_ops_can_load(const adze_tensor *tensor);
 
-/* Broadcasting of up to 3 operands to an output, with axes joined where all allow it. The last axis is
- * one row: step 0 or 1 for each operand. */
+/* Broadcasting of up to 3 operands to an output, with axes joined where all allow it. The last
+ * axis is one row: step 0 or 1 for each operand. */
 typedef struct adze_broadcast {
     int rank, operands;
     int64_t dims[ADZE_MAX_RANK];

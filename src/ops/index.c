@@ -1,19 +1,21 @@
 /* Elements chosen by other elements: the Gather and Scatter family, Compress, OneHot, NonZero,
- * ReverseSequence, TensorScatter. Indices may be int32 or int64 and count from the end when negative;
- * one outside the axis is an error of the data, never a read outside the tensor. */
+ * ReverseSequence, TensorScatter. Indices may be int32 or int64 and count from the end when
+ * negative; one outside the axis is an error of the data, never a read outside the tensor. */
 #include <math.h>
 #include <string.h>
 #include "ops/binary.h"
 #include "ops/helpers.h"
 
-static adze_status bad_index(const adze_run *run, int64_t index, int64_t size, adze_error *err) {
+static adze_status bad_index(const adze_run *run, int64_t index, int64_t size, adze_error *err)
+{
     return adze_fail(err, ADZE_BAD_DATA, "node %s (%s): index %lld outside an axis of %lld",
                      adze_node_name(run->node), adze_node_op(run->node), (long long)index,
                      (long long)size);
 }
 
 /* Index i of the tensor, negative ones from the end; -1 when outside. */
-static int64_t index_at(const adze_tensor *indices, int64_t i, int64_t size) {
+static int64_t index_at(const adze_tensor *indices, int64_t i, int64_t size)
+{
     int64_t v = indices->dtype == ADZE_I64   ? ((const int64_t *)indices->data)[i]
                 : indices->dtype == ADZE_I32 ? ((const int32_t *)indices->data)[i]
                                              : adze_tensor_get_i64(indices, i);
@@ -22,7 +24,8 @@ static int64_t index_at(const adze_tensor *indices, int64_t i, int64_t size) {
 }
 
 static adze_status check_indices(const adze_run *run, const adze_tensor *indices, int64_t size,
-                                 adze_error *err) {
+                                 adze_error *err)
+{
     for (int64_t i = 0; i < adze_tensor_elements(indices); i++)
         if (index_at(indices, i, size) < 0)
             return bad_index(run, adze_tensor_get_i64(indices, i), size, err);
@@ -31,7 +34,8 @@ static adze_status check_indices(const adze_run *run, const adze_tensor *indices
 
 /* ---- Gather ---- */
 
-static void gather_known(adze_infer *infer, int rank) {
+static void gather_known(adze_infer *infer, int rank)
+{
     adze_dim data[ADZE_OPS_MAX_INTS], out[ADZE_OPS_MAX_INTS];
     int64_t indices[ADZE_OPS_MAX_INTS];
     int n = adze_ops_ints(infer, 0, data, ADZE_OPS_MAX_INTS);
@@ -47,7 +51,8 @@ static void gather_known(adze_infer *infer, int rank) {
     adze_ops_set_ints(infer, 0, out, count);
 }
 
-static adze_status gather_infer(adze_infer *infer, adze_error *err) {
+static adze_status gather_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0), *i = adze_ops_ranked(infer, 1);
     const adze_node *node = adze_infer_node(infer);
     if (!x || !i)
@@ -77,22 +82,25 @@ typedef struct gather_job {
     int64_t count, length, row; /* indices, axis, bytes after the axis */
 } gather_job;
 
-static void gather_range(void *user, int64_t begin, int64_t end, int worker) {
+static void gather_range(void *user, int64_t begin, int64_t end, int worker)
+{
     const gather_job *job = user;
     ADZE_UNUSED(worker);
     for (int64_t at = begin; at < end; at++) {
-        int64_t from = at / job->count * job->length +
-                       index_at(job->indices, at % job->count, job->length);
+        int64_t from =
+            at / job->count * job->length + index_at(job->indices, at % job->count, job->length);
         memcpy(job->y + at * job->row, job->x + from * job->row, (size_t)job->row);
     }
 }
 
-static adze_status gather_run(adze_run *run, adze_error *err) {
+static adze_status gather_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *indices = run->inputs[1];
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", 0), x->rank, err));
     ADZE_TRY(check_indices(run, indices, x->dims[axis], err));
-    gather_job job = {x->data, run->outputs[0]->data, indices, adze_tensor_elements(indices),
+    gather_job job = {x->data,       run->outputs[0]->data,
+                      indices,       adze_tensor_elements(indices),
                       x->dims[axis], (int64_t)adze_ops_element(x->dtype)};
     int64_t outer = 1;
     for (int i = 0; i < axis; i++)
@@ -106,7 +114,8 @@ static adze_status gather_run(adze_run *run, adze_error *err) {
 
 /* ---- GatherElements ---- */
 
-static adze_status elements_infer(adze_infer *infer, adze_error *err) {
+static adze_status elements_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0), *i = adze_ops_ranked(infer, 1);
     if (!x || !i)
         return ADZE_OK;
@@ -122,7 +131,8 @@ static adze_status elements_infer(adze_infer *infer, adze_error *err) {
 /* Element of `data` that position `i` of `indices` (a smaller tensor of the same rank) names along
  * `axis`; -1 when outside. */
 static int64_t named_element(const adze_tensor *data, const adze_tensor *indices, int axis,
-                             int64_t i) {
+                             int64_t i)
+{
     int64_t at = 0, stride = 1, rest = i;
     for (int k = data->rank - 1; k >= 0; k--) {
         int64_t c = rest % indices->dims[k];
@@ -137,7 +147,8 @@ static int64_t named_element(const adze_tensor *data, const adze_tensor *indices
     return at;
 }
 
-static adze_status gather_elements_run(adze_run *run, adze_error *err) {
+static adze_status gather_elements_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *indices = run->inputs[1];
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", 0), x->rank, err));
@@ -154,7 +165,8 @@ static adze_status gather_elements_run(adze_run *run, adze_error *err) {
 
 /* ---- GatherND, ScatterND: rows of indices are coordinates ---- */
 
-static adze_status gather_nd_infer(adze_infer *infer, adze_error *err) {
+static adze_status gather_nd_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0), *i = adze_ops_ranked(infer, 1);
     const adze_node *node = adze_infer_node(infer);
     if (!x || !i || i->rank < 1)
@@ -183,7 +195,8 @@ typedef struct coordinates {
     int64_t slice;                /* elements that one row names */
 } coordinates;
 
-static coordinates coordinates_of(const adze_tensor *x, const adze_tensor *indices, int batch) {
+static coordinates coordinates_of(const adze_tensor *x, const adze_tensor *indices, int batch)
+{
     coordinates c = {.batch = batch, .width = (int)indices->dims[indices->rank - 1], .slice = 1};
     c.rows = c.rows_per_batch = 1;
     for (int i = 0; i < indices->rank - 1; i++) {
@@ -197,7 +210,8 @@ static coordinates coordinates_of(const adze_tensor *x, const adze_tensor *indic
 
 /* First element of the slice that row `row` names; -1 when a coordinate is outside. */
 static int64_t named_slice(const coordinates *c, const adze_tensor *x, const adze_tensor *indices,
-                           int64_t row) {
+                           int64_t row)
+{
     int64_t at = c->batch ? row / c->rows_per_batch : 0;
     for (int k = 0; k < c->width; k++) {
         int64_t size = x->dims[c->batch + k], v = index_at(indices, row * c->width + k, size);
@@ -208,7 +222,8 @@ static int64_t named_slice(const coordinates *c, const adze_tensor *x, const adz
     return at * c->slice;
 }
 
-static adze_status gather_nd_run(adze_run *run, adze_error *err) {
+static adze_status gather_nd_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *indices = run->inputs[1];
     coordinates c = coordinates_of(x, indices, (int)adze_node_int(run->node, "batch_dims", 0));
     size_t size = adze_ops_element(x->dtype) * (size_t)c.slice;
@@ -226,7 +241,8 @@ static adze_status gather_nd_run(adze_run *run, adze_error *err) {
 /* ---- Scatter ---- */
 
 /* none: -1 */
-static int reduction_of(const adze_node *node, adze_status *status, adze_error *err) {
+static int reduction_of(const adze_node *node, adze_status *status, adze_error *err)
+{
     static const struct {
         const char *name;
         int pair;
@@ -240,14 +256,15 @@ static int reduction_of(const adze_node *node, adze_status *status, adze_error *
     for (size_t i = 0; i < ADZE_COUNT_OF(table); i++)
         if (strcmp(table[i].name, name) == 0)
             return table[i].pair;
-    *status = adze_fail(err, ADZE_UNSUPPORTED, "node %s (%s): reduction '%s'",
-                        adze_node_name(node), adze_node_op(node), name);
+    *status = adze_fail(err, ADZE_UNSUPPORTED, "node %s (%s): reduction '%s'", adze_node_name(node),
+                        adze_node_op(node), name);
     return -1;
 }
 
 /* y[to ...] = pair(y[to ...], x[from ...]) for n elements; pair -1 replaces. */
 static void merge(const adze_kernels *kernels, int pair, const adze_tensor *x, int64_t from,
-                  adze_tensor *y, int64_t to, int64_t n) {
+                  adze_tensor *y, int64_t to, int64_t n)
+{
     size_t size = adze_ops_element(y->dtype);
     char *target = (char *)y->data + (size_t)to * size;
     const char *source = (const char *)x->data + (size_t)from * size;
@@ -274,7 +291,8 @@ static void merge(const adze_kernels *kernels, int pair, const adze_tensor *x, i
     }
 }
 
-static adze_status scatter_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status scatter_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *x = adze_prepare_input(prepare, 0);
     const adze_node *node = adze_prepare_node(prepare);
     adze_status status;
@@ -286,7 +304,8 @@ static adze_status scatter_prepare(adze_prepare *prepare, adze_error *err) {
     return adze_ops_prepare_move(prepare, err);
 }
 
-static adze_status scatter_elements_run(adze_run *run, adze_error *err) {
+static adze_status scatter_elements_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *indices = run->inputs[1];
     adze_tensor *y = run->outputs[0];
     int axis = 0;
@@ -306,14 +325,16 @@ static adze_status scatter_elements_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status scatter_nd_run(adze_run *run, adze_error *err) {
+static adze_status scatter_nd_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *indices = run->inputs[1];
     adze_tensor *y = run->outputs[0];
     adze_status status;
     int pair = reduction_of(run->node, &status, err);
     ADZE_TRY(status);
     if (indices->rank < 1 || indices->dims[indices->rank - 1] > x->rank)
-        return adze_ops_bad(run->node, err, "indices have more coordinates than the data have axes");
+        return adze_ops_bad(run->node, err,
+                            "indices have more coordinates than the data have axes");
     coordinates c = coordinates_of(x, indices, 0);
     adze_ops_copy_bytes(run, y->data, x->data, y->size);
     if (adze_tensor_elements(run->inputs[2]) < c.rows * c.slice)
@@ -329,8 +350,10 @@ static adze_status scatter_nd_run(adze_run *run, adze_error *err) {
 
 /* ---- TensorScatter: a new piece of a cache, for each sequence at its own place ---- */
 
-static adze_status tensor_scatter_run(adze_run *run, adze_error *err) {
-    const adze_tensor *x = run->inputs[0], *update = run->inputs[1], *where = adze_ops_input(run, 2);
+static adze_status tensor_scatter_run(adze_run *run, adze_error *err)
+{
+    const adze_tensor *x = run->inputs[0], *update = run->inputs[1],
+                      *where = adze_ops_input(run, 2);
     adze_tensor *y = run->outputs[0];
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", -2), x->rank, err));
@@ -357,7 +380,8 @@ static adze_status tensor_scatter_run(adze_run *run, adze_error *err) {
 
 /* ---- NonZero, Compress: the data decide how much comes out ---- */
 
-static adze_status non_zero_infer(adze_infer *infer, adze_error *err) {
+static adze_status non_zero_infer(adze_infer *infer, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
@@ -370,21 +394,22 @@ static adze_status non_zero_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static bool is_zero(const char *element, size_t size) {
+static bool is_zero(const char *element, size_t size)
+{
     for (size_t i = 0; i < size; i++)
         if (element[i])
             return false;
     return true;
 }
 
-static adze_status non_zero_run(adze_run *run, adze_error *err) {
+static adze_status non_zero_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     size_t size = adze_ops_element(x->dtype);
     int64_t count = 0, total = adze_tensor_elements(x), strides[ADZE_MAX_RANK];
     bool real = adze_dtype_describe(x->dtype)->kind == ADZE_KIND_FLOAT; /* -0 is zero too */
     const char *bytes = x->data;
-#define HERE(i)                                                                                    \
-    (real ? adze_tensor_get_f64(x, (i)) != 0 : !is_zero(bytes + (size_t)(i) * size, size))
+#define HERE(i) (real ? adze_tensor_get_f64(x, (i)) != 0 : !is_zero(bytes + (size_t)(i)*size, size))
     for (int64_t i = 0; i < total; i++)
         count += HERE(i);
     int64_t dims[2] = {x->rank, count}, at = 0;
@@ -402,7 +427,8 @@ static adze_status non_zero_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status compress_infer(adze_infer *infer, adze_error *err) {
+static adze_status compress_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     const adze_node *node = adze_infer_node(infer);
     if (!x)
@@ -422,13 +448,15 @@ static adze_status compress_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status compress_run(adze_run *run, adze_error *err) {
+static adze_status compress_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *condition = run->inputs[1];
     const uint8_t *keep = condition->data;
     bool by_axis = adze_node_has(run->node, "axis");
     int axis = 0;
     if (by_axis)
-        ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", 0), x->rank, err));
+        ADZE_TRY(
+            adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", 0), x->rank, err));
     int64_t dims[ADZE_MAX_RANK], outer = 1, row = (int64_t)adze_ops_element(x->dtype), count = 0;
     int64_t length = by_axis ? x->dims[axis] : adze_tensor_elements(x);
     for (int i = 0; i < x->rank && by_axis; i++)
@@ -452,7 +480,8 @@ static adze_status compress_run(adze_run *run, adze_error *err) {
 
 /* ---- OneHot ---- */
 
-static adze_status one_hot_infer(adze_infer *infer, adze_error *err) {
+static adze_status one_hot_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *i = adze_ops_ranked(infer, 0), *v = adze_infer_input(infer, 2);
     const adze_node *node = adze_infer_node(infer);
     if (!i)
@@ -476,7 +505,8 @@ static adze_status one_hot_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status one_hot_run(adze_run *run, adze_error *err) {
+static adze_status one_hot_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *indices = run->inputs[0], *values = run->inputs[2];
     adze_tensor *y = run->outputs[0];
     int axis = 0;
@@ -492,8 +522,7 @@ static adze_status one_hot_run(adze_run *run, adze_error *err) {
         int64_t v = (int64_t)floor(adze_tensor_get_f64(indices, i));
         v += v < 0 ? depth : 0;
         if (v >= 0 && v < depth)
-            memcpy((char *)y->data +
-                       (size_t)((i / inner * depth + v) * inner + i % inner) * size,
+            memcpy((char *)y->data + (size_t)((i / inner * depth + v) * inner + i % inner) * size,
                    on, size);
     }
     return ADZE_OK;
@@ -501,7 +530,8 @@ static adze_status one_hot_run(adze_run *run, adze_error *err) {
 
 /* ---- ReverseSequence ---- */
 
-static adze_status reverse_run(adze_run *run, adze_error *err) {
+static adze_status reverse_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *lengths = run->inputs[1];
     int64_t batch_axis = adze_node_int(run->node, "batch_axis", 1);
     int64_t time_axis = adze_node_int(run->node, "time_axis", 0);

@@ -13,7 +13,8 @@ typedef struct copy_job {
 } copy_job;
 
 /* Joins axis i + 1 into axis i wherever both strides continue, and drops axes of one element. */
-static void join_axes(adze_ops_layout *l) {
+static void join_axes(adze_ops_layout *l)
+{
     int rank = 0;
     for (int i = 0; i < l->rank; i++) {
         if (l->dims[i] == 1)
@@ -28,7 +29,8 @@ static void join_axes(adze_ops_layout *l) {
     l->rank = rank;
 }
 
-static void swap_axes(adze_ops_layout *l, int a, int b) {
+static void swap_axes(adze_ops_layout *l, int a, int b)
+{
     int64_t *fields[3] = {l->dims, l->from, l->to};
     for (int k = 0; k < 3; k++) {
         int64_t t = fields[k][a];
@@ -39,7 +41,8 @@ static void swap_axes(adze_ops_layout *l, int a, int b) {
 
 /* Brings the axis that is dense in the output last; true when the one dense in the input could be
  * brought before it, so that the two are a transposition. */
-static bool order_axes(adze_ops_layout *l) {
+static bool order_axes(adze_ops_layout *l)
+{
     int dense_to = -1, dense_from = -1;
     for (int i = 0; i < l->rank; i++) {
         if (l->to[i] == 1)
@@ -69,7 +72,8 @@ static bool order_axes(adze_ops_layout *l) {
             b[i * to] = a[i * from];                                                               \
     } while (0)
 
-static void copy_row(size_t size, int64_t n, const char *x, int64_t from, char *y, int64_t to) {
+static void copy_row(size_t size, int64_t n, const char *x, int64_t from, char *y, int64_t to)
+{
     if (from == 1 && to == 1) {
         memcpy(y, x, (size_t)n * size);
         return;
@@ -85,7 +89,8 @@ static void copy_row(size_t size, int64_t n, const char *x, int64_t from, char *
     }
 }
 
-static void transpose_block(const copy_job *job, int64_t block, const char *x, char *y) {
+static void transpose_block(const copy_job *job, int64_t block, const char *x, char *y)
+{
     const adze_ops_layout *l = &job->l;
     int r = l->rank - 1, c = l->rank - 2;
     int64_t first = block * job->block, columns = ADZE_MIN(job->block, l->dims[c] - first);
@@ -100,7 +105,8 @@ static void transpose_block(const copy_job *job, int64_t block, const char *x, c
     }
 }
 
-static void copy_range(void *user, int64_t begin, int64_t end, int worker) {
+static void copy_range(void *user, int64_t begin, int64_t end, int worker)
+{
     const copy_job *job = user;
     const adze_ops_layout *l = &job->l;
     ADZE_UNUSED(worker);
@@ -134,7 +140,8 @@ static void copy_range(void *user, int64_t begin, int64_t end, int worker) {
     }
 }
 
-void adze_ops_copy(adze_run *run, const adze_ops_layout *layout) {
+void adze_ops_copy(adze_run *run, const adze_ops_layout *layout)
+{
     copy_job job = {.l = *layout, .rows = &run->kernels->rows};
     adze_ops_layout *l = &job.l;
     int64_t total = 1;
@@ -172,13 +179,15 @@ typedef struct bytes_job {
     const char *from;
 } bytes_job;
 
-static void copy_bytes(void *user, int64_t begin, int64_t end, int worker) {
+static void copy_bytes(void *user, int64_t begin, int64_t end, int worker)
+{
     const bytes_job *job = user;
     ADZE_UNUSED(worker);
     memcpy(job->to + begin, job->from + begin, (size_t)(end - begin));
 }
 
-void adze_ops_copy_bytes(adze_run *run, void *to, const void *from, size_t size) {
+void adze_ops_copy_bytes(adze_run *run, void *to, const void *from, size_t size)
+{
     bytes_job job = {to, from};
     if (size > 0 && to != from)
         adze_ops_parallel(run, (int64_t)size, 1 << 18, copy_bytes, &job);

@@ -1,5 +1,6 @@
-/* Pad, CenterCropPad, Trilu: the input's elements at an offset, the rest filled by a rule. For each axis
- * a table says which input coordinate an output coordinate shows, or -1 for the constant. */
+/* Pad, CenterCropPad, Trilu: the input's elements at an offset, the rest filled by a rule. For
+ * each axis a table says which input coordinate an output coordinate shows, or -1 for the
+ * constant. */
 #include <math.h>
 #include <string.h>
 #include "ops/helpers.h"
@@ -8,7 +9,8 @@
 
 /* Axes of the optional input 3: all when absent. -1: not known. */
 static int pad_axes(const adze_infer *infer, int rank, int *axes, adze_error *err,
-                    adze_status *status) {
+                    adze_status *status)
+{
     int64_t given[ADZE_MAX_RANK];
     *status = ADZE_OK;
     for (int i = 0; i < rank; i++)
@@ -21,7 +23,8 @@ static int pad_axes(const adze_infer *infer, int rank, int *axes, adze_error *er
     return n;
 }
 
-static adze_status pad_infer(adze_infer *infer, adze_error *err) {
+static adze_status pad_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
         return ADZE_OK;
@@ -53,7 +56,8 @@ static adze_status pad_infer(adze_infer *infer, adze_error *err) {
 
 typedef enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP } pad_mode;
 
-static int64_t source_of(pad_mode mode, int64_t i, int64_t n) {
+static int64_t source_of(pad_mode mode, int64_t i, int64_t n)
+{
     if (i >= 0 && i < n)
         return i;
     if (mode == PAD_CONSTANT || n == 0)
@@ -75,12 +79,14 @@ typedef struct pad_job {
     char fill[16];
 } pad_job;
 
-static void fill_elements(const pad_job *job, char *y, int64_t n) {
+static void fill_elements(const pad_job *job, char *y, int64_t n)
+{
     for (int64_t i = 0; i < n; i++)
         memcpy(y + i * (int64_t)job->size, job->fill, job->size);
 }
 
-static void pad_row(const pad_job *job, const char *x, char *y) {
+static void pad_row(const pad_job *job, const char *x, char *y)
+{
     int last = job->y->rank - 1;
     int64_t size = (int64_t)job->size, width = job->y->dims[last];
     const int64_t *source = job->source[last];
@@ -95,7 +101,8 @@ static void pad_row(const pad_job *job, const char *x, char *y) {
     }
 }
 
-static void pad_rows(void *user, int64_t begin, int64_t end, int worker) {
+static void pad_rows(void *user, int64_t begin, int64_t end, int worker)
+{
     const pad_job *job = user;
     ADZE_UNUSED(worker);
     int last = job->y->rank - 1;
@@ -117,7 +124,8 @@ static void pad_rows(void *user, int64_t begin, int64_t end, int worker) {
     }
 }
 
-static size_t pad_scratch(const adze_run *run) {
+static size_t pad_scratch(const adze_run *run)
+{
     const adze_tensor *y = run->outputs[0];
     size_t n = 0;
     for (int i = 0; i < y->rank; i++)
@@ -126,7 +134,8 @@ static size_t pad_scratch(const adze_run *run) {
 }
 
 /* Fills y with x shifted by before[axis]. */
-static void run_pad(adze_run *run, pad_job *job, pad_mode mode, const int64_t *before) {
+static void run_pad(adze_run *run, pad_job *job, pad_mode mode, const int64_t *before)
+{
     const adze_tensor *x = job->x;
     int64_t *table = run->scratch, rows = 1;
     job->size = adze_ops_element(x->dtype);
@@ -150,7 +159,8 @@ static void run_pad(adze_run *run, pad_job *job, pad_mode mode, const int64_t *b
 }
 
 /* The constant in the output's type: real 0 of a quantized tensor is its zero point. */
-static void set_fill(const adze_kernels *kernels, pad_job *job, const adze_tensor *value) {
+static void set_fill(const adze_kernels *kernels, pad_job *job, const adze_tensor *value)
+{
     adze_tensor fill = adze_tensor_view(job->x->dtype, 0, NULL, job->fill);
     fill.quant = job->x->quant;
     if (job->x->dtype == ADZE_STRING) {
@@ -167,7 +177,8 @@ static void set_fill(const adze_kernels *kernels, pad_job *job, const adze_tenso
     }
 }
 
-static adze_status pad_run(adze_run *run, adze_error *err) {
+static adze_status pad_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *value = adze_ops_input(run, 2);
     static const char *const names[] = {"constant", "reflect", "edge", "wrap"};
     const char *name = adze_node_string(run->node, "mode", "constant");
@@ -194,7 +205,8 @@ static adze_status pad_run(adze_run *run, adze_error *err) {
 /* ---- CenterCropPad ---- */
 
 static adze_status center_axes(int *axes, int *count, const adze_node *node, int rank,
-                               adze_error *err) {
+                               adze_error *err)
+{
     const int64_t *given = adze_node_ints(node, "axes", count);
     if (given)
         return *count > rank ? adze_ops_bad(node, err, "more axes than the rank")
@@ -205,7 +217,8 @@ static adze_status center_axes(int *axes, int *count, const adze_node *node, int
     return ADZE_OK;
 }
 
-static adze_status center_infer(adze_infer *infer, adze_error *err) {
+static adze_status center_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     const adze_node *node = adze_infer_node(infer);
     if (!x)
@@ -223,7 +236,8 @@ static adze_status center_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status center_run(adze_run *run, adze_error *err) {
+static adze_status center_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     pad_job job = {.x = x, .y = run->outputs[0]};
@@ -239,7 +253,8 @@ static adze_status center_run(adze_run *run, adze_error *err) {
 
 /* ---- Trilu ---- */
 
-static adze_status trilu_run(adze_run *run, adze_error *err) {
+static adze_status trilu_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *k_tensor = adze_ops_input(run, 1);
     adze_tensor *y = run->outputs[0];
     if (x->rank < 2)
@@ -258,7 +273,8 @@ static adze_status trilu_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status pad_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status pad_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_node *node = adze_prepare_node(prepare);
     const char *mode = adze_node_string(node, "mode", "constant");
     if (strcmp(mode, "constant") && strcmp(mode, "reflect") && strcmp(mode, "edge") &&

@@ -1,34 +1,42 @@
-/* Two numbers to one, for every element type that has no float32 kernel: integers (wrapping, shifts past
- * the width give 0, division by zero gives 0), booleans, float64, and comparisons of float32. */
+/* Two numbers to one, for every element type that has no float32 kernel: integers (wrapping,
+ * shifts past the width give 0, division by zero gives 0), booleans, float64, and comparisons of
+ * float32. */
 #include <math.h>
 #include "ops/binary.h"
 
-static int64_t divide_signed(int64_t a, int64_t b) {
+static int64_t divide_signed(int64_t a, int64_t b)
+{
     return b == 0 ? 0 : b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
 }
 
-static uint64_t divide_unsigned(uint64_t a, uint64_t b) {
+static uint64_t divide_unsigned(uint64_t a, uint64_t b)
+{
     return b == 0 ? 0 : a / b;
 }
 
-static int64_t fmod_signed(int64_t a, int64_t b) {
+static int64_t fmod_signed(int64_t a, int64_t b)
+{
     return b == 0 || b == -1 ? 0 : a % b;
 }
 
-static uint64_t fmod_unsigned(uint64_t a, uint64_t b) {
+static uint64_t fmod_unsigned(uint64_t a, uint64_t b)
+{
     return b == 0 ? 0 : a % b;
 }
 
-static int64_t mod_signed(int64_t a, int64_t b) {
+static int64_t mod_signed(int64_t a, int64_t b)
+{
     int64_t r = fmod_signed(a, b);
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 
-static uint64_t mod_unsigned(uint64_t a, uint64_t b) {
+static uint64_t mod_unsigned(uint64_t a, uint64_t b)
+{
     return fmod_unsigned(a, b);
 }
 
-static uint64_t power(uint64_t base, uint64_t exponent) {
+static uint64_t power(uint64_t base, uint64_t exponent)
+{
     uint64_t result = 1;
     for (; exponent; exponent >>= 1, base *= base)
         if (exponent & 1)
@@ -36,33 +44,38 @@ static uint64_t power(uint64_t base, uint64_t exponent) {
     return result;
 }
 
-static int64_t pow_signed(int64_t a, int64_t b) {
+static int64_t pow_signed(int64_t a, int64_t b)
+{
     if (b < 0)
         return a == 1 ? 1 : a == -1 ? (b % 2 ? -1 : 1) : 0;
     return (int64_t)power((uint64_t)a, (uint64_t)b);
 }
 
-static uint64_t pow_unsigned(uint64_t a, uint64_t b) {
+static uint64_t pow_unsigned(uint64_t a, uint64_t b)
+{
     return power(a, b);
 }
 
-static double mod_f64(double a, double b) {
+static double mod_f64(double a, double b)
+{
     double r = fmod(a, b);
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 
-static double min_f64(double a, double b) {
+static double min_f64(double a, double b)
+{
     return isnan(a) ? a : isnan(b) ? b : a < b ? a : b;
 }
 
-static double max_f64(double a, double b) {
+static double max_f64(double a, double b)
+{
     return isnan(a) ? a : isnan(b) ? b : a > b ? a : b;
 }
 
 /* a loop for one operation: T elements, R results */
 #define LOOP(pair, name, T, R, value)                                                              \
-    static void pair##_##name(int64_t n, const void *pa, int sa, const void *pb, int sb,           \
-                              void *py) {                                                          \
+    static void pair##_##name(int64_t n, const void *pa, int sa, const void *pb, int sb, void *py) \
+    {                                                                                              \
         const T *a_ = pa, *b_ = pb;                                                                \
         R *y_ = py;                                                                                \
         for (int64_t i_ = 0; i_ < n; i_++) {                                                       \
@@ -81,7 +94,7 @@ static double max_f64(double a, double b) {
 #define INTEGERS(name, T, sign, wide)                                                              \
     LOOP(ADD, name, T, T, (uint64_t)a + (uint64_t)b)                                               \
     LOOP(SUB, name, T, T, (uint64_t)a - (uint64_t)b)                                               \
-    LOOP(MUL, name, T, T, (uint64_t)a * (uint64_t)b)                                               \
+    LOOP(MUL, name, T, T, (uint64_t)a *(uint64_t)b)                                                \
     LOOP(DIV, name, T, T, divide_##sign((wide)a, (wide)b))                                         \
     LOOP(MIN, name, T, T, a < b ? a : b)                                                           \
     LOOP(MAX, name, T, T, a > b ? a : b)                                                           \
@@ -89,7 +102,7 @@ static double max_f64(double a, double b) {
     LOOP(POW, name, T, T, pow_##sign((wide)a, (wide)b))                                            \
     LOOP(FMOD, name, T, T, fmod_##sign((wide)a, (wide)b))                                          \
     LOOP(MOD, name, T, T, mod_##sign((wide)a, (wide)b))                                            \
-    LOOP(AND, name, T, T, a & b)                                                                   \
+    LOOP(AND, name, T, T, a &b)                                                                    \
     LOOP(OR, name, T, T, a | b)                                                                    \
     LOOP(XOR, name, T, T, a ^ b)                                                                   \
     LOOP(SHIFT_LEFT, name, T, T,                                                                   \
@@ -101,7 +114,7 @@ static double max_f64(double a, double b) {
 #define FLOATS(name, T)                                                                            \
     LOOP(ADD, name, T, T, a + b)                                                                   \
     LOOP(SUB, name, T, T, a - b)                                                                   \
-    LOOP(MUL, name, T, T, a * b)                                                                   \
+    LOOP(MUL, name, T, T, a *b)                                                                    \
     LOOP(DIV, name, T, T, a / b)                                                                   \
     LOOP(MIN, name, T, T, min_f64(a, b))                                                           \
     LOOP(MAX, name, T, T, max_f64(a, b))                                                           \
@@ -143,6 +156,7 @@ static const adze_pair_fn typed[ADZE_PAIR_COUNT][ADZE_DTYPE_COUNT] = {
     [ADZE_PAIR_XOR][ADZE_BOOL] = XOR_U8,
 };
 
-adze_pair_fn adze_pair_typed(adze_pair pair, adze_dtype dtype) {
+adze_pair_fn adze_pair_typed(adze_pair pair, adze_dtype dtype)
+{
     return typed[pair][dtype];
 }

@@ -1,6 +1,7 @@
-/* Reductions. The axes to reduce are brought last (one strided copy when they are not), then every
- * output element is the reduction of one row. One reduced run of axes before kept ones, which is what
- * pooling in channels-last order looks like, needs no copy: the pooling kernels do it. */
+/* Reductions. The axes to reduce are brought last (one strided copy when they are not), then
+ * every output element is the reduction of one row. One reduced run of axes before kept ones,
+ * which is what pooling in channels-last order looks like, needs no copy: the pooling kernels do
+ * it. */
 #include <math.h>
 #include <string.h>
 #include "ops/helpers.h"
@@ -12,13 +13,15 @@ typedef struct reduce_spec {
     adze_reduce op;
 } reduce_spec;
 
-static adze_reduce op_of(const adze_node *node) {
+static adze_reduce op_of(const adze_node *node)
+{
     return ((const reduce_spec *)adze_node_operator(node)->user)->op;
 }
 
 /* Marks the axes to reduce. */
 static adze_status mark_axes(bool *reduced, const adze_node *node, const int64_t *axes, int count,
-                             int rank, adze_error *err) {
+                             int rank, adze_error *err)
+{
     int list[ADZE_MAX_RANK];
     bool all = count == 0 && adze_node_int(node, "noop_with_empty_axes", 0) == 0;
     for (int i = 0; i < rank; i++)
@@ -31,10 +34,12 @@ static adze_status mark_axes(bool *reduced, const adze_node *node, const int64_t
     return ADZE_OK;
 }
 
-static void infer_known(adze_infer *infer, adze_reduce op) {
-    static const adze_dim_kind kinds[ADZE_REDUCE_COUNT] = {
-        [ADZE_REDUCE_SUM] = ADZE_DIM_ADD, [ADZE_REDUCE_PROD] = ADZE_DIM_MUL,
-        [ADZE_REDUCE_MAX] = ADZE_DIM_MAX, [ADZE_REDUCE_MIN] = ADZE_DIM_MIN};
+static void infer_known(adze_infer *infer, adze_reduce op)
+{
+    static const adze_dim_kind kinds[ADZE_REDUCE_COUNT] = {[ADZE_REDUCE_SUM] = ADZE_DIM_ADD,
+                                                           [ADZE_REDUCE_PROD] = ADZE_DIM_MUL,
+                                                           [ADZE_REDUCE_MAX] = ADZE_DIM_MAX,
+                                                           [ADZE_REDUCE_MIN] = ADZE_DIM_MIN};
     adze_dim values[ADZE_OPS_MAX_INTS];
     int n = adze_ops_ints(infer, 0, values, ADZE_OPS_MAX_INTS);
     if (n < 1 || kinds[op] == 0)
@@ -45,7 +50,8 @@ static void infer_known(adze_infer *infer, adze_reduce op) {
     adze_ops_set_ints(infer, 0, values, 1);
 }
 
-static adze_status reduce_infer(adze_infer *infer, adze_error *err) {
+static adze_status reduce_infer(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
@@ -83,7 +89,8 @@ typedef struct reduce_shape {
     adze_ops_layout layout; /* of the copy, pointers not set */
 } reduce_shape;
 
-static void plan_copy(reduce_shape *s, const adze_tensor *x, const bool *reduced) {
+static void plan_copy(reduce_shape *s, const adze_tensor *x, const bool *reduced)
+{
     int64_t strides[ADZE_MAX_RANK], to = 1;
     adze_ops_strides(x->rank, x->dims, strides);
     adze_ops_layout *l = &s->layout;
@@ -100,7 +107,8 @@ static void plan_copy(reduce_shape *s, const adze_tensor *x, const bool *reduced
     }
 }
 
-static adze_status plan_shape(reduce_shape *s, const adze_run *run, adze_error *err) {
+static adze_status plan_shape(reduce_shape *s, const adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *a = adze_ops_input(run, 1);
     int64_t axes[ADZE_MAX_RANK];
     bool reduced[ADZE_MAX_RANK];
@@ -131,20 +139,25 @@ static adze_status plan_shape(reduce_shape *s, const adze_run *run, adze_error *
     return ADZE_OK;
 }
 
-static bool column_kernel(adze_reduce op) {
+static bool column_kernel(adze_reduce op)
+{
     return op == ADZE_REDUCE_SUM || op == ADZE_REDUCE_MEAN || op == ADZE_REDUCE_MAX;
 }
 
-static bool is_narrow(const adze_tensor *x) {
+static bool is_narrow(const adze_tensor *x)
+{
     return x->quant || x->dtype == ADZE_F16 || x->dtype == ADZE_BF16;
 }
 
-static size_t round64(size_t size) {
+static size_t round64(size_t size)
+{
     return (size + 63) / 64 * 64;
 }
 
-/* Worst case: a copy of the input; for narrow types the input and the output as float32 behind it. */
-static size_t reduce_scratch(const adze_run *run) {
+/* Worst case: a copy of the input; for narrow types the input and the output as float32 behind
+ * it. */
+static size_t reduce_scratch(const adze_run *run)
+{
     const adze_tensor *x = run->inputs[0];
     size_t n = (size_t)ADZE_MAX(adze_tensor_elements(x), 0);
     size_t outputs = (size_t)ADZE_MAX(adze_tensor_elements(run->outputs[0]), 0);
@@ -155,7 +168,8 @@ static size_t reduce_scratch(const adze_run *run) {
 
 /* ---- rows of the types without kernels ---- */
 
-static double finish_f64(adze_reduce op, double sum, int64_t n) {
+static double finish_f64(adze_reduce op, double sum, int64_t n)
+{
     switch (op) {
     case ADZE_REDUCE_MEAN: return sum / (double)n;
     case ADZE_REDUCE_L2: return sqrt(sum);
@@ -164,14 +178,16 @@ static double finish_f64(adze_reduce op, double sum, int64_t n) {
     }
 }
 
-static double start_f64(adze_reduce op) {
+static double start_f64(adze_reduce op)
+{
     return op == ADZE_REDUCE_MAX    ? -(double)INFINITY
            : op == ADZE_REDUCE_MIN  ? (double)INFINITY
            : op == ADZE_REDUCE_PROD ? 1
                                     : 0;
 }
 
-static double step_f64(adze_reduce op, double sum, double v) {
+static double step_f64(adze_reduce op, double sum, double v)
+{
     switch (op) {
     case ADZE_REDUCE_MAX: return v > sum || isnan(v) ? v : sum;
     case ADZE_REDUCE_MIN: return v < sum || isnan(v) ? v : sum;
@@ -184,7 +200,8 @@ static double step_f64(adze_reduce op, double sum, double v) {
 }
 
 /* Any type in double precision: float64, and functions of integers that are not integer. */
-static double row_f64(adze_reduce op, const adze_tensor *x, int64_t first, int64_t n, int64_t step) {
+static double row_f64(adze_reduce op, const adze_tensor *x, int64_t first, int64_t n, int64_t step)
+{
     double sum = start_f64(op), largest = -(double)INFINITY;
     if (op == ADZE_REDUCE_LOG_SUM_EXP) {
         for (int64_t i = 0; i < n; i++)
@@ -199,12 +216,14 @@ static double row_f64(adze_reduce op, const adze_tensor *x, int64_t first, int64
     return finish_f64(op, sum, n);
 }
 
-static bool integer_result(adze_reduce op) {
+static bool integer_result(adze_reduce op)
+{
     return op != ADZE_REDUCE_L2 && op != ADZE_REDUCE_LOG_SUM && op != ADZE_REDUCE_LOG_SUM_EXP;
 }
 
 #define INTEGER_ROW(name, T)                                                                       \
-    static void row_##name(adze_reduce op, const T *x, int64_t n, int64_t step, T *y) {            \
+    static void row_##name(adze_reduce op, const T *x, int64_t n, int64_t step, T *y)              \
+    {                                                                                              \
         const bool is_signed = (T)-1 < (T)1;                                                       \
         uint64_t sum = op == ADZE_REDUCE_PROD ? 1 : 0;                                             \
         T best = n > 0 ? x[0] : 0;                                                                 \
@@ -212,10 +231,11 @@ static bool integer_result(adze_reduce op) {
             T v = x[i * step];                                                                     \
             uint64_t w = (uint64_t)v;                                                              \
             best = (op == ADZE_REDUCE_MAX ? v > best : v < best) ? v : best;                       \
-            sum = op == ADZE_REDUCE_PROD         ? sum * w                                         \
-                  : op == ADZE_REDUCE_SUM_SQUARE ? sum + w * w                                     \
-                  : op == ADZE_REDUCE_L1         ? sum + (is_signed && (int64_t)w < 0 ? 0 - w : w) \
-                                                 : sum + w;                                        \
+            if (op == ADZE_REDUCE_L1 && is_signed && (int64_t)w < 0)                               \
+                w = 0 - w;                                                                         \
+            if (op == ADZE_REDUCE_SUM_SQUARE)                                                      \
+                w *= w;                                                                            \
+            sum = op == ADZE_REDUCE_PROD ? sum * w : sum + w;                                      \
         }                                                                                          \
         if (op == ADZE_REDUCE_MEAN && n > 0)                                                       \
             sum = is_signed ? (uint64_t)((int64_t)sum / n) : sum / (uint64_t)n;                    \
@@ -224,7 +244,8 @@ static bool integer_result(adze_reduce op) {
 ADZE_OPS_INT_LIST(INTEGER_ROW)
 
 static void row_any(adze_reduce op, const adze_tensor *x, int64_t first, int64_t n, int64_t step,
-                    adze_tensor *y, int64_t at) {
+                    adze_tensor *y, int64_t at)
+{
     if (integer_result(op)) {
         switch (x->dtype) {
 #define X(name, T)                                                                                 \
@@ -252,7 +273,8 @@ typedef struct reduce_job {
     adze_global_pool_q8_args q8;
 } reduce_job;
 
-static void rows_f32(void *user, int64_t begin, int64_t end, int worker) {
+static void rows_f32(void *user, int64_t begin, int64_t end, int worker)
+{
     const reduce_job *job = user;
     ADZE_UNUSED(worker);
     for (int64_t i = begin; i < end; i++)
@@ -260,7 +282,8 @@ static void rows_f32(void *user, int64_t begin, int64_t end, int worker) {
             job->s.length, (const float *)job->x.data + i * job->s.length);
 }
 
-static void columns_f32(void *user, int64_t begin, int64_t end, int worker) {
+static void columns_f32(void *user, int64_t begin, int64_t end, int worker)
+{
     const reduce_job *job = user;
     const adze_pool_table *k = &job->kernels->pool;
     ADZE_UNUSED(worker);
@@ -277,7 +300,8 @@ static void columns_f32(void *user, int64_t begin, int64_t end, int worker) {
     }
 }
 
-static void columns_q8(void *user, int64_t begin, int64_t end, int worker) {
+static void columns_q8(void *user, int64_t begin, int64_t end, int worker)
+{
     const reduce_job *job = user;
     ADZE_UNUSED(worker);
     for (int64_t i = begin; i < end; i++) {
@@ -288,7 +312,8 @@ static void columns_q8(void *user, int64_t begin, int64_t end, int worker) {
     }
 }
 
-static void any_rows(void *user, int64_t begin, int64_t end, int worker) {
+static void any_rows(void *user, int64_t begin, int64_t end, int worker)
+{
     reduce_job *job = user;
     ADZE_UNUSED(worker);
     int64_t inner = job->s.inner;
@@ -297,7 +322,8 @@ static void any_rows(void *user, int64_t begin, int64_t end, int worker) {
                 inner, &job->y, i);
 }
 
-static void bring_axes_last(adze_run *run, reduce_job *job, void *buffer) {
+static void bring_axes_last(adze_run *run, reduce_job *job, void *buffer)
+{
     adze_ops_layout l = job->s.layout;
     l.size = adze_ops_element(job->x.dtype);
     l.x = job->x.data;
@@ -307,7 +333,8 @@ static void bring_axes_last(adze_run *run, reduce_job *job, void *buffer) {
 }
 
 /* One row each where the axis is last; columns where kernels do them; else a transposition. */
-static void reduce_f32(adze_run *run, reduce_job *job, char *scratch) {
+static void reduce_f32(adze_run *run, reduce_job *job, char *scratch)
+{
     reduce_shape *s = &job->s;
     if (s->length > 0 && s->inner > 1 && !s->copy && column_kernel(job->op)) {
         adze_ops_parallel(run, s->outer, ADZE_MAX(1, 65536 / (s->length * s->inner)), columns_f32,
@@ -329,7 +356,8 @@ static void reduce_f32(adze_run *run, reduce_job *job, char *scratch) {
     adze_ops_parallel(run, s->outer, ADZE_MAX(1, 16384 / ADZE_MAX(1, s->length)), rows_f32, job);
 }
 
-static bool mean_q8(adze_run *run, reduce_job *job) {
+static bool mean_q8(adze_run *run, reduce_job *job)
+{
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
     if (job->op != ADZE_REDUCE_MEAN || job->s.copy || !adze_ops_is_q8(x) || !adze_ops_is_q8(y) ||
@@ -349,7 +377,8 @@ static bool mean_q8(adze_run *run, reduce_job *job) {
     return true;
 }
 
-static adze_status reduce_run(adze_run *run, adze_error *err) {
+static adze_status reduce_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
     reduce_job job = {.kernels = run->kernels, .op = op_of(run->node), .x = *x, .y = *y};
@@ -377,7 +406,8 @@ static adze_status reduce_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status reduce_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status reduce_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *x = adze_prepare_input(prepare, 0);
     adze_kind kind = adze_dtype_describe(x->dtype)->kind;
     bool ok = adze_ops_can_load(x) ||
@@ -387,7 +417,8 @@ static adze_status reduce_prepare(adze_prepare *prepare, adze_error *err) {
 }
 
 static void reduce_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                        const adze_tensor *const *outputs) {
+                        const adze_tensor *const *outputs)
+{
     ADZE_UNUSED(node);
     ADZE_UNUSED(outputs);
     cost->operations = (double)adze_tensor_elements(inputs[0]);
@@ -399,7 +430,10 @@ static void reduce_cost(adze_cost *cost, const adze_node *node, const adze_tenso
         .min_outputs = 1, .max_outputs = 1, .quant = ADZE_QUANT_COMPUTE,                           \
         .attrs = "keepdims noop_with_empty_axes", .infer = reduce_infer, .cost = reduce_cost,      \
         .prepare = reduce_prepare, .scratch = reduce_scratch, .run = reduce_run,                   \
-        .user = (void *)&(const reduce_spec){ADZE_REDUCE_##kernel}                                 \
+        .user = (void *)&(const reduce_spec)                                                       \
+        {                                                                                          \
+            ADZE_REDUCE_##kernel                                                                   \
+        }                                                                                          \
     }
 
 const adze_op adze_ops_reduction[] = {

@@ -1,5 +1,5 @@
-/* Picking elements by rank: ArgMax, ArgMin, TopK, Unique, Hardmax. Elements of any type become unsigned
- * keys of the same order, so that there is one comparison. */
+/* Picking elements by rank: ArgMax, ArgMin, TopK, Unique, Hardmax. Elements of any type become
+ * unsigned keys of the same order, so that there is one comparison. */
 #include <stdlib.h>
 #include <string.h>
 #include "ops/helpers.h"
@@ -7,18 +7,21 @@
 
 /* ---- keys ---- */
 
-static uint64_t key_of_signed(int64_t v) {
+static uint64_t key_of_signed(int64_t v)
+{
     return (uint64_t)v ^ ((uint64_t)1 << 63);
 }
 
-static uint64_t key_of_f64(double v) {
+static uint64_t key_of_f64(double v)
+{
     uint64_t bits;
     v = v == 0 ? 0 : v; /* no -0 */
     memcpy(&bits, &v, sizeof bits);
     return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
-static uint64_t key_of(const adze_tensor *x, int64_t i) {
+static uint64_t key_of(const adze_tensor *x, int64_t i)
+{
     adze_dtype dtype = x->dtype;
     if (dtype == ADZE_F32)
         return key_of_f64((double)((const float *)x->data)[i]);
@@ -29,11 +32,12 @@ static uint64_t key_of(const adze_tensor *x, int64_t i) {
     return key_of_signed(adze_tensor_get_i64(x, i));
 }
 
-static adze_status keys_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status keys_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *x = adze_prepare_input(prepare, 0);
     adze_kind kind = adze_dtype_describe(x->dtype)->kind;
-    bool ok = adze_ops_element(x->dtype) && kind != ADZE_KIND_STRING &&
-              kind != ADZE_KIND_COMPLEX && kind != ADZE_KIND_NONE;
+    bool ok = adze_ops_element(x->dtype) && kind != ADZE_KIND_STRING && kind != ADZE_KIND_COMPLEX &&
+              kind != ADZE_KIND_NONE;
     return ok ? ADZE_OK : adze_ops_unsupported(adze_prepare_node(prepare), x->dtype, err);
 }
 
@@ -42,7 +46,8 @@ typedef struct lines {
     int64_t count, length, inner;
 } lines;
 
-static lines lines_of(const adze_tensor *x, int axis) {
+static lines lines_of(const adze_tensor *x, int axis)
+{
     lines l = {1, x->rank ? x->dims[axis] : 1, 1};
     for (int i = 0; i < x->rank; i++) {
         if (i != axis)
@@ -53,13 +58,15 @@ static lines lines_of(const adze_tensor *x, int axis) {
     return l;
 }
 
-static int64_t line_start(const lines *l, int64_t line) {
+static int64_t line_start(const lines *l, int64_t line)
+{
     return line / l->inner * l->inner * l->length + line % l->inner;
 }
 
 /* ---- ArgMax, ArgMin ---- */
 
-static adze_status arg_infer(adze_infer *infer, adze_error *err) {
+static adze_status arg_infer(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
@@ -83,7 +90,8 @@ typedef struct arg_job {
     int64_t (*kernel)(int64_t n, const float *x); /* NULL: by keys */
 } arg_job;
 
-static void arg_range(void *user, int64_t begin, int64_t end, int worker) {
+static void arg_range(void *user, int64_t begin, int64_t end, int worker)
+{
     const arg_job *job = user;
     ADZE_UNUSED(worker);
     for (int64_t line = begin; line < end; line++) {
@@ -104,7 +112,8 @@ static void arg_range(void *user, int64_t begin, int64_t end, int worker) {
     }
 }
 
-static adze_status arg_run(adze_run *run, adze_error *err) {
+static adze_status arg_run(adze_run *run, adze_error *err)
+{
     const adze_node *node = run->node;
     const adze_tensor *x = run->inputs[0];
     int axis = 0;
@@ -130,11 +139,13 @@ typedef struct entry {
     int64_t index;
 } entry;
 
-static bool better(entry a, entry b) {
+static bool better(entry a, entry b)
+{
     return a.key > b.key || (a.key == b.key && a.index < b.index);
 }
 
-static void sift_down(entry *heap, int64_t n, int64_t at) {
+static void sift_down(entry *heap, int64_t n, int64_t at)
+{
     for (;;) {
         int64_t child = 2 * at + 1;
         if (child >= n)
@@ -150,7 +161,8 @@ static void sift_down(entry *heap, int64_t n, int64_t at) {
     }
 }
 
-static adze_status top_infer(adze_infer *infer, adze_error *err) {
+static adze_status top_infer(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
@@ -161,7 +173,8 @@ static adze_status top_infer(adze_infer *infer, adze_error *err) {
     adze_dim k;
     int64_t number;
     int known = adze_ops_ints(infer, 1, &k, 1);
-    y.dims[axis] = known == 1 ? k : adze_infer_unknown(infer, adze_dim_upper(infer->dims, x->dims[axis]));
+    y.dims[axis] =
+        known == 1 ? k : adze_infer_unknown(infer, adze_dim_upper(infer->dims, x->dims[axis]));
     if (known == 1 && adze_ops_is_number(k, &number) && number < 0)
         return adze_ops_bad(node, err, "K is negative");
     adze_infer_set(infer, 0, &y);
@@ -178,7 +191,8 @@ typedef struct top_job {
     entry *heaps; /* k for each worker */
 } top_job;
 
-static void top_line(const top_job *job, int64_t line, entry *heap) {
+static void top_line(const top_job *job, int64_t line, entry *heap)
+{
     int64_t first = line_start(&job->l, line), inner = job->l.inner, k = job->k;
     int64_t to = line / inner * inner * k + line % inner;
     uint64_t flip = job->smallest ? UINT64_MAX : 0;
@@ -207,23 +221,27 @@ static void top_line(const top_job *job, int64_t line, entry *heap) {
     }
 }
 
-static void top_range(void *user, int64_t begin, int64_t end, int worker) {
+static void top_range(void *user, int64_t begin, int64_t end, int worker)
+{
     const top_job *job = user;
     for (int64_t line = begin; line < end; line++)
         top_line(job, line, job->heaps + worker * job->k);
 }
 
-static int64_t top_axis(const adze_run *run) {
+static int64_t top_axis(const adze_run *run)
+{
     int64_t axis = adze_node_int(run->node, "axis", -1);
     return axis < 0 ? axis + run->inputs[0]->rank : axis;
 }
 
-static size_t top_scratch(const adze_run *run) {
+static size_t top_scratch(const adze_run *run)
+{
     int64_t k = run->inputs[0]->dims[top_axis(run)];
     return (size_t)ADZE_MAX(k, 0) * sizeof(entry) * (size_t)adze_run_threads(run);
 }
 
-static adze_status top_run(adze_run *run, adze_error *err) {
+static adze_status top_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     top_job job = {.x = x,
                    .values = adze_ops_output(run, 0),
@@ -243,7 +261,8 @@ static adze_status top_run(adze_run *run, adze_error *err) {
 
 /* ---- Hardmax ---- */
 
-static adze_status hardmax_run(adze_run *run, adze_error *err) {
+static adze_status hardmax_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
     int axis = 0;
@@ -267,9 +286,11 @@ typedef struct slices {
     int64_t count, outer, inner; /* slice s: elements (o * count + s) * inner + i */
 } slices;
 
-static int compare_element(const adze_tensor *x, int64_t a, int64_t b) {
+static int compare_element(const adze_tensor *x, int64_t a, int64_t b)
+{
     if (x->dtype == ADZE_STRING) {
-        const adze_string *s = (const adze_string *)x->data + a, *t = (const adze_string *)x->data + b;
+        const adze_string *s = (const adze_string *)x->data + a,
+                          *t = (const adze_string *)x->data + b;
         int c = memcmp(s->data, t->data, ADZE_MIN(s->length, t->length));
         return c ? c : (s->length > t->length) - (s->length < t->length);
     }
@@ -277,7 +298,8 @@ static int compare_element(const adze_tensor *x, int64_t a, int64_t b) {
     return (p > q) - (p < q);
 }
 
-static int compare_slices(const slices *s, int64_t a, int64_t b) {
+static int compare_slices(const slices *s, int64_t a, int64_t b)
+{
     for (int64_t o = 0; o < s->outer; o++)
         for (int64_t i = 0; i < s->inner; i++) {
             int c = compare_element(s->x, (o * s->count + a) * s->inner + i,
@@ -289,7 +311,8 @@ static int compare_slices(const slices *s, int64_t a, int64_t b) {
 }
 
 /* Stable merge sort of slice numbers. */
-static void sort_slices(const slices *s, int64_t *order, int64_t *spare, int64_t n) {
+static void sort_slices(const slices *s, int64_t *order, int64_t *spare, int64_t n)
+{
     for (int64_t width = 1; width < n; width *= 2) {
         for (int64_t lo = 0; lo < n; lo += 2 * width) {
             int64_t mid = ADZE_MIN(lo + width, n), hi = ADZE_MIN(lo + 2 * width, n);
@@ -303,7 +326,8 @@ static void sort_slices(const slices *s, int64_t *order, int64_t *spare, int64_t
     }
 }
 
-static adze_status unique_infer(adze_infer *infer, adze_error *err) {
+static adze_status unique_infer(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
@@ -332,7 +356,8 @@ static adze_status unique_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static slices slices_of(const adze_run *run) {
+static slices slices_of(const adze_run *run)
+{
     const adze_tensor *x = run->inputs[0];
     slices s = {x, adze_tensor_elements(x), 1, 1};
     if (!adze_node_has(run->node, "axis"))
@@ -346,13 +371,16 @@ static slices slices_of(const adze_run *run) {
     return s;
 }
 
-static size_t unique_scratch(const adze_run *run) {
+static size_t unique_scratch(const adze_run *run)
+{
     return (size_t)ADZE_MAX(slices_of(run).count, 0) * 4 * sizeof(int64_t);
 }
 
-/* Groups of equal slices in ascending order: first slice, number of members, group of each slice. */
+/* Groups of equal slices in ascending order: first slice, number of members, group of each
+ * slice. */
 static int64_t find_groups(const slices *s, int64_t *first, int64_t *members, int64_t *group,
-                           int64_t *order) {
+                           int64_t *order)
+{
     for (int64_t i = 0; i < s->count; i++)
         order[i] = i;
     sort_slices(s, order, group, s->count);
@@ -368,8 +396,9 @@ static int64_t find_groups(const slices *s, int64_t *first, int64_t *members, in
     return groups;
 }
 
-static adze_status write_unique(adze_run *run, const slices *s, const int64_t *chosen, int64_t groups,
-                                adze_error *err) {
+static adze_status write_unique(adze_run *run, const slices *s, const int64_t *chosen,
+                                int64_t groups, adze_error *err)
+{
     const adze_tensor *x = s->x;
     int64_t dims[ADZE_MAX_RANK] = {groups}, axis = adze_node_int(run->node, "axis", 0);
     bool by_axis = adze_node_has(run->node, "axis");
@@ -386,7 +415,8 @@ static adze_status write_unique(adze_run *run, const slices *s, const int64_t *c
     return ADZE_OK;
 }
 
-static adze_status unique_run(adze_run *run, adze_error *err) {
+static adze_status unique_run(adze_run *run, adze_error *err)
+{
     slices s = slices_of(run);
     int64_t n = s.count, *first = run->scratch, *members = first + n, *group = members + n,
             *order = group + n;
@@ -414,7 +444,8 @@ static adze_status unique_run(adze_run *run, adze_error *err) {
         if (outputs[3])
             outputs[3][g] = members[order[g]];
     }
-    for (int64_t g = 0; g < groups; g++) /* members: no longer needed, now the place of each group */
+    for (int64_t g = 0; g < groups;
+         g++) /* members: no longer needed, now the place of each group */
         members[order[g]] = g;
     for (int64_t i = 0; i < n && outputs[2]; i++)
         outputs[2][i] = members[group[i]];
@@ -424,21 +455,63 @@ static adze_status unique_run(adze_run *run, adze_error *err) {
 }
 
 const adze_op adze_ops_selection[] = {
-    {.domain = "", .name = "ArgMax", .since = 1, .min_inputs = 1, .max_inputs = 1,
-     .min_outputs = 1, .max_outputs = 1, .attrs = "axis keepdims select_last_index",
-     .infer = arg_infer, .prepare = keys_prepare, .run = arg_run},
-    {.domain = "", .name = "ArgMin", .since = 1, .min_inputs = 1, .max_inputs = 1,
-     .min_outputs = 1, .max_outputs = 1, .attrs = "axis keepdims select_last_index",
-     .infer = arg_infer, .prepare = keys_prepare, .run = arg_run},
-    {.domain = "", .name = "TopK", .since = 10, .min_inputs = 2, .max_inputs = 2,
-     .min_outputs = 1, .max_outputs = 2, .quant = ADZE_QUANT_MOVE,
-     .attrs = "axis largest sorted", .infer = top_infer, .prepare = keys_prepare,
-     .scratch = top_scratch, .run = top_run},
-    {.domain = "", .name = "Hardmax", .since = 13, .min_inputs = 1, .max_inputs = 1,
-     .min_outputs = 1, .max_outputs = 1, .attrs = "axis", .infer = adze_ops_infer_same,
-     .prepare = keys_prepare, .run = hardmax_run},
-    {.domain = "", .name = "Unique", .since = 11, .min_inputs = 1, .max_inputs = 1,
-     .min_outputs = 1, .max_outputs = 4, .flags = ADZE_OP_DATA_SIZED, .attrs = "axis sorted",
-     .infer = unique_infer, .scratch = unique_scratch, .run = unique_run},
+    {.domain = "",
+     .name = "ArgMax",
+     .since = 1,
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "axis keepdims select_last_index",
+     .infer = arg_infer,
+     .prepare = keys_prepare,
+     .run = arg_run},
+    {.domain = "",
+     .name = "ArgMin",
+     .since = 1,
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "axis keepdims select_last_index",
+     .infer = arg_infer,
+     .prepare = keys_prepare,
+     .run = arg_run},
+    {.domain = "",
+     .name = "TopK",
+     .since = 10,
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .min_outputs = 1,
+     .max_outputs = 2,
+     .quant = ADZE_QUANT_MOVE,
+     .attrs = "axis largest sorted",
+     .infer = top_infer,
+     .prepare = keys_prepare,
+     .scratch = top_scratch,
+     .run = top_run},
+    {.domain = "",
+     .name = "Hardmax",
+     .since = 13,
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "axis",
+     .infer = adze_ops_infer_same,
+     .prepare = keys_prepare,
+     .run = hardmax_run},
+    {.domain = "",
+     .name = "Unique",
+     .since = 11,
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 4,
+     .flags = ADZE_OP_DATA_SIZED,
+     .attrs = "axis sorted",
+     .infer = unique_infer,
+     .scratch = unique_scratch,
+     .run = unique_run},
     {.name = NULL},
 };

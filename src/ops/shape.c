@@ -1,5 +1,5 @@
-/* Shapes as data and views: what asks for a shape, what gives the same bytes another shape, and what
- * makes a tensor out of a shape. Integers computed here are followed symbolically, so that
+/* Shapes as data and views: what asks for a shape, what gives the same bytes another shape, and
+ * what makes a tensor out of a shape. Integers computed here are followed symbolically, so that
  * Shape -> Gather -> Concat -> Reshape needs no computed value to be understood. */
 #include <math.h>
 #include <string.h>
@@ -7,7 +7,8 @@
 
 /* ---- Shape, Size ---- */
 
-static void shape_range(const adze_node *node, int rank, int *start, int *end) {
+static void shape_range(const adze_node *node, int rank, int *start, int *end)
+{
     int64_t s = adze_node_int(node, "start", 0), e = adze_node_int(node, "end", rank);
     s += s < 0 ? rank : 0;
     e += e < 0 ? rank : 0;
@@ -15,7 +16,8 @@ static void shape_range(const adze_node *node, int rank, int *start, int *end) {
     *end = (int)ADZE_MAX(*start, ADZE_MIN(e, rank));
 }
 
-static adze_status shape_infer(adze_infer *infer, adze_error *err) {
+static adze_status shape_infer(adze_infer *infer, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
@@ -28,7 +30,8 @@ static adze_status shape_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status shape_run(adze_run *run, adze_error *err) {
+static adze_status shape_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     int start, end;
     shape_range(run->node, run->inputs[0]->rank, &start, &end);
@@ -38,7 +41,8 @@ static adze_status shape_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status size_infer(adze_infer *infer, adze_error *err) {
+static adze_status size_infer(adze_infer *infer, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
@@ -51,7 +55,8 @@ static adze_status size_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status size_run(adze_run *run, adze_error *err) {
+static adze_status size_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     *(int64_t *)run->outputs[0]->data = adze_tensor_elements(run->inputs[0]);
     return ADZE_OK;
@@ -59,13 +64,15 @@ static adze_status size_run(adze_run *run, adze_error *err) {
 
 /* ---- views: the executor gives the output the input's bytes ---- */
 
-static adze_status view_run(adze_run *run, adze_error *err) {
+static adze_status view_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(run);
     ADZE_UNUSED(err);
     return ADZE_OK;
 }
 
-static void set_view(adze_infer *infer, const adze_type *y) {
+static void set_view(adze_infer *infer, const adze_type *y)
+{
     adze_infer_set(infer, 0, y);
     adze_dim known[ADZE_OPS_MAX_INTS];
     const adze_type *x = adze_infer_input(infer, 0);
@@ -75,7 +82,8 @@ static void set_view(adze_infer *infer, const adze_type *y) {
         adze_ops_set_ints(infer, 0, known, n);
 }
 
-static adze_status identity_infer(adze_infer *infer, adze_error *err) {
+static adze_status identity_infer(adze_infer *infer, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_type *x = adze_infer_input(infer, 0);
     if (x->kind != ADZE_VALUE_TENSOR)
@@ -85,7 +93,8 @@ static adze_status identity_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status dropout_infer(adze_infer *infer, adze_error *err) {
+static adze_status dropout_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     const adze_tensor *training = adze_infer_content(infer, 2);
     if (training && adze_tensor_elements(training) == 1 && adze_tensor_get_i64(training, 0)) {
@@ -99,7 +108,8 @@ static adze_status dropout_infer(adze_infer *infer, adze_error *err) {
     return adze_ops_infer_move(infer, err);
 }
 
-static adze_status dropout_run(adze_run *run, adze_error *err) {
+static adze_status dropout_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     adze_tensor *mask = adze_ops_output(run, 1);
     if (mask)
@@ -109,7 +119,8 @@ static adze_status dropout_run(adze_run *run, adze_error *err) {
 
 /* The input's dimensions that no output dimension repeats, divided by the output's that no input
  * dimension repeats: what -1 stands for, simple also when symbols are about. */
-static adze_dim rest_of(adze_infer *infer, const adze_type *x, const adze_type *y, int rest) {
+static adze_dim rest_of(adze_infer *infer, const adze_type *x, const adze_type *y, int rest)
+{
     bool used[ADZE_MAX_RANK] = {false};
     adze_dim above = 1, below = 1;
     for (int i = 0; i < y->rank; i++) {
@@ -127,8 +138,9 @@ static adze_dim rest_of(adze_infer *infer, const adze_type *x, const adze_type *
     return below == 0 ? 0 : adze_infer_div(infer, above, below);
 }
 
-static adze_status reshape_known(adze_infer *infer, const adze_type *x, const adze_dim *shape, int n,
-                                 adze_error *err) {
+static adze_status reshape_known(adze_infer *infer, const adze_type *x, const adze_dim *shape,
+                                 int n, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     bool allow_zero = adze_node_int(node, "allowzero", 0) != 0, numbers = true;
     adze_type y = *x;
@@ -166,7 +178,8 @@ static adze_status reshape_known(adze_infer *infer, const adze_type *x, const ad
     return ADZE_OK;
 }
 
-static adze_status reshape_infer(adze_infer *infer, adze_error *err) {
+static adze_status reshape_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0), *s = adze_ops_ranked(infer, 1);
     if (!x || !s)
         return ADZE_OK;
@@ -186,7 +199,8 @@ static adze_status reshape_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status flatten_infer(adze_infer *infer, adze_error *err) {
+static adze_status flatten_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     const adze_node *node = adze_infer_node(infer);
     if (!x)
@@ -204,7 +218,8 @@ static adze_status flatten_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status squeeze_infer(adze_infer *infer, adze_error *err) {
+static adze_status squeeze_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     const adze_node *node = adze_infer_node(infer);
     if (!x)
@@ -231,7 +246,8 @@ static adze_status squeeze_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status unsqueeze_infer(adze_infer *infer, adze_error *err) {
+static adze_status unsqueeze_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     const adze_node *node = adze_infer_node(infer);
     int64_t given[ADZE_MAX_RANK];
@@ -255,10 +271,10 @@ static adze_status unsqueeze_infer(adze_infer *infer, adze_error *err) {
 
 /* ---- Constant: readers make constants of it; this is for those that nobody folded ---- */
 
-static const adze_attr *constant_attr(const adze_node *node) {
-    static const char *const names[] = {"value",        "value_float",  "value_floats",
-                                        "value_int",    "value_ints",   "value_string",
-                                        "value_strings"};
+static const adze_attr *constant_attr(const adze_node *node)
+{
+    static const char *const names[] = {"value",      "value_float",  "value_floats", "value_int",
+                                        "value_ints", "value_string", "value_strings"};
     for (size_t i = 0; i < ADZE_COUNT_OF(names); i++) {
         const adze_attr *a = adze_node_attr(node, names[i]);
         if (a)
@@ -268,7 +284,8 @@ static const adze_attr *constant_attr(const adze_node *node) {
 }
 
 /* The attribute as a tensor over the attribute's own memory; `text` holds a single string. */
-static bool constant_tensor(const adze_attr *a, adze_tensor *out, adze_string *text) {
+static bool constant_tensor(const adze_attr *a, adze_tensor *out, adze_string *text)
+{
     int64_t n = a->count;
     switch (a->type) {
     case ADZE_ATTR_TENSOR: *out = *a->as.tensor; return true;
@@ -289,12 +306,14 @@ static bool constant_tensor(const adze_attr *a, adze_tensor *out, adze_string *t
     }
 }
 
-static adze_status constant_infer(adze_infer *infer, adze_error *err) {
+static adze_status constant_infer(adze_infer *infer, adze_error *err)
+{
     const adze_attr *a = constant_attr(adze_infer_node(infer));
     adze_tensor t;
     adze_string text;
     if (!a || !constant_tensor(a, &t, &text))
-        return adze_ops_bad(adze_infer_node(infer), err, "no value (sparse ones are not supported)");
+        return adze_ops_bad(adze_infer_node(infer), err,
+                            "no value (sparse ones are not supported)");
     adze_infer_set_tensor(infer, 0, t.dtype, t.rank, t.dims);
     int64_t n = adze_tensor_elements(&t);
     if ((t.dtype == ADZE_I64 || t.dtype == ADZE_I32) && t.rank <= 1 && n <= ADZE_OPS_MAX_INTS) {
@@ -306,7 +325,8 @@ static adze_status constant_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status constant_run(adze_run *run, adze_error *err) {
+static adze_status constant_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     adze_tensor t;
     adze_string text;
@@ -317,14 +337,16 @@ static adze_status constant_run(adze_run *run, adze_error *err) {
 
 /* ---- ConstantOfShape, Expand's cousin without an input ---- */
 
-static adze_tensor fill_value(const adze_node *node) {
+static adze_tensor fill_value(const adze_node *node)
+{
     static const float zero = 0;
     const adze_attr *a = adze_node_attr(node, "value");
     return a && a->type == ADZE_ATTR_TENSOR ? *a->as.tensor
                                             : adze_tensor_view(ADZE_F32, 0, NULL, (void *)&zero);
 }
 
-static adze_status fill_infer(adze_infer *infer, adze_error *err) {
+static adze_status fill_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *s = adze_ops_ranked(infer, 0);
     adze_tensor value = fill_value(adze_infer_node(infer));
     adze_dim shape[ADZE_MAX_RANK];
@@ -350,7 +372,8 @@ static adze_status fill_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status fill_run(adze_run *run, adze_error *err) {
+static adze_status fill_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     adze_tensor value = fill_value(run->node), *y = run->outputs[0];
     size_t size = adze_ops_element(value.dtype);
@@ -372,7 +395,8 @@ static adze_status fill_run(adze_run *run, adze_error *err) {
 /* ---- Range ---- */
 
 static int64_t range_count(const adze_tensor *start, const adze_tensor *limit,
-                           const adze_tensor *delta) {
+                           const adze_tensor *delta)
+{
     if (adze_dtype_describe(start->dtype)->kind == ADZE_KIND_INT) {
         int64_t s = adze_tensor_get_i64(start, 0), l = adze_tensor_get_i64(limit, 0),
                 d = adze_tensor_get_i64(delta, 0);
@@ -388,7 +412,8 @@ static int64_t range_count(const adze_tensor *start, const adze_tensor *limit,
     return n > 1e15 ? -1 : n > 0 ? (int64_t)n : 0;
 }
 
-static adze_status range_infer(adze_infer *infer, adze_error *err) {
+static adze_status range_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *type = adze_infer_input(infer, 0);
     const adze_tensor *t[3] = {adze_infer_content(infer, 0), adze_infer_content(infer, 1),
                                adze_infer_content(infer, 2)};
@@ -415,7 +440,8 @@ static adze_status range_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status range_run(adze_run *run, adze_error *err) {
+static adze_status range_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     adze_tensor *y = run->outputs[0];
     const adze_tensor *s = run->inputs[0], *d = run->inputs[2];
@@ -424,15 +450,16 @@ static adze_status range_run(adze_run *run, adze_error *err) {
         if (integer)
             adze_tensor_set_i64(y, i, adze_tensor_get_i64(s, 0) + i * adze_tensor_get_i64(d, 0));
         else
-            adze_tensor_set_f64(
-                y, i, adze_tensor_get_f64(s, 0) + (double)i * adze_tensor_get_f64(d, 0));
+            adze_tensor_set_f64(y, i,
+                                adze_tensor_get_f64(s, 0) + (double)i * adze_tensor_get_f64(d, 0));
     }
     return ADZE_OK;
 }
 
 /* ---- EyeLike ---- */
 
-static adze_status eye_infer(adze_infer *infer, adze_error *err) {
+static adze_status eye_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     const adze_node *node = adze_infer_node(infer);
     if (!x)
@@ -446,7 +473,8 @@ static adze_status eye_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status eye_run(adze_run *run, adze_error *err) {
+static adze_status eye_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     adze_tensor *y = run->outputs[0];
     int64_t k = adze_node_int(run->node, "k", 0);
@@ -466,8 +494,16 @@ const adze_op adze_ops_shape[] = {
     {ROW("Shape", 1, 1, 1), .attrs = "start end", .infer = shape_infer, .run = shape_run},
     {ROW("Size", 1, 1, 1), .attrs = "", .infer = size_infer, .run = size_run},
     {ROW("Identity", 1, 1, 1), VIEW, .attrs = "", .infer = identity_infer, .run = view_run},
-    {.domain = "", .name = "Dropout", .since = 12, .min_inputs = 1, .max_inputs = 3,
-     .min_outputs = 1, .max_outputs = 2, VIEW, .attrs = "seed", .infer = dropout_infer,
+    {.domain = "",
+     .name = "Dropout",
+     .since = 12,
+     .min_inputs = 1,
+     .max_inputs = 3,
+     .min_outputs = 1,
+     .max_outputs = 2,
+     VIEW,
+     .attrs = "seed",
+     .infer = dropout_infer,
      .run = dropout_run},
     {ROW("Reshape", 5, 2, 2), VIEW, .attrs = "allowzero", .infer = reshape_infer, .run = view_run},
     {ROW("Flatten", 1, 1, 1), VIEW, .attrs = "axis", .infer = flatten_infer, .run = view_run},

@@ -1,5 +1,5 @@
-/* Softmax and LogSoftmax along any axis. Rows go to the kernels; another axis than the last is brought
- * last by a copy and back; narrow and quantized types pass through float32. */
+/* Softmax and LogSoftmax along any axis. Rows go to the kernels; another axis than the last is
+ * brought last by a copy and back; narrow and quantized types pass through float32. */
 #include <math.h>
 #include <string.h>
 #include "ops/helpers.h"
@@ -10,7 +10,8 @@ typedef struct softmax_shape {
     bool log;
 } softmax_shape;
 
-static softmax_shape shape_of(const adze_run *run) {
+static softmax_shape shape_of(const adze_run *run)
+{
     const adze_tensor *x = run->inputs[0];
     int64_t axis = adze_node_int(run->node, "axis", -1);
     axis += axis < 0 ? x->rank : 0;
@@ -21,7 +22,8 @@ static softmax_shape shape_of(const adze_run *run) {
     return s;
 }
 
-static size_t softmax_scratch(const adze_run *run) {
+static size_t softmax_scratch(const adze_run *run)
+{
     softmax_shape s = shape_of(run);
     size_t bytes = (size_t)ADZE_MAX(adze_tensor_elements(run->inputs[0]), 0) * sizeof(float);
     bytes = (bytes + 63) / 64 * 64;
@@ -35,7 +37,8 @@ typedef struct softmax_job {
     void (*row)(int64_t n, const float *x, float *y);
 } softmax_job;
 
-static void softmax_rows(void *user, int64_t begin, int64_t end, int worker) {
+static void softmax_rows(void *user, int64_t begin, int64_t end, int worker)
+{
     const softmax_job *job = user;
     ADZE_UNUSED(worker);
     for (int64_t i = begin; i < end; i++)
@@ -44,7 +47,8 @@ static void softmax_rows(void *user, int64_t begin, int64_t end, int worker) {
 }
 
 /* float64, any axis. */
-static void softmax_lines_f64(void *user, int64_t begin, int64_t end, int worker) {
+static void softmax_lines_f64(void *user, int64_t begin, int64_t end, int worker)
+{
     const softmax_job *job = user;
     ADZE_UNUSED(worker);
     int64_t inner = job->s.inner, n = job->s.length;
@@ -64,7 +68,8 @@ static void softmax_lines_f64(void *user, int64_t begin, int64_t end, int worker
 }
 
 /* [outer, length, inner] <-> [outer, inner, length] */
-static void swap_axes(adze_run *run, const softmax_shape *s, bool back, const void *x, void *y) {
+static void swap_axes(adze_run *run, const softmax_shape *s, bool back, const void *x, void *y)
+{
     int64_t plane = s->length * s->inner;
     adze_ops_layout l = {.rank = 3,
                          .dims = {s->outer, s->length, s->inner},
@@ -76,7 +81,8 @@ static void swap_axes(adze_run *run, const softmax_shape *s, bool back, const vo
     adze_ops_copy(run, &l);
 }
 
-static adze_status softmax_run(adze_run *run, adze_error *err) {
+static adze_status softmax_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
@@ -111,7 +117,8 @@ static adze_status softmax_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status softmax_infer(adze_infer *infer, adze_error *err) {
+static adze_status softmax_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_ops_ranked(infer, 0);
     const adze_node *node = adze_infer_node(infer);
     int axis;
@@ -120,14 +127,16 @@ static adze_status softmax_infer(adze_infer *infer, adze_error *err) {
     return adze_ops_infer_same(infer, err);
 }
 
-static adze_status softmax_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status softmax_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *x = adze_prepare_input(prepare, 0);
     return adze_ops_can_load(x) ? ADZE_OK
                                 : adze_ops_unsupported(adze_prepare_node(prepare), x->dtype, err);
 }
 
 static void softmax_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                         const adze_tensor *const *outputs) {
+                         const adze_tensor *const *outputs)
+{
     ADZE_UNUSED(node);
     ADZE_UNUSED(inputs);
     cost->operations = 20 * (double)adze_tensor_elements(outputs[0]);
@@ -137,8 +146,8 @@ static void softmax_cost(adze_cost *cost, const adze_node *node, const adze_tens
     {                                                                                              \
         .domain = "", .name = text, .since = 13, .min_inputs = 1, .max_inputs = 1,                 \
         .min_outputs = 1, .max_outputs = 1, .flags = ADZE_OP_INPLACE, .quant = ADZE_QUANT_COMPUTE, \
-        .attrs = "axis", .infer = softmax_infer, .cost = softmax_cost,                             \
-        .prepare = softmax_prepare, .scratch = softmax_scratch, .run = softmax_run                 \
+        .attrs = "axis", .infer = softmax_infer, .cost = softmax_cost, .prepare = softmax_prepare, \
+        .scratch = softmax_scratch, .run = softmax_run                                             \
     }
 
 const adze_op adze_ops_softmax[] = {

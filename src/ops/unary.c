@@ -1,5 +1,6 @@
-/* Element-wise functions of one tensor: float32 by the kernels, narrow floats through float32, 8-bit
- * quantized tensors by a table of 256 results made in prepare, float64 and integers in plain C. */
+/* Element-wise functions of one tensor: float32 by the kernels, narrow floats through float32,
+ * 8-bit quantized tensors by a table of 256 results made in prepare, float64 and integers in
+ * plain C. */
 #include "ops/unary.h"
 #include <math.h>
 #include <string.h>
@@ -9,11 +10,13 @@
 
 /* ---- float64 ---- */
 
-static double sigmoid64(double x) {
+static double sigmoid64(double x)
+{
     return 1.0 / (1.0 + exp(-x));
 }
 
-static double softplus64(double x) {
+static double softplus64(double x)
+{
     return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
 }
 
@@ -23,11 +26,11 @@ static double softplus64(double x) {
     X(LEAKY_RELU, x < 0 ? a * x : x)                                                               \
     X(THRESHOLDED_RELU, x > a ? x : isnan(x) ? x : 0)                                              \
     X(CLIP, isnan(x) ? x : fmin(fmax(x, a), b))                                                    \
-    X(LINEAR, a * x + b)                                                                           \
+    X(LINEAR, a *x + b)                                                                            \
     X(ABS, fabs(x))                                                                                \
     X(NEG, -x)                                                                                     \
     X(SIGN, x > 0 ? 1 : x < 0 ? -1 : x)                                                            \
-    X(SQUARE, x * x)                                                                               \
+    X(SQUARE, x *x)                                                                                \
     X(SQRT, sqrt(x))                                                                               \
     X(RSQRT, 1 / sqrt(x))                                                                          \
     X(RECIPROCAL, 1 / x)                                                                           \
@@ -43,11 +46,11 @@ static double softplus64(double x) {
     X(LOG_SIGMOID, -softplus64(-x))                                                                \
     X(TANH, tanh(x))                                                                               \
     X(ERF, erf(x))                                                                                 \
-    X(HARD_SIGMOID, isnan(x) ? x : fmin(fmax(a * x + b, 0), 1))                                    \
+    X(HARD_SIGMOID, isnan(x) ? x : fmin(fmax(a *x + b, 0), 1))                                     \
     X(HARD_SWISH, x *fmin(fmax(x / 6 + 0.5, 0), 1))                                                \
     X(SILU, x *sigmoid64(x))                                                                       \
-    X(GELU, x * (1 + erf(x / sqrt(2))) / 2)                                                        \
-    X(GELU_TANH, x * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))) / 2)          \
+    X(GELU, x *(1 + erf(x / sqrt(2))) / 2)                                                         \
+    X(GELU_TANH, x *(1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))) / 2)           \
     X(GELU_QUICK, x *sigmoid64(a *x))                                                              \
     X(SOFTPLUS, softplus64(x))                                                                     \
     X(SOFTSIGN, x / (1 + fabs(x)))                                                                 \
@@ -55,7 +58,7 @@ static double softplus64(double x) {
     X(SELU, b *(x < 0 ? a * expm1(x) : x))                                                         \
     X(CELU, x < 0 ? a * expm1(x / a) : x)                                                          \
     X(MISH, x *tanh(softplus64(x)))                                                                \
-    X(SHRINK, x < -b ? x + a : x > b ? x - a : isnan(x) ? x : 0)                                   \
+    X(SHRINK, x<-b ? x + a : x> b ? x - a : isnan(x) ? x : 0)                                      \
     X(SIN, sin(x))                                                                                 \
     X(COS, cos(x))                                                                                 \
     X(TAN, tan(x))                                                                                 \
@@ -69,7 +72,8 @@ static double softplus64(double x) {
     X(ATANH, atanh(x))
 
 #define X(name, value)                                                                             \
-    static double f64_##name(double x, double a, double b) {                                       \
+    static double f64_##name(double x, double a, double b)                                         \
+    {                                                                                              \
         ADZE_UNUSED(a);                                                                            \
         ADZE_UNUSED(b);                                                                            \
         return value;                                                                              \
@@ -83,13 +87,15 @@ static double (*const f64_functions[ADZE_UNARY_COUNT])(double, double, double) =
 #undef X
 };
 
-double adze_unary_f64(adze_unary_call call, double x) {
+double adze_unary_f64(adze_unary_call call, double x)
+{
     return f64_functions[call.kernel](x, (double)call.a, (double)call.b);
 }
 
 /* ---- integers ---- */
 
-static bool on_integers(adze_unary kernel) {
+static bool on_integers(adze_unary kernel)
+{
     return kernel == ADZE_UNARY_RELU || kernel == ADZE_UNARY_ABS || kernel == ADZE_UNARY_NEG ||
            kernel == ADZE_UNARY_SIGN;
 }
@@ -104,7 +110,8 @@ static bool on_integers(adze_unary kernel) {
     break
 
 #define INTEGERS(name, T)                                                                          \
-    static void integers_##name(adze_unary kernel, const T *x, T *y, int64_t begin, int64_t end) { \
+    static void integers_##name(adze_unary kernel, const T *x, T *y, int64_t begin, int64_t end)   \
+    {                                                                                              \
         const bool is_signed = (T)-1 < (T)1;                                                       \
         switch (kernel) {                                                                          \
         case ADZE_UNARY_RELU: INTEGER_LOOP((T)(below ? 0 : x[i]));                                 \
@@ -122,7 +129,8 @@ typedef struct prepared {
     uint8_t table[256];
 } prepared;
 
-static void make_table(const adze_prepare *prepare, prepared *p) {
+static void make_table(const adze_prepare *prepare, prepared *p)
+{
     const adze_kernels *kernels = adze_prepare_kernels(prepare);
     uint8_t codes[256];
     float values[256];
@@ -136,7 +144,8 @@ static void make_table(const adze_prepare *prepare, prepared *p) {
     adze_ops_store(kernels, values, 256, &y, 0);
 }
 
-adze_status adze_unary_prepare_call(adze_prepare *prepare, adze_unary_call call, adze_error *err) {
+adze_status adze_unary_prepare_call(adze_prepare *prepare, adze_unary_call call, adze_error *err)
+{
     const adze_node *node = adze_prepare_node(prepare);
     const adze_tensor *x = adze_prepare_input(prepare, 0), *y = adze_prepare_output(prepare, 0);
     adze_kind kind = adze_dtype_describe(x->dtype)->kind;
@@ -154,7 +163,8 @@ adze_status adze_unary_prepare_call(adze_prepare *prepare, adze_unary_call call,
     return ADZE_OK;
 }
 
-static adze_unary_call call_of(const adze_node *node) {
+static adze_unary_call call_of(const adze_node *node)
+{
     const adze_unary_spec *spec = adze_node_operator(node)->user;
     adze_unary_call call = {spec->kernel, spec->a, spec->b};
     if (spec->a_attr)
@@ -164,7 +174,8 @@ static adze_unary_call call_of(const adze_node *node) {
     return call;
 }
 
-adze_status adze_unary_prepare(adze_prepare *prepare, adze_error *err) {
+adze_status adze_unary_prepare(adze_prepare *prepare, adze_error *err)
+{
     return adze_unary_prepare_call(prepare, call_of(adze_prepare_node(prepare)), err);
 }
 
@@ -176,7 +187,8 @@ typedef struct unary_job {
     adze_tensor *y;
 } unary_job;
 
-static void run_narrow(const unary_job *job, int64_t begin, int64_t end) {
+static void run_narrow(const unary_job *job, int64_t begin, int64_t end)
+{
     float buffer[CHUNK];
     for (int64_t at = begin; at < end; at += CHUNK) {
         int64_t n = ADZE_MIN(CHUNK, end - at);
@@ -186,14 +198,16 @@ static void run_narrow(const unary_job *job, int64_t begin, int64_t end) {
     }
 }
 
-static void run_f64(const unary_job *job, int64_t begin, int64_t end) {
+static void run_f64(const unary_job *job, int64_t begin, int64_t end)
+{
     const double *x = job->x->data;
     double *y = job->y->data;
     for (int64_t i = begin; i < end; i++)
         y[i] = adze_unary_f64(job->call, x[i]);
 }
 
-static void unary_range(void *user, int64_t begin, int64_t end, int worker) {
+static void unary_range(void *user, int64_t begin, int64_t end, int worker)
+{
     const unary_job *job = user;
     const adze_tensor *x = job->x;
     adze_tensor *y = job->y;
@@ -222,7 +236,8 @@ static void unary_range(void *user, int64_t begin, int64_t end, int worker) {
     }
 }
 
-adze_status adze_unary_run_call(adze_run *run, adze_unary_call call, adze_error *err) {
+adze_status adze_unary_run_call(adze_run *run, adze_unary_call call, adze_error *err)
+{
     ADZE_UNUSED(err);
     const prepared *p = run->prepared;
     unary_job job = {run->kernels, call, NULL, run->inputs[0], run->outputs[0]};
@@ -232,13 +247,15 @@ adze_status adze_unary_run_call(adze_run *run, adze_unary_call call, adze_error 
     return ADZE_OK;
 }
 
-adze_status adze_unary_run(adze_run *run, adze_error *err) {
+adze_status adze_unary_run(adze_run *run, adze_error *err)
+{
     return adze_unary_run_call(run, ((const prepared *)run->prepared)->call, err);
 }
 
 /* Cheap ones cost an operation or two, those with an exponential about fifteen. */
 void adze_unary_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                     const adze_tensor *const *outputs) {
+                     const adze_tensor *const *outputs)
+{
     ADZE_UNUSED(inputs);
     const adze_unary_spec *spec = adze_node_operator(node)->user;
     int each = !spec || spec->kernel < ADZE_UNARY_EXP ? 1 : 15;

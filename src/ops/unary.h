@@ -1,5 +1,6 @@
 /* One function of one tensor, element by element: the machinery behind the activations and the
- * elementary functions. An operator is a row of a table: name, kernel, attributes of its parameters. */
+ * elementary functions. An operator is a row of a table: name, kernel, attributes of its
+ * parameters. */
 #ifndef ADZE_OPS_UNARY_H
 #define ADZE_OPS_UNARY_H
 #include "ops/helpers.h"
@@ -18,7 +19,10 @@ typedef struct adze_unary_spec {
         .min_outputs = 1, .max_outputs = 1, .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE,        \
         .quant = ADZE_QUANT_COMPUTE, .attrs = attributes, .infer = adze_ops_infer_same,            \
         .cost = adze_unary_cost, .prepare = adze_unary_prepare, .run = adze_unary_run,             \
-        .user = (void *)&(const adze_unary_spec){ADZE_UNARY_##kernel_name, __VA_ARGS__}            \
+        .user = (void *)&(const adze_unary_spec)                                                   \
+        {                                                                                          \
+            ADZE_UNARY_##kernel_name, __VA_ARGS__                                                  \
+        }                                                                                          \
     }
 
 void adze_unary_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
