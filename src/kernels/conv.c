@@ -9,11 +9,14 @@
 
 typedef struct conv_plan {
     const adze_conv_shape *shape;
-    size_t element;      /* bytes of an input element */
-    int64_t m, n, k;     /* of the matrix product of one group */
-    int64_t group_c;     /* input channels of a group */
-    bool in_place;       /* A is the input */
+    size_t element;  /* bytes of an input element */
+    int64_t m, n, k; /* of the matrix product of one group */
+    int64_t group_c; /* input channels of a group */
+    int64_t inputs;  /* elements of x */
+    bool in_place;   /* A is the input */
     adze_split split;
+    int64_t depth;       /* k rounded up to whole groups of the table */
+    size_t row_bytes;    /* from one gathered window to the next */
     size_t gather_bytes; /* of one worker */
     size_t worker_bytes; /* gathered windows, then the sums of rows */
 } conv_plan;
@@ -29,17 +32,20 @@ static conv_plan make_plan(const adze_kernels *kernels, const adze_conv_shape *s
     bool q8 = element == 1;
     conv_plan p = {.shape = s, .element = element};
     p.group_c = s->c / s->groups;
+    p.inputs = s->n * s->h * s->w * s->c;
     p.m = s->n * s->oh * s->ow;
     p.n = s->oc / s->groups;
     p.k = s->kh * s->kw * p.group_c;
     p.in_place = s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1 &&
                  s->pad_top == 0 && s->pad_left == 0 && s->oh == s->h && s->ow == s->w;
-    size_t row_bytes = (size_t)ADZE_MAX(p.k, 1) * element;
-    int64_t max_rows = p.in_place ? 0 : ADZE_MAX((int64_t)(GATHER_BYTES / row_bytes), 1);
+    int kr = q8 && !p.in_place ? kernels->gemm_q8.kr : 1;
+    p.depth = (p.k + kr - 1) / kr * kr;
+    p.row_bytes = (size_t)ADZE_MAX(p.depth, 1) * element;
+    int64_t max_rows = p.in_place ? 0 : ADZE_MAX((int64_t)(GATHER_BYTES / p.row_bytes), 1);
     int mr = q8 ? kernels->gemm_q8.mr : kernels->gemm_f32.mr;
     int nr = q8 ? kernels->gemm_q8.nr : kernels->gemm_f32.nr;
     p.split = adze_split_make(p.m, p.n, p.k * s->groups, mr, nr, max_rows);
-    p.gather_bytes = p.in_place ? 0 : round_up_64((size_t)p.split.rows * row_bytes);
+    p.gather_bytes = p.in_place ? 0 : round_up_64((size_t)p.split.rows * p.row_bytes + 15);
     p.worker_bytes = p.gather_bytes + round_up_64((size_t)p.split.rows * sizeof(int32_t));
     return p;
 }
@@ -50,39 +56,65 @@ size_t adze_conv_scratch_size(const adze_kernels *k, const adze_conv_shape *s, i
     return make_plan(k, s, element).worker_bytes * (size_t)ADZE_MAX(threads, 1);
 }
 
+/* `bytes` bytes, in steps of 16 as far as neither array ends: `out` may be written up to 15 bytes further
+ * (what follows is written later), `from` is read so only before `end`. */
+static inline void copy(uint8_t *out, const uint8_t *from, size_t bytes, const uint8_t *end)
+{
+    if ((size_t)(end - from) < bytes + 15) {
+        memcpy(out, from, bytes);
+        return;
+    }
+    for (size_t i = 0; i < bytes; i += 16)
+        memcpy(out + i, from + i, 16);
+}
+
+typedef struct source {
+    const uint8_t *x, *end; /* the group's first channel; the end of the input */
+    uint8_t pad;
+} source;
+
 /* One row of the window, kw pixels of group_c channels, with the padding filled in. */
-static void gather_row(const conv_plan *p, const uint8_t *line, int64_t ix, int pad, uint8_t *out)
+static inline void gather_row(const conv_plan *p, const source *from, const uint8_t *line,
+                              int64_t ix, uint8_t *out)
 {
     const adze_conv_shape *s = p->shape;
     size_t pixel = (size_t)s->c * p->element, bytes = (size_t)p->group_c * p->element;
     int64_t end = ix + (s->kw - 1) * s->dilation_w;
     if (s->groups == 1 && s->dilation_w == 1 && ix >= 0 && end < s->w) {
-        memcpy(out, line + (size_t)ix * pixel, (size_t)s->kw * bytes);
+        copy(out, line + (size_t)ix * pixel, (size_t)s->kw * bytes, from->end);
         return;
     }
     for (int64_t x = ix; x <= end; x += s->dilation_w, out += bytes) {
         if (x < 0 || x >= s->w)
-            memset(out, pad, bytes);
+            memset(out, from->pad, bytes);
         else
-            memcpy(out, line + (size_t)x * pixel, bytes);
+            copy(out, line + (size_t)x * pixel, bytes, from->end);
     }
 }
 
-/* The windows of output pixels [first, first + rows), counted over the images; x is at the group. */
-static void gather(const conv_plan *p, const uint8_t *x, int pad, int64_t first, int64_t rows,
+/* The windows of output pixels [first, first + rows), counted over the images, row_bytes apart. */
+static void gather(const conv_plan *p, const source *from, int64_t first, int64_t rows,
                    uint8_t *out)
 {
     const adze_conv_shape *s = p->shape;
-    size_t row_bytes = (size_t)(s->kw * p->group_c) * p->element;
+    size_t part = (size_t)(s->kw * p->group_c) * p->element;
     size_t line_bytes = (size_t)(s->w * s->c) * p->element;
-    for (int64_t r = first; r < first + rows; r++) {
-        int64_t image = r / (s->oh * s->ow), oy = r / s->ow % s->oh, ox = r % s->ow;
+    int64_t image = first / (s->oh * s->ow), oy = first / s->ow % s->oh, ox = first % s->ow;
+    for (int64_t r = 0; r < rows; r++, out += p->row_bytes) {
         int64_t iy = oy * s->stride_h - s->pad_top, ix = ox * s->stride_w - s->pad_left;
-        for (int64_t ky = 0; ky < s->kh; ky++, iy += s->dilation_h, out += row_bytes) {
+        uint8_t *to = out;
+        for (int64_t ky = 0; ky < s->kh; ky++, iy += s->dilation_h, to += part) {
             if (iy < 0 || iy >= s->h)
-                memset(out, pad, row_bytes);
+                memset(to, from->pad, part);
             else
-                gather_row(p, x + (size_t)(image * s->h + iy) * line_bytes, ix, pad, out);
+                gather_row(p, from, from->x + (size_t)(image * s->h + iy) * line_bytes, ix, to);
+        }
+        if (++ox == s->ow) {
+            ox = 0;
+            if (++oy == s->oh) {
+                oy = 0;
+                image++;
+            }
         }
     }
 }
@@ -148,7 +180,8 @@ static void f32_piece(void *user, int64_t piece, int worker)
         };
         adze_gemm_f32_args block = adze_gemm_f32_block(&group, at);
         if (!p->in_place) {
-            gather(p, (const uint8_t *)group.a, 0, at.row, at.rows, (uint8_t *)windows);
+            source from = {(const uint8_t *)group.a, (const uint8_t *)(args->x + p->inputs), 0};
+            gather(p, &from, at.row, at.rows, (uint8_t *)windows);
             block.a = windows;
             block.lda = p->k;
         }
@@ -221,14 +254,16 @@ static void q8_piece(void *user, int64_t piece, int worker)
         adze_q8_residual residual;
         adze_gemm_q8_args args = q8_group(job, g, at, &residual);
         if (!p->in_place) {
-            gather(p, args.a, job->args->x_pad, at.row, at.rows, windows);
+            source from = {args.a, job->args->x + p->inputs, job->args->x_pad};
+            gather(p, &from, at.row, at.rows, windows);
             args.a = windows;
-            args.lda = p->k;
+            args.lda = p->depth;
         }
         if (args.b_zero) {
             sum_rows(&args, sums);
             args.row_sum = sums;
         }
+        args.k = p->depth; /* b is zero past k */
         job->table->run(&args);
     }
 }

@@ -107,6 +107,7 @@ void adze_gemm_q8_init(adze_gemm_q8_table *table, adze_cpu_level level)
     *table = (adze_gemm_q8_table){
         .mr = MR,
         .nr = NR,
+        .kr = 1,
         .panel_size = panel_size,
         .packed_size = packed_size,
         .pack_b = pack_b,

@@ -56,6 +56,7 @@ typedef struct adze_gemm_q8_args {
 
 typedef struct adze_gemm_q8_table {
     int mr, nr;
+    int kr; /* rows of k packed side by side, zeros past k: k may be called the next multiple of kr */
     /* Bytes for a packed [k, n] matrix; panel p starts at p * panel_size(k). */
     size_t (*panel_size)(int64_t k);
     size_t (*packed_size)(int64_t n, int64_t k);

@@ -234,6 +234,7 @@ void adze_gemm_q8_init_avx512(adze_gemm_q8_table *table)
     *table = (adze_gemm_q8_table){
         .mr = ADZE_Q8_MR,
         .nr = ADZE_Q8_NR,
+        .kr = KR,
         .panel_size = panel_size,
         .packed_size = packed_size,
         .pack_b = pack_b,
