@@ -29,7 +29,7 @@ static void pack_b(int64_t n, int64_t k, const float *b, ptrdiff_t row_stride,
 static void pack_conv(int64_t n, int64_t channels, int64_t taps, const float *weights,
                       float *packed)
 {
-    adze_pack_source source = adze_pack_conv_weights(n, channels, taps);
+    adze_pack_source source = adze_pack_conv_weights(n, channels, taps, 1);
     adze_gemm_f32_pack(NR, &source, weights, packed);
 }
 
@@ -49,11 +49,12 @@ static void run(const adze_gemm_f32_args *args)
         const float *panel = args->b + j * args->k;
         int64_t columns = ADZE_MIN(NR, args->n - j);
         for (int64_t i = 0; i < args->m; i++) {
-            const float *a = args->a + i * args->lda;
             float sum[NR] = {0};
-            for (int64_t p = 0; p < args->k; p++)
+            for (int64_t p = 0; p < args->k; p++) {
+                float left = args->a[adze_a_offset(args->view, args->lda, args->k, i, p)];
                 for (int x = 0; x < NR; x++)
-                    sum[x] += a[p] * panel[p * NR + x];
+                    sum[x] += left * panel[p * NR + x];
+            }
             for (int64_t x = 0; x < columns; x++)
                 args->c[i * args->ldc + j + x] = finish(args, sum[x], i, j + x);
         }

@@ -7,6 +7,16 @@
 #define ADZE_KERNELS_GEMM_F32_H
 #include "base/error.h"
 
+/* How A lies where it is not a plain matrix: the windows of a convolution in a padded picture, where
+ * they overlap. Row i begins at (i / group) * group_stride + (i % group) * lda; its k elements are
+ * `segments` equal parts, segment_stride apart. Strides in elements. */
+typedef struct adze_gemm_view {
+    int64_t group;
+    ptrdiff_t group_stride;
+    int64_t segments;
+    ptrdiff_t segment_stride;
+} adze_gemm_view;
+
 typedef struct adze_gemm_f32_args {
     int64_t m, n, k;
     const float *a;        /* [m, k], rows lda apart, k contiguous */
@@ -17,6 +27,7 @@ typedef struct adze_gemm_f32_args {
     ptrdiff_t ldr;
     float *c;              /* [m, n], rows ldc apart; may be the residual itself */
     ptrdiff_t ldc;
+    const adze_gemm_view *view; /* or NULL */
     float lo, hi;          /* -INFINITY, INFINITY: no clamp (NaN passes through) */
 } adze_gemm_f32_args;
 
@@ -27,8 +38,10 @@ typedef struct adze_gemm_f32_table {
     /* b element (row i of k, column j of n) is at b[i * row_stride + j * column_stride]. */
     void (*pack_b)(int64_t n, int64_t k, const float *b, ptrdiff_t row_stride,
                    ptrdiff_t column_stride, float *packed);
-    /* The same for convolution weights [n, channels, taps] (ONNX): k = taps * channels, channels fast. */
-    void (*pack_conv)(int64_t n, int64_t channels, int64_t taps, const float *weights, float *packed);
+    /* The same for convolution weights [n, channels, taps] (ONNX): k = taps * channels, channels
+     * fast. */
+    void (*pack_conv)(int64_t n, int64_t channels, int64_t taps, const float *weights,
+                      float *packed);
     void (*run)(const adze_gemm_f32_args *args);
 } adze_gemm_f32_table;
 

@@ -11,13 +11,16 @@ enum { MR = 4, NR = 8 };
 void adze_gemm_q8_pack(int nr, int kr, const adze_pack_source *source, const int8_t *b,
                        int8_t *packed)
 {
+    int64_t segment = source->k / source->segments, padded = (segment + kr - 1) / kr * kr;
     for (int64_t j = 0; j < source->n; j += nr)
-        for (int64_t i = 0; i < source->k; i += kr)
+        for (int64_t i = 0; i < source->segments * padded; i += kr)
             for (int64_t column = j; column < j + nr; column++)
-                for (int64_t row = i; row < i + kr; row++)
-                    *packed++ = row < source->k && column < source->n
+                for (int64_t at = i % padded; at < i % padded + kr; at++) {
+                    int64_t row = i / padded * segment + at;
+                    *packed++ = at < segment && column < source->n
                                     ? b[adze_pack_offset(source, row, column)]
                                     : 0;
+                }
 }
 
 static size_t panel_size(int64_t k)
@@ -37,10 +40,9 @@ static void pack_b(int64_t n, int64_t k, const int8_t *b, ptrdiff_t row_stride,
     adze_gemm_q8_pack(NR, 1, &source, b, packed);
 }
 
-static void pack_conv(int64_t n, int64_t channels, int64_t taps, const int8_t *weights,
-                      int8_t *packed)
+static void pack_conv(const adze_gemm_q8_conv *s, const int8_t *weights, int8_t *packed)
 {
-    adze_pack_source source = adze_pack_conv_weights(n, channels, taps);
+    adze_pack_source source = adze_pack_conv_weights(s->n, s->channels, s->taps, s->segments);
     adze_gemm_q8_pack(NR, 1, &source, weights, packed);
 }
 
@@ -89,10 +91,10 @@ static void run(const adze_gemm_q8_args *args)
         const int8_t *panel = args->b + j * args->k;
         int64_t columns = ADZE_MIN(NR, args->n - j);
         for (int64_t i = 0; i < args->m; i++) {
-            const uint8_t *a = args->a + i * args->lda;
             uint32_t sum[NR] = {0};
             for (int64_t p = 0; p < args->k; p++) {
-                int32_t left = a[p] ^ args->a_flip;
+                int32_t left = args->a[adze_a_offset(args->view, args->lda, args->k, i, p)];
+                left ^= args->a_flip;
                 for (int x = 0; x < NR; x++)
                     sum[x] += (uint32_t)(left * panel[p * NR + x]);
             }

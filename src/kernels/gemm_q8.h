@@ -16,7 +16,7 @@
  * multiply as written. */
 #ifndef ADZE_KERNELS_GEMM_Q8_H
 #define ADZE_KERNELS_GEMM_Q8_H
-#include "base/error.h"
+#include "kernels/gemm_f32.h"
 
 typedef enum adze_q8_output { ADZE_Q8_TO_Q8, ADZE_Q8_TO_F32, ADZE_Q8_TO_I32 } adze_q8_output;
 
@@ -36,6 +36,7 @@ typedef struct adze_gemm_q8_args {
     const uint8_t *a;       /* [m, k], rows lda bytes apart; never read past k */
     ptrdiff_t lda;
     uint8_t a_flip;         /* 0 or 0x80 */
+    const adze_gemm_view *view; /* or NULL; then a_flip is 0, k / segments a multiple of kr */
     const int8_t *b;        /* packed by pack_b of the same table, starting at a panel */
     const int32_t *bias;    /* [n], or NULL */
     const int32_t *row_sum; /* [m] sums of the flipped a, or NULL: b_zero is all zero */
@@ -54,6 +55,10 @@ typedef struct adze_gemm_q8_args {
     ptrdiff_t ldc;          /* in elements */
 } adze_gemm_q8_args;
 
+typedef struct adze_gemm_q8_conv {
+    int64_t n, channels, taps, segments;
+} adze_gemm_q8_conv;
+
 typedef struct adze_gemm_q8_table {
     int mr, nr;
     int kr; /* rows of k packed side by side, zeros past k: k may be called the next multiple of kr */
@@ -62,9 +67,9 @@ typedef struct adze_gemm_q8_table {
     size_t (*packed_size)(int64_t n, int64_t k);
     void (*pack_b)(int64_t n, int64_t k, const int8_t *b, ptrdiff_t row_stride,
                    ptrdiff_t column_stride, int8_t *packed);
-    /* The same for convolution weights [n, channels, taps] (ONNX): k = taps * channels, channels fast. */
-    void (*pack_conv)(int64_t n, int64_t channels, int64_t taps, const int8_t *weights,
-                      int8_t *packed);
+    /* The same for convolution weights [n, channels, taps] (ONNX): k = taps * channels, channels
+     * fast, as `segments` equal parts, each with zeros up to a multiple of kr. */
+    void (*pack_conv)(const adze_gemm_q8_conv *shape, const int8_t *weights, int8_t *packed);
     void (*run)(const adze_gemm_q8_args *args);
 } adze_gemm_q8_table;
 

@@ -70,7 +70,7 @@ static void row(tile_args *t)
     int64_t iy = t->row * s->stride_h - s->pad_top, first, last;
     t->ky = adze_taps_inside(iy, s->kh, s->dilation_h, s->h);
     adze_dwconv_interior(s, &first, &last);
-    adze_cut cut = adze_cut_rows(last - first, MAX_OUTPUTS);
+    adze_cut cut = adze_cut_rows(first, last, 0, MAX_OUTPUTS);
     for (int64_t ox = 0, count = 1; ox < s->ow; ox += count) {
         count = ox >= first && ox < last ? adze_cut_next(&cut) : 1;
         t->column = ox;

@@ -13,8 +13,9 @@ typedef struct tile_args {
     const float *a, *b, *bias, *residual;
     float *c;
     ptrdiff_t lda, ldr, ldc, panel; /* panel: floats from one panel to the next */
-    int64_t k;
-    __mmask16 last; /* columns of the last panel */
+    int64_t segments, length;       /* of k */
+    ptrdiff_t skip;                 /* from the end of a segment to the next */
+    __mmask16 last;                 /* columns of the last panel */
     __m512 lo, hi;
 } tile_args;
 
@@ -47,12 +48,17 @@ INLINE void accumulate(const int R, const int V, sums *s, const tile_args *t)
     UNROLL
     for (int r = 0; r < R; r += 3)
         rows[r / 3] = t->a + r * t->lda;
-    for (int64_t p = 0; p < t->k; p++) {
-        multiply(R, V, s, rows, t->lda, b, t->panel);
-        b += NR;
+    for (int64_t segment = 0; segment < t->segments; segment++) {
+        for (int64_t p = 0; p < t->length; p++) {
+            multiply(R, V, s, rows, t->lda, b, t->panel);
+            b += NR;
+            UNROLL
+            for (int r = 0; r < R; r += 3)
+                rows[r / 3]++;
+        }
         UNROLL
         for (int r = 0; r < R; r += 3)
-            rows[r / 3]++;
+            rows[r / 3] += t->skip;
     }
 }
 
@@ -100,6 +106,7 @@ static void run_rows(const adze_gemm_f32_args *args, int64_t first, int64_t last
                      int panels)
 {
     int64_t columns = ADZE_MIN(args->n - j, panels * NR);
+    adze_gemm_view view = args->view ? *args->view : (adze_gemm_view){.group = 0, .segments = 1};
     tile_args t = {
         .b = args->b + j * args->k,
         .bias = args->bias ? args->bias + j : NULL,
@@ -107,15 +114,17 @@ static void run_rows(const adze_gemm_f32_args *args, int64_t first, int64_t last
         .ldr = args->ldr,
         .ldc = args->ldc,
         .panel = NR * args->k,
-        .k = args->k,
+        .segments = view.segments,
+        .length = args->k / view.segments,
         .last = (__mmask16)(0xffff >> (panels * NR - columns)),
         .lo = _mm512_set1_ps(args->lo),
         .hi = _mm512_set1_ps(args->hi),
     };
-    adze_cut cut = adze_cut_rows(last - first, adze_tile_rows_512(panels));
+    t.skip = view.segment_stride - t.length;
+    adze_cut cut = adze_cut_rows(first, last, view.group, adze_tile_rows_512(panels));
     for (int64_t i = first; i < last;) {
         int64_t rows = adze_cut_next(&cut);
-        t.a = args->a + i * args->lda;
+        t.a = args->a + adze_a_offset(args->view, args->lda, args->k, i, 0);
         t.residual = args->residual ? args->residual + i * args->ldr + j : NULL;
         t.c = args->c + i * args->ldc + j;
         tiles[panels][rows](&t);
@@ -154,7 +163,7 @@ static void pack_b(int64_t n, int64_t k, const float *b, ptrdiff_t row_stride,
 static void pack_conv(int64_t n, int64_t channels, int64_t taps, const float *weights,
                       float *packed)
 {
-    adze_pack_source source = adze_pack_conv_weights(n, channels, taps);
+    adze_pack_source source = adze_pack_conv_weights(n, channels, taps, 1);
     adze_gemm_f32_pack(NR, &source, weights, packed);
 }
 

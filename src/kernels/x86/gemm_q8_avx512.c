@@ -13,8 +13,9 @@ typedef struct tile_args {
     const uint8_t *a;
     ptrdiff_t lda;
     const int8_t *b;
-    ptrdiff_t panel; /* bytes from one panel to the next */
-    int64_t groups;  /* of four rows of k */
+    ptrdiff_t panel;          /* bytes from one panel to the next */
+    int64_t segments, groups; /* of k; of four rows in a segment */
+    ptrdiff_t skip;           /* from the end of a segment to the next */
     const int32_t *bias;
     __mmask16 last; /* columns of the last panel */
 } tile_args;
@@ -66,12 +67,17 @@ INLINE void tile(const int R, const int V, const tile_args *t, __m512i *out)
     UNROLL
     for (int r = 0; r < R; r += 3)
         rows[r / 3] = t->a + r * t->lda;
-    for (int64_t p = 0; p < t->groups; p++) {
-        multiply(R, V, &s, rows, t->lda, b, t->panel);
-        b += KR * ADZE_Q8_NR;
+    for (int64_t segment = 0; segment < t->segments; segment++) {
+        for (int64_t p = 0; p < t->groups; p++) {
+            multiply(R, V, &s, rows, t->lda, b, t->panel);
+            b += KR * ADZE_Q8_NR;
+            UNROLL
+            for (int r = 0; r < R; r += 3)
+                rows[r / 3] += KR;
+        }
         UNROLL
         for (int r = 0; r < R; r += 3)
-            rows[r / 3] += KR;
+            rows[r / 3] += t->skip;
     }
     UNROLL
     for (int r = 0; r < R; r++) {
@@ -96,25 +102,35 @@ static size_t panel_size(int64_t k)
     return (size_t)((k + KR - 1) / KR * KR * ADZE_Q8_NR);
 }
 
-/* `rows` rows of f->panels panels from (f->row, f->column) on; a is the first of the rows. */
-static void run_rows(const adze_gemm_q8_args *args, adze_q8_finish *f, const uint8_t *a,
-                     ptrdiff_t lda, int64_t rows)
+/* Where a tile finds its rows: in args->a, or in a copy of some. */
+typedef struct rows_of_a {
+    const uint8_t *at; /* row `first` of the product */
+    ptrdiff_t lda;
+    int64_t first;
+} rows_of_a;
+
+/* `rows` rows of f->panels panels from (f->row, f->column) on. */
+static void run_rows(const adze_gemm_q8_args *args, adze_q8_finish *f, const rows_of_a *a,
+                     int64_t rows)
 {
     int64_t column = f->column, first = f->row;
+    adze_gemm_view view = args->view ? *args->view : (adze_gemm_view){.group = 0, .segments = 1};
     tile_args t = {
-        .lda = lda,
+        .lda = a->lda,
         .b = args->b + (size_t)(column / ADZE_Q8_NR) * panel_size(args->k),
         .panel = (ptrdiff_t)panel_size(args->k),
-        .groups = (args->k + KR - 1) / KR,
+        .segments = view.segments,
+        .groups = (args->k / view.segments + KR - 1) / KR,
         .bias = args->bias ? args->bias + column : NULL,
         .last = f->last,
     };
+    t.skip = view.segment_stride - t.groups * KR;
     __m512i out[ADZE_Q8_MR * ADZE_Q8_PANELS];
-    adze_cut cut = adze_cut_rows(rows, adze_tile_rows_512(f->panels));
+    adze_cut cut = adze_cut_rows(first, first + rows, view.group, adze_tile_rows_512(f->panels));
     for (int64_t i = 0; i < rows; i += f->rows) {
         f->rows = (int)adze_cut_next(&cut);
         f->row = first + i;
-        t.a = a + i * lda;
+        t.a = a->at + adze_a_offset(args->view, a->lda, args->k, f->row - a->first, 0);
         tiles[f->panels][f->rows](&t, out);
         adze_gemm_q8_finish_avx512(f, out);
     }
@@ -136,15 +152,15 @@ static void copy_flipped(const uint8_t *a, int64_t k, uint8_t a_flip, uint8_t *t
     }
 }
 
-/* Rows [first, first + rows) against all of B; a as the tiles need it. */
-static void run_block(const adze_gemm_q8_args *args, const uint8_t *a, ptrdiff_t lda, int64_t first,
+/* Rows [first, first + rows) against all of B. */
+static void run_block(const adze_gemm_q8_args *args, const rows_of_a *a, int64_t first,
                       int64_t rows)
 {
     int64_t panels = (args->n + ADZE_Q8_NR - 1) / ADZE_Q8_NR;
     for (int64_t p = 0; p < panels;) {
         int width = adze_cut_panels(rows, panels - p);
         adze_q8_finish f = adze_q8_finish_make(args, first, p * ADZE_Q8_NR, width);
-        run_rows(args, &f, a, lda, rows);
+        run_rows(args, &f, a, rows);
         p += width;
     }
 }
@@ -158,7 +174,7 @@ static void run_long_row(const adze_gemm_q8_args *args, int64_t row)
     for (int64_t column = 0; column < args->n; column += ADZE_Q8_NR) {
         adze_q8_finish f = adze_q8_finish_make(args, row, column, 1);
         __m512i sum = _mm512_setzero_si512();
-        tile_args t = {.a = copied, .last = f.last};
+        tile_args t = {.a = copied, .segments = 1, .last = f.last};
         t.b = args->b + (size_t)(column / ADZE_Q8_NR) * panel_size(args->k);
         t.bias = args->bias ? args->bias + column : NULL;
         for (int64_t p = 0; p < args->k; p += MAX_COPY) {
@@ -187,7 +203,7 @@ static void run_copied(const adze_gemm_q8_args *args)
             const uint8_t *a = args->a + (i + r) * args->lda;
             copy_flipped(a, args->k, args->a_flip, copied + r * whole);
         }
-        run_block(args, copied, whole, i, height);
+        run_block(args, &(rows_of_a){copied, whole, i}, i, height);
     }
 }
 
@@ -207,7 +223,7 @@ static void run(const adze_gemm_q8_args *args)
     }
     int64_t rows = ADZE_MAX(BLOCK / ADZE_MAX(args->k, 1) / ADZE_Q8_MR, 3) * ADZE_Q8_MR;
     for (int64_t i = 0; i < args->m; i += rows)
-        run_block(args, args->a + i * args->lda, args->lda, i, ADZE_MIN(rows, args->m - i));
+        run_block(args, &(rows_of_a){args->a, args->lda, 0}, i, ADZE_MIN(rows, args->m - i));
 }
 
 static size_t packed_size(int64_t n, int64_t k)
@@ -222,10 +238,9 @@ static void pack_b(int64_t n, int64_t k, const int8_t *b, ptrdiff_t row_stride,
     adze_gemm_q8_pack(ADZE_Q8_NR, KR, &source, b, packed);
 }
 
-static void pack_conv(int64_t n, int64_t channels, int64_t taps, const int8_t *weights,
-                      int8_t *packed)
+static void pack_conv(const adze_gemm_q8_conv *s, const int8_t *weights, int8_t *packed)
 {
-    adze_pack_source source = adze_pack_conv_weights(n, channels, taps);
+    adze_pack_source source = adze_pack_conv_weights(s->n, s->channels, s->taps, s->segments);
     adze_gemm_q8_pack(ADZE_Q8_NR, KR, &source, weights, packed);
 }
 

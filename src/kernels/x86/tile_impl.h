@@ -12,20 +12,31 @@
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 
-/* Cuts `total` rows into as few tiles of at most `most` rows as possible, of nearly equal height. */
+/* Cuts rows [first, last) into as few tiles of at most `most` rows as possible, of nearly equal height;
+ * none crosses a multiple of `group` (0: there are no groups). */
 typedef struct adze_cut {
-    int64_t rows, taller; /* height of a tile; how many of the first are one row taller */
+    int64_t row, last, group, most;
+    int64_t end;          /* of this group */
+    int64_t rows, taller; /* height of a tile; how many of the next are one row taller */
 } adze_cut;
 
-static inline adze_cut adze_cut_rows(int64_t total, int64_t most)
+static inline adze_cut adze_cut_rows(int64_t first, int64_t last, int64_t group, int64_t most)
 {
-    int64_t tiles = (total + most - 1) / most;
-    return tiles > 0 ? (adze_cut){total / tiles, total % tiles} : (adze_cut){0, 0};
+    return (adze_cut){.row = first, .last = last, .group = group, .most = most, .end = first};
 }
 
 static inline int64_t adze_cut_next(adze_cut *cut)
 {
-    return cut->rows + (cut->taller-- > 0);
+    if (cut->row == cut->end) {
+        int64_t group = cut->group > 0 ? cut->group - cut->row % cut->group : cut->last;
+        cut->end = cut->last - cut->row < group ? cut->last : cut->row + group;
+        int64_t total = cut->end - cut->row, tiles = (total + cut->most - 1) / cut->most;
+        cut->rows = total / tiles;
+        cut->taller = total % tiles;
+    }
+    int64_t rows = cut->rows + (cut->taller-- > 0);
+    cut->row += rows;
+    return rows;
 }
 
 /* The AVX-512 tiles, X(rows, panels). The register file holds 32 vectors: the sums, one of B for each
@@ -33,8 +44,7 @@ static inline int64_t adze_cut_next(adze_cut *cut)
 #define ADZE_ROWS_6(X, V) X(1, V) X(2, V) X(3, V) X(4, V) X(5, V) X(6, V)
 #define ADZE_ROWS_9(X, V) ADZE_ROWS_6(X, V) X(7, V) X(8, V) X(9, V)
 #define ADZE_ROWS_14(X, V) ADZE_ROWS_9(X, V) X(10, V) X(11, V) X(12, V) X(13, V) X(14, V)
-#define ADZE_TILES_512(X)                                                                          \
-    ADZE_ROWS_14(X, 1) ADZE_ROWS_14(X, 2) ADZE_ROWS_9(X, 3) ADZE_ROWS_6(X, 4)
+#define ADZE_TILES_512(X) ADZE_ROWS_14(X, 1) ADZE_ROWS_14(X, 2) ADZE_ROWS_9(X, 3) ADZE_ROWS_6(X, 4)
 
 static inline int adze_tile_rows_512(int panels)
 {
