@@ -1,6 +1,7 @@
 /* Rewrites: graph in, graph out, verified before and after. passes.c is the ordered list. */
 #ifndef ADZE_PASSES_PASSES_H
 #define ADZE_PASSES_PASSES_H
+#include "adze/passes.h"
 #include "graph/ir.h"
 #include "ops/registry.h"
 
@@ -12,7 +13,7 @@ typedef struct adze_pass {
 
 typedef struct adze_pass_options {
     bool fuse;         /* false: only what execution needs */
-    const char *after; /* stop after the pass of this name; NULL: all */
+    const char *after; /* stop after the first pass of this name; NULL: all */
 } adze_pass_options;
 
 adze_pass_options adze_pass_options_default(void);
