@@ -12,9 +12,9 @@ static bool is_picture(const adze_value *value)
 
 static bool turn(adze_rewriter *rw, adze_node *node)
 {
-    if ((!adze_rw_is(node, "Conv") && !adze_rw_is(node, "ConvTranspose")) ||
-        adze_node_has(node, ADZE_FUSED_CHANNELS_LAST) || !is_picture(node->inputs[0]) ||
-        !is_picture(node->outputs[0]) || node->inputs[1]->type.rank != 4)
+    if (!adze_rw_is(node, "Conv") || adze_node_has(node, ADZE_FUSED_CHANNELS_LAST) ||
+        !is_picture(node->inputs[0]) || !is_picture(node->outputs[0]) ||
+        node->inputs[1]->type.rank != 4)
         return false;
     adze_value *x = adze_rw_transpose(rw, node->inputs[0], &adze_perm_to_last);
     if (!x || !adze_rw_check(rw, adze_node_set_int(node, ADZE_FUSED_CHANNELS_LAST, 1)))
