@@ -1,5 +1,5 @@
 /* Elements in another order: Transpose, Expand, Tile, Slice, Concat, Split, DepthToSpace,
- * SpaceToDepth. Each says which strides lead from input to output; layout.c does the copying. */
+ * SpaceToDepth. Each says which strides lead from input to output; strided.c does the copying. */
 #include <string.h>
 #include "ops/helpers.h"
 

@@ -9,8 +9,9 @@
 /* enum of the type, C type, C type of its unsigned twin */
 #define ADZE_OPS_INT_LIST(X)                                                                       \
     X(I8, int8_t)                                                                                  \
-    X(U8, uint8_t) X(I16, int16_t) X(U16, uint16_t) X(I32, int32_t) X(U32, uint32_t)               \
-        X(I64, int64_t) X(U64, uint64_t)
+    X(U8, uint8_t)                                                                                 \
+    X(I16, int16_t) X(U16, uint16_t) X(I32, int32_t) X(U32, uint32_t) X(I64, int64_t)              \
+        X(U64, uint64_t)
 
 #define ADZE_OPS_MAX_INTS 64
 
@@ -108,6 +109,16 @@ typedef struct adze_ops_layout {
     char *y;
 } adze_ops_layout;
 void adze_ops_copy(adze_run *run, const adze_ops_layout *layout);
+
+/* y[i, j, ...] = x[source[0][i], source[1][j], ...], or `fill` where a source is -1. */
+typedef struct adze_ops_map {
+    const adze_tensor *x;
+    adze_tensor *y; /* of x's rank */
+    const int64_t *source[ADZE_MAX_RANK];
+    size_t size;   /* of an element */
+    char fill[16]; /* one element */
+} adze_ops_map;
+void adze_ops_map_copy(adze_run *run, const adze_ops_map *map);
 /* Contiguous bytes, over the threads when there are many. */
 void adze_ops_copy_bytes(adze_run *run, void *to, const void *from, size_t size);
 /* Strides of a dense shape in elements. */

@@ -1,6 +1,5 @@
-/* Pad, CenterCropPad, Trilu: the input's elements at an offset, the rest filled by a rule. For
- * each axis a table says which input coordinate an output coordinate shows, or -1 for the
- * constant. */
+/* Pad, CenterCropPad, Trilu: the input's elements at an offset, the rest filled by a rule. Pads
+ * become tables of coordinates for mapped.c. */
 #include <math.h>
 #include <string.h>
 #include "ops/helpers.h"
@@ -69,61 +68,6 @@ static int64_t source_of(pad_mode mode, int64_t i, int64_t n)
     return r < n ? r : period - r;
 }
 
-typedef struct pad_job {
-    const adze_tensor *x;
-    adze_tensor *y;
-    const int64_t *source[ADZE_MAX_RANK]; /* for each axis, [dims of y] */
-    int64_t strides[ADZE_MAX_RANK];       /* of x */
-    int64_t inside_from, inside_to;       /* of the last axis: columns that are a plain copy */
-    size_t size;
-    char fill[16];
-} pad_job;
-
-static void fill_elements(const pad_job *job, char *y, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        memcpy(y + i * (int64_t)job->size, job->fill, job->size);
-}
-
-static void pad_row(const pad_job *job, const char *x, char *y)
-{
-    int last = job->y->rank - 1;
-    int64_t size = (int64_t)job->size, width = job->y->dims[last];
-    const int64_t *source = job->source[last];
-    int64_t from = job->inside_from, to = job->inside_to;
-    for (int64_t i = 0; i < width; i++) {
-        if (i == from && to > from) {
-            memcpy(y + i * size, x + source[i] * size, (size_t)((to - from) * size));
-            i = to - 1;
-        } else {
-            memcpy(y + i * size, source[i] < 0 ? job->fill : x + source[i] * size, job->size);
-        }
-    }
-}
-
-static void pad_rows(void *user, int64_t begin, int64_t end, int worker)
-{
-    const pad_job *job = user;
-    ADZE_UNUSED(worker);
-    int last = job->y->rank - 1;
-    int64_t size = (int64_t)job->size, width = job->y->dims[last];
-    for (int64_t row = begin; row < end; row++) {
-        int64_t rest = row, from = 0;
-        bool outside = false;
-        for (int i = last - 1; i >= 0; i--) {
-            int64_t s = job->source[i][rest % job->y->dims[i]];
-            rest /= job->y->dims[i];
-            outside |= s < 0;
-            from += s * job->strides[i];
-        }
-        char *y = (char *)job->y->data + row * width * size;
-        if (outside)
-            fill_elements(job, y, width);
-        else
-            pad_row(job, (const char *)job->x->data + from * size, y);
-    }
-}
-
 static size_t pad_scratch(const adze_run *run)
 {
     const adze_tensor *y = run->outputs[0];
@@ -134,46 +78,35 @@ static size_t pad_scratch(const adze_run *run)
 }
 
 /* Fills y with x shifted by before[axis]. */
-static void run_pad(adze_run *run, pad_job *job, pad_mode mode, const int64_t *before)
+static void run_pad(adze_run *run, adze_ops_map *map, pad_mode mode, const int64_t *before)
 {
-    const adze_tensor *x = job->x;
-    int64_t *table = run->scratch, rows = 1;
-    job->size = adze_ops_element(x->dtype);
-    if (adze_tensor_elements(job->y) == 0)
-        return;
-    if (x->rank == 0) {
-        memcpy(job->y->data, x->data, job->size);
-        return;
-    }
-    adze_ops_strides(x->rank, x->dims, job->strides);
+    const adze_tensor *x = map->x;
+    int64_t *table = run->scratch;
+    map->size = adze_ops_element(x->dtype);
     for (int a = 0; a < x->rank; a++) {
-        job->source[a] = table;
-        for (int64_t i = 0; i < job->y->dims[a]; i++)
+        map->source[a] = table;
+        for (int64_t i = 0; i < map->y->dims[a]; i++)
             *table++ = source_of(mode, i - before[a], x->dims[a]);
-        rows *= a < x->rank - 1 ? job->y->dims[a] : 1;
     }
-    int last = x->rank - 1;
-    job->inside_from = ADZE_MAX(0, before[last]);
-    job->inside_to = ADZE_MIN(job->y->dims[last], before[last] + x->dims[last]);
-    adze_ops_parallel(run, rows, ADZE_MAX(1, 16384 / job->y->dims[last]), pad_rows, job);
+    adze_ops_map_copy(run, map);
 }
 
 /* The constant in the output's type: real 0 of a quantized tensor is its zero point. */
-static void set_fill(const adze_kernels *kernels, pad_job *job, const adze_tensor *value)
+static void set_fill(const adze_kernels *kernels, adze_ops_map *map, const adze_tensor *value)
 {
-    adze_tensor fill = adze_tensor_view(job->x->dtype, 0, NULL, job->fill);
-    fill.quant = job->x->quant;
-    if (job->x->dtype == ADZE_STRING) {
-        *(adze_string *)(void *)job->fill = (adze_string){"", 0};
+    adze_tensor fill = adze_tensor_view(map->x->dtype, 0, NULL, map->fill);
+    fill.quant = map->x->quant;
+    if (map->x->dtype == ADZE_STRING) {
+        *(adze_string *)(void *)map->fill = (adze_string){"", 0};
         if (value)
-            memcpy(job->fill, value->data, sizeof(adze_string));
-    } else if (adze_ops_is_q8(job->x) && (!value || adze_ops_can_load(value))) {
+            memcpy(map->fill, value->data, sizeof(adze_string));
+    } else if (adze_ops_is_q8(map->x) && (!value || adze_ops_can_load(value))) {
         float real = 0;
         if (value)
             adze_ops_load(kernels, value, 0, 1, 1, &real);
         adze_ops_store(kernels, &real, 1, &fill, 0);
     } else if (value) {
-        memcpy(job->fill, value->data, adze_ops_element(value->dtype));
+        memcpy(map->fill, value->data, adze_ops_element(value->dtype));
     }
 }
 
@@ -196,9 +129,9 @@ static adze_status pad_run(adze_run *run, adze_error *err)
     ADZE_TRY(adze_ops_axes(axes, run->node, given, n, x->rank, err));
     for (int i = 0; i < n; i++)
         before[axes[i]] = pads[i];
-    pad_job job = {.x = x, .y = run->outputs[0]};
-    set_fill(run->kernels, &job, value && value->data ? value : NULL);
-    run_pad(run, &job, (pad_mode)mode, before);
+    adze_ops_map map = {.x = x, .y = run->outputs[0]};
+    set_fill(run->kernels, &map, value && value->data ? value : NULL);
+    run_pad(run, &map, (pad_mode)mode, before);
     return ADZE_OK;
 }
 
@@ -240,14 +173,14 @@ static adze_status center_run(adze_run *run, adze_error *err)
 {
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
-    pad_job job = {.x = x, .y = run->outputs[0]};
+    adze_ops_map map = {.x = x, .y = run->outputs[0]};
     int64_t before[ADZE_MAX_RANK];
     for (int i = 0; i < x->rank; i++) { /* cut or add half on each side, the odd one at the end */
-        int64_t more = job.y->dims[i] - x->dims[i];
+        int64_t more = map.y->dims[i] - x->dims[i];
         before[i] = more >= 0 ? more / 2 : -(-more / 2);
     }
-    set_fill(run->kernels, &job, NULL);
-    run_pad(run, &job, PAD_CONSTANT, before);
+    set_fill(run->kernels, &map, NULL);
+    run_pad(run, &map, PAD_CONSTANT, before);
     return ADZE_OK;
 }
 
