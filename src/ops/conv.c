@@ -316,6 +316,7 @@ static void run_q8(const adze_run *run, const conv_prepared *p, const adze_conv_
     }
     adze_q8_residual r = q->residual_args;
     r.data = residual;
+    r.ld = s->oc;
     adze_conv_q8_args c = {*s,           x,           q->a_flip, (uint8_t)q->x_zero,
                            p->packed_q8, adze_quantized_gemm(q), y, (uint8_t *)run->scratch + a->own};
     c.gemm.residual = q->residual ? &r : NULL;
