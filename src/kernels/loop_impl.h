@@ -53,15 +53,18 @@ static inline int32_t round_limited(float x, float lo, float hi)
     return round_small_int(x);
 }
 
-/* NaN if either is. */
+/* NaN if either is: a comparison with NaN is false, so one of the two picks is that NaN, and setting
+ * bits leaves it one. Where the values are the same the picks differ at most in the sign of zero. */
 static inline float max_f32(float a, float b)
 {
-    return ((a > b) | (a != a)) ? a : b;
+    const float first = a > b ? a : b, second = b > a ? b : a;
+    return float_of(bits_of(first) | bits_of(second));
 }
 
 static inline float min_f32(float a, float b)
 {
-    return ((a < b) | (a != a)) ? a : b;
+    const float first = a < b ? a : b, second = b < a ? b : a;
+    return float_of(bits_of(first) | bits_of(second));
 }
 
 #endif
