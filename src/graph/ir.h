@@ -107,7 +107,8 @@ struct adze_value {
     const adze_tensor *constant; /* ROLE_CONSTANT: content; ROLE_STATE: initial content */
     adze_value *next;            /* ROLE_STATE: value that it takes after a run */
     adze_value *outer;           /* ROLE_CAPTURE */
-    /* Content known at inference time although computed (shapes that flow as data): */
+    /* Content known at inference time although computed (shapes that flow as data): dimensions, and
+     * numbers n < 0 as INT64_MIN - n. */
     const adze_dim *known; /* known_count elements, or NULL */
     int known_count;
 };

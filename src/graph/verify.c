@@ -29,7 +29,8 @@ static adze_status check_type(const checker *c, const adze_value *value)
         if (type->dims[i] < 0 && !adze_dim_get(c->graph->dims, type->dims[i]))
             return BROKEN(c, "dimension %d of value %s is not defined", i, value->name);
     for (int i = 0; i < value->known_count; i++)
-        if (value->known[i] < 0 && !adze_dim_get(c->graph->dims, value->known[i]))
+        if (value->known[i] < 0 && value->known[i] > INT64_MIN / 2 && /* below: coded numbers */
+            !adze_dim_get(c->graph->dims, value->known[i]))
             return BROKEN(c, "element %d known of value %s is not defined", i, value->name);
     return ADZE_OK;
 }

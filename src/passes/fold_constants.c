@@ -5,6 +5,7 @@
  * Dequantized weights are left alone at first, so that integer operators can take the integers; what
  * no operator took is folded by fold_weights. */
 #include "ops/execute.h"
+#include "ops/helpers.h"
 #include "passes/list_impl.h"
 #include "passes/rewriter_impl.h"
 
@@ -111,15 +112,17 @@ static bool fold_known(adze_rewriter *rw, adze_node *node)
     if (old->type.rank == 1 ? old->type.dims[0] != old->known_count : old->known_count != 1)
         return false;
     adze_tensor tensor;
-    int64_t dims[1] = {old->known_count};
+    int64_t number, dims[1] = {old->known_count};
     for (int i = 0; i < old->known_count; i++)
-        if (!adze_dim_known(old->known[i]))
+        if (!adze_ops_is_number(old->known[i], &number))
             return false;
     if (!adze_rw_check(rw, adze_tensor_make(&tensor, old->type.dtype, old->type.rank, dims, NULL) ==
                                ADZE_OK))
         return false;
-    for (int i = 0; i < old->known_count; i++)
-        adze_tensor_set_i64(&tensor, i, old->known[i]);
+    for (int i = 0; i < old->known_count; i++) {
+        adze_ops_is_number(old->known[i], &number);
+        adze_tensor_set_i64(&tensor, i, number);
+    }
     bool done = put_results(rw, node, &tensor);
     adze_tensor_free(&tensor);
     return done;
