@@ -158,7 +158,7 @@ static void run_block(const adze_gemm_q8_args *args, const rows_of_a *a, int64_t
 {
     int64_t panels = (args->n + ADZE_Q8_NR - 1) / ADZE_Q8_NR;
     for (int64_t p = 0; p < panels;) {
-        int width = adze_cut_panels(rows, panels - p);
+        int width = adze_cut_panels_512(rows, panels - p);
         adze_q8_finish f = adze_q8_finish_make(args, first, p * ADZE_Q8_NR, width);
         run_rows(args, &f, a, rows);
         p += width;

@@ -53,11 +53,26 @@ static inline int adze_tile_rows_512(int panels)
 
 /* How many panels of AVX-512 tiles to take next: pairs, three where that leaves none over, four when
  * there are so few rows that the sums of two would not fill the pipeline. */
-static inline int adze_cut_panels(int64_t rows, int64_t panels)
+static inline int adze_cut_panels_512(int64_t rows, int64_t panels)
 {
     if (rows <= 6 && panels >= 4)
         return 4;
     return (int)(panels <= 3 ? panels : 2);
+}
+
+/* The AVX2 tiles; the register file holds 16 vectors. */
+#define ADZE_TILES_256(X) ADZE_ROWS_6(X, 1) ADZE_ROWS_6(X, 2) X(1, 3) X(2, 3) X(3, 3) X(4, 3)
+
+static inline int adze_tile_rows_256(int panels)
+{
+    return panels <= 2 ? 6 : 4;
+}
+
+static inline int adze_cut_panels_256(int64_t rows, int64_t panels)
+{
+    if (panels <= 3)
+        return (int)panels;
+    return rows % 6 == 0 || rows > 12 ? 2 : 3;
 }
 
 #endif
