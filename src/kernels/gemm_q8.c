@@ -117,6 +117,8 @@ void adze_gemm_q8_init(adze_gemm_q8_table *table, adze_cpu_level level)
         .run = run,
     };
 #if defined(__x86_64__)
+    if (level == ADZE_CPU_AVX2)
+        adze_gemm_q8_init_avx2(table);
     if (level == ADZE_CPU_AVX512)
         adze_gemm_q8_init_avx512(table);
 #else
