@@ -78,6 +78,8 @@ void adze_dwconv_init(adze_dwconv_table *table, adze_cpu_level level)
 {
     *table = (adze_dwconv_table){.f32_rows = f32_rows, .q8_rows = adze_dwconv_q8_rows_ref};
 #if defined(__x86_64__)
+    if (level == ADZE_CPU_AVX2)
+        adze_dwconv_init_avx2(table);
     if (level == ADZE_CPU_AVX512)
         adze_dwconv_init_avx512(table);
 #else
@@ -92,18 +94,15 @@ typedef struct rows_job {
     int64_t oh, rows, pieces_per_image;
 } rows_job;
 
-/* Rows are taken in pieces worth waking a thread for, never more than a quarter of the image. */
+/* Rows are taken in pieces worth waking a thread for, and preparing the weights again. */
 static void split_rows(rows_job *job, const adze_dwconv_shape *s)
 {
-    enum { PIECE_PRODUCTS = 200000 };
-    int64_t products = ADZE_MAX(s->ow * s->c * s->kh * s->kw, 1);
-    int64_t rows = ADZE_MAX(PIECE_PRODUCTS / products, 1);
-    int64_t all = s->oh * products;
-    if (all > 2 * PIECE_PRODUCTS)
-        rows = ADZE_MIN(ADZE_MAX(rows, (s->oh + 15) / 16), (s->oh + 3) / 4);
+    enum { PIECE_PRODUCTS = 150000, MANY = 12 };
+    int64_t products = s->oh * s->ow * s->c * s->kh * s->kw;
+    int64_t pieces = ADZE_MIN(ADZE_MAX(products / PIECE_PRODUCTS, 1), MANY);
     job->oh = s->oh;
-    job->rows = rows;
-    job->pieces_per_image = (s->oh + rows - 1) / rows;
+    job->rows = ADZE_MAX((s->oh + pieces - 1) / pieces, 1);
+    job->pieces_per_image = (s->oh + job->rows - 1) / job->rows;
 }
 
 static void rows_piece(void *user, int64_t piece, int worker)
