@@ -1,10 +1,9 @@
-# tools/check-layers accepts the tree as it is and names each kind of stray include.
+# tools/check-layers names each kind of stray include.
 set -euo pipefail
 command -v python3 >/dev/null || { echo "no python3"; exit 77; }
 mkdir -p tree/tools tree/cli
 cp -r "$ADZE_SOURCE/src" "$ADZE_SOURCE/include" tree/
 cp "$ADZE_SOURCE/tools/LAYERS" "$ADZE_SOURCE/tools/check-layers" tree/tools/
-tree/tools/check-layers
 
 # stray <file> <include> <what is said>
 stray() {
