@@ -4,27 +4,46 @@
 #include "ops/binary.h"
 #include "ops/unary.h"
 
-/* ---- Gelu: the attribute chooses the kernel ---- */
+/* ---- Gelu and Swish: an attribute chooses the kernel ---- */
 
-static adze_status gelu_prepare(adze_prepare *prepare, adze_error *err)
+static adze_unary_call gelu_call(const adze_node *node)
 {
-    const adze_node *node = adze_prepare_node(prepare);
-    const char *how = adze_node_string(node, "approximate", "none");
-    bool quick = strcmp(how, "tanh") == 0;
-    if (!quick && strcmp(how, "none") != 0)
-        return adze_fail(err, ADZE_UNSUPPORTED, "node %s (Gelu): approximate '%s'",
-                         adze_node_name(node), how);
-    adze_unary_call call = {quick ? ADZE_UNARY_GELU_TANH : ADZE_UNARY_GELU, 0, 0};
-    return adze_unary_prepare_call(prepare, call, err);
+    bool quick = strcmp(adze_node_string(node, "approximate", "none"), "tanh") == 0;
+    return (adze_unary_call){quick ? ADZE_UNARY_GELU_TANH : ADZE_UNARY_GELU, 0, 0};
 }
 
-/* ---- Swish: x * sigmoid(alpha x) ---- */
-
-static adze_status swish_prepare(adze_prepare *prepare, adze_error *err)
+/* x * sigmoid(alpha * x) */
+static adze_unary_call swish_call(const adze_node *node)
 {
-    float alpha = adze_node_float(adze_prepare_node(prepare), "alpha", 1);
-    adze_unary_call call = {alpha == 1 ? ADZE_UNARY_SILU : ADZE_UNARY_GELU_QUICK, alpha, 0};
-    return adze_unary_prepare_call(prepare, call, err);
+    float alpha = adze_node_float(node, "alpha", 1);
+    return (adze_unary_call){alpha == 1 ? ADZE_UNARY_SILU : ADZE_UNARY_GELU_QUICK, alpha, 0};
+}
+
+/* ---- SwiGLU: Swish(a) * b, in the output's memory ---- */
+
+static adze_status swiglu_infer(adze_infer *infer, adze_error *err)
+{
+    const adze_type *a = adze_ops_ranked(infer, 0), *b = adze_ops_ranked(infer, 1);
+    for (int i = 0; a && b && i < a->rank; i++)
+        if (a->rank != b->rank ||
+            (adze_dim_known(a->dims[i]) && adze_dim_known(b->dims[i]) && a->dims[i] != b->dims[i]))
+            return adze_ops_bad(adze_infer_node(infer), err, "inputs differ in shape");
+    return adze_ops_infer_same(infer, err);
+}
+
+static adze_status swiglu_prepare(adze_prepare *prepare, adze_error *err)
+{
+    const adze_tensor *a = adze_prepare_input(prepare, 0);
+    return !a->quant && adze_ops_is_float(a->dtype)
+               ? ADZE_OK
+               : adze_ops_unsupported(adze_prepare_node(prepare), a->dtype, err);
+}
+
+static adze_status swiglu_run(adze_run *run, adze_error *err)
+{
+    adze_tensor *y = run->outputs[0];
+    ADZE_TRY(adze_unary_run_call(run, swish_call(run->node), err));
+    return adze_binary_run_pair(run, ADZE_PAIR_MUL, y, run->inputs[1], y, err);
 }
 
 /* ---- Clip: limits are inputs ---- */
@@ -102,48 +121,40 @@ static adze_status clip_run(adze_run *run, adze_error *err)
 }
 
 const adze_op adze_ops_activation[] = {
-    ADZE_UNARY_ROW("Relu", 6, RELU, "", NULL, NULL, 0, 0),
-    ADZE_UNARY_ROW("LeakyRelu", 6, LEAKY_RELU, "alpha", "alpha", NULL, 0.01f, 0),
-    ADZE_UNARY_ROW("ThresholdedRelu", 10, THRESHOLDED_RELU, "alpha", "alpha", NULL, 1, 0),
-    ADZE_UNARY_ROW("Elu", 6, ELU, "alpha", "alpha", NULL, 1, 0),
-    ADZE_UNARY_ROW("Selu", 6, SELU, "alpha gamma", "alpha", "gamma", 1.67326319217681884765625f,
-                   1.05070102214813232421875f),
-    ADZE_UNARY_ROW("Celu", 12, CELU, "alpha", "alpha", NULL, 1, 0),
-    ADZE_UNARY_ROW("Sigmoid", 6, SIGMOID, "", NULL, NULL, 0, 0),
-    ADZE_UNARY_ROW("HardSigmoid", 6, HARD_SIGMOID, "alpha beta", "alpha", "beta", 0.2f, 0.5f),
-    ADZE_UNARY_ROW("HardSwish", 14, HARD_SWISH, "", NULL, NULL, 0, 0),
-    ADZE_UNARY_ROW("Tanh", 6, TANH, "", NULL, NULL, 0, 0),
-    ADZE_UNARY_ROW("Softplus", 1, SOFTPLUS, "", NULL, NULL, 0, 0),
-    ADZE_UNARY_ROW("Softsign", 1, SOFTSIGN, "", NULL, NULL, 0, 0),
-    ADZE_UNARY_ROW("Mish", 18, MISH, "", NULL, NULL, 0, 0),
-    ADZE_UNARY_ROW("Erf", 9, ERF, "", NULL, NULL, 0, 0),
-    ADZE_UNARY_ROW("Shrink", 9, SHRINK, "bias lambd", "bias", "lambd", 0, 0.5f),
+    ADZE_UNARY_ROW("Relu", 6, "", .kernel = ADZE_UNARY_RELU),
+    ADZE_UNARY_ROW("LeakyRelu", 6, "alpha", .kernel = ADZE_UNARY_LEAKY_RELU, .a_attr = "alpha",
+                   .a = 0.01f),
+    ADZE_UNARY_ROW("ThresholdedRelu", 10, "alpha", .kernel = ADZE_UNARY_THRESHOLDED_RELU,
+                   .a_attr = "alpha", .a = 1),
+    ADZE_UNARY_ROW("Elu", 6, "alpha", .kernel = ADZE_UNARY_ELU, .a_attr = "alpha", .a = 1),
+    ADZE_UNARY_ROW("Selu", 6, "alpha gamma", .kernel = ADZE_UNARY_SELU, .a_attr = "alpha",
+                   .b_attr = "gamma", .a = 1.67326319f, .b = 1.05070102f),
+    ADZE_UNARY_ROW("Celu", 12, "alpha", .kernel = ADZE_UNARY_CELU, .a_attr = "alpha", .a = 1),
+    ADZE_UNARY_ROW("Sigmoid", 6, "", .kernel = ADZE_UNARY_SIGMOID),
+    ADZE_UNARY_ROW("HardSigmoid", 6, "alpha beta", .kernel = ADZE_UNARY_HARD_SIGMOID,
+                   .a_attr = "alpha", .b_attr = "beta", .a = 0.2f, .b = 0.5f),
+    ADZE_UNARY_ROW("HardSwish", 14, "", .kernel = ADZE_UNARY_HARD_SWISH),
+    ADZE_UNARY_ROW("Tanh", 6, "", .kernel = ADZE_UNARY_TANH),
+    ADZE_UNARY_ROW("Softplus", 1, "", .kernel = ADZE_UNARY_SOFTPLUS),
+    ADZE_UNARY_ROW("Softsign", 1, "", .kernel = ADZE_UNARY_SOFTSIGN),
+    ADZE_UNARY_ROW("Mish", 18, "", .kernel = ADZE_UNARY_MISH),
+    ADZE_UNARY_ROW("Erf", 9, "", .kernel = ADZE_UNARY_ERF),
+    ADZE_UNARY_ROW("Shrink", 9, "bias lambd", .kernel = ADZE_UNARY_SHRINK, .a_attr = "bias",
+                   .b_attr = "lambd", .a = 0, .b = 0.5f),
+    ADZE_UNARY_ROW("Gelu", 20, "approximate", .kernel = ADZE_UNARY_GELU, .choose = gelu_call),
+    ADZE_UNARY_ROW("Swish", 24, "alpha", .kernel = ADZE_UNARY_SILU, .choose = swish_call),
     {.domain = "",
-     .name = "Gelu",
-     .since = 20,
-     .min_inputs = 1,
-     .max_inputs = 1,
+     .name = "SwiGLU",
+     .since = 28,
+     .min_inputs = 2,
+     .max_inputs = 2,
      .min_outputs = 1,
      .max_outputs = 1,
      .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE,
-     .quant = ADZE_QUANT_COMPUTE,
-     .attrs = "approximate",
-     .infer = adze_ops_infer_same,
-     .prepare = gelu_prepare,
-     .run = adze_unary_run},
-    {.domain = "",
-     .name = "Swish",
-     .since = 24,
-     .min_inputs = 1,
-     .max_inputs = 1,
-     .min_outputs = 1,
-     .max_outputs = 1,
-     .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE,
-     .quant = ADZE_QUANT_COMPUTE,
      .attrs = "alpha",
-     .infer = adze_ops_infer_same,
-     .prepare = swish_prepare,
-     .run = adze_unary_run},
+     .infer = swiglu_infer,
+     .prepare = swiglu_prepare,
+     .run = swiglu_run},
     {.domain = "",
      .name = "Clip",
      .since = 12,

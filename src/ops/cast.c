@@ -26,6 +26,8 @@ static adze_status cast_infer(adze_infer *infer, adze_error *err)
 {
     const adze_type *x = adze_infer_input(infer, 0);
     adze_dtype to = target_of(infer);
+    if (to == ADZE_UNDEFINED && adze_infer_input_count(infer) > 1)
+        return ADZE_OK; /* CastLike: the other type is not known yet */
     if (to == ADZE_UNDEFINED)
         return adze_ops_bad(adze_infer_node(infer), err, "the type to cast to is not known");
     adze_type y = {.kind = ADZE_VALUE_TENSOR, .dtype = to, .rank = x->rank};

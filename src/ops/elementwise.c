@@ -257,7 +257,7 @@ static adze_status running_run(adze_run *run, adze_error *err)
 }
 
 #define FUSED_CLAMP ADZE_FUSED_LO " " ADZE_FUSED_HI
-#define MATH(op, version, kernel) ADZE_UNARY_ROW(op, version, kernel, "", NULL, NULL, 0, 0)
+#define MATH(op, version, function) ADZE_UNARY_ROW(op, version, "", .kernel = ADZE_UNARY_##function)
 #define ARITHMETIC(op, version, pair, attributes)                                                  \
     ADZE_BINARY_ROW(op, version, pair, ADZE_OP_INPLACE_ANY, ADZE_QUANT_COMPUTE, attributes)
 #define INTEGER(op, version, pair, attributes)                                                     \

@@ -111,6 +111,10 @@ static adze_status dropout_infer(adze_infer *infer, adze_error *err)
 static adze_status dropout_run(adze_run *run, adze_error *err)
 {
     ADZE_UNUSED(err);
+    const adze_tensor *x = run->inputs[0];
+    adze_tensor *y = run->outputs[0];
+    if (y)
+        adze_ops_copy_bytes(run, y->data, x->data, y->size);
     adze_tensor *mask = adze_ops_output(run, 1);
     if (mask)
         memset(mask->data, 1, mask->size);
@@ -501,7 +505,10 @@ const adze_op adze_ops_shape[] = {
      .max_inputs = 3,
      .min_outputs = 1,
      .max_outputs = 2,
-     VIEW,
+     .flags = ADZE_OP_INPLACE, /* no view: the mask has to be written */
+     .quant = ADZE_QUANT_MOVE,
+     .cost = adze_ops_cost_move,
+     .prepare = adze_ops_prepare_move,
      .attrs = "seed",
      .infer = dropout_infer,
      .run = dropout_run},

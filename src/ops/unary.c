@@ -166,6 +166,8 @@ adze_status adze_unary_prepare_call(adze_prepare *prepare, adze_unary_call call,
 static adze_unary_call call_of(const adze_node *node)
 {
     const adze_unary_spec *spec = adze_node_operator(node)->user;
+    if (spec->choose)
+        return spec->choose(node);
     adze_unary_call call = {spec->kernel, spec->a, spec->b};
     if (spec->a_attr)
         call.a = adze_node_float(node, spec->a_attr, spec->a);
@@ -249,7 +251,8 @@ adze_status adze_unary_run_call(adze_run *run, adze_unary_call call, adze_error 
 
 adze_status adze_unary_run(adze_run *run, adze_error *err)
 {
-    return adze_unary_run_call(run, ((const prepared *)run->prepared)->call, err);
+    const prepared *p = run->prepared; /* NULL: the type was not known in time */
+    return adze_unary_run_call(run, p ? p->call : call_of(run->node), err);
 }
 
 /* Cheap ones cost an operation or two, those with an exponential about fifteen. */
