@@ -1,6 +1,6 @@
 /* Cast and its kin. Floats to integers cut the fraction off, as C does; out of range wraps for
- * integers and types of 2 and 4 bits, saturates otherwise. To float8 and smaller by tensor/dtype.h. Strings are
- * parsed and printed. */
+ * integers and types of 2 and 4 bits, saturates otherwise. To float8 and smaller by
+ * tensor/dtype.h. Strings are parsed and printed. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
