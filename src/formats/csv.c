@@ -53,6 +53,7 @@ static bool quoted_cell(reader *r, cell *out)
 {
     const char *start = ++r->at;
     for (; r->at < r->end; r->at++) {
+        r->line += *r->at == '\n';
         if (*r->at != '"')
             continue;
         if (r->at + 1 < r->end && r->at[1] == '"')
@@ -109,7 +110,7 @@ static adze_status next_cell(reader *r, cell *out)
 static bool to_number(const cell *c, double *out)
 {
     char text[LONGEST_NUMBER + 1];
-    if (c->length == 0 || c->length > LONGEST_NUMBER || c->quoted)
+    if (c->length == 0 || c->length > LONGEST_NUMBER)
         return false;
     memcpy(text, c->text, c->length);
     text[c->length] = 0;

@@ -1,6 +1,6 @@
 /* Pictures -> 8-bit samples: PNG (libpng), JPEG (libjpeg), PPM and PGM (ours). Recognised by content.
  * Alpha is dropped, palettes are expanded, 16 bits become 8, colour profiles and EXIF are not applied:
- * the same samples as Pillow's convert("RGB") or convert("L") of a grey file. */
+ * of 8-bit files the same samples as Pillow's convert("RGB") or, of a grey file, convert("L"). */
 #ifndef ADZE_FORMATS_IMAGE_H
 #define ADZE_FORMATS_IMAGE_H
 #include "base/file.h"

@@ -150,7 +150,8 @@ static void write_directory_entry(adze_zip_writer *writer, int index)
     put(&r, capped(entry->size), 4);
     put(&r, strlen(entry->name), 2);
     put(&r, extra.size, 2);
-    put(&r, 0, 2 + 2 + 2 + 4); /* comment, disk, attributes */
+    put(&r, 0, 2 + 2 + 2); /* comment, disk, attributes inside */
+    put(&r, 0, 4);         /* and outside */
     put(&r, capped(offset), 4);
     adze_output_write(writer->output, r.bytes, r.size);
     adze_output_write(writer->output, entry->name, strlen(entry->name));
