@@ -79,7 +79,7 @@ static adze_status read_end(directory *dir, const uint8_t *bytes, size_t size, c
 /* ZIP64 values stand in an extra field, in this order, only for the fields that hold all ones. */
 static void read_extra64(adze_cursor extra, uint64_t *size, uint64_t *stored, uint64_t *offset)
 {
-    while (adze_cursor_left(&extra) >= 4) {
+    while (!extra.failed && adze_cursor_left(&extra) >= 4) {
         uint16_t id = adze_cursor_u16le(&extra), length = adze_cursor_u16le(&extra);
         adze_cursor field = adze_cursor_sub(&extra, length);
         if (id != 1)
