@@ -11,18 +11,18 @@
 #include "base/error.h"
 
 /* name, text, meaning */
-#define ADZE_BINARY_LIST(X)                                         \
-    X(ADD, add, "a + b")                                            \
-    X(SUB, sub, "a - b")                                            \
-    X(MUL, mul, "a * b")                                            \
-    X(DIV, div, "a / b")                                            \
-    X(MIN, min, "the smaller; NaN if either is")                    \
-    X(MAX, max, "the larger; NaN if either is")                     \
-    X(SQUARED_DIFFERENCE, squared_difference, "(a - b)^2")          \
-    X(PRELU, prelu, "a < 0 ? a * b : a")                            \
-    X(POW, pow, "a to the power b (libm)")                          \
-    X(FMOD, fmod, "remainder with the sign of a, as C fmod (libm)") \
-    X(MOD, mod, "remainder with the sign of b, as Python % (libm)") \
+#define ADZE_BINARY_LIST(X)                                                                        \
+    X(ADD, add, "a + b")                                                                           \
+    X(SUB, sub, "a - b")                                                                           \
+    X(MUL, mul, "a * b")                                                                           \
+    X(DIV, div, "a / b")                                                                           \
+    X(MIN, min, "the smaller; NaN if either is")                                                   \
+    X(MAX, max, "the larger; NaN if either is")                                                    \
+    X(SQUARED_DIFFERENCE, squared_difference, "(a - b)^2")                                         \
+    X(PRELU, prelu, "a < 0 ? a * b : a")                                                           \
+    X(POW, pow, "a to the power b (libm)")                                                         \
+    X(FMOD, fmod, "remainder with the sign of a, as C fmod (libm)")                                \
+    X(MOD, mod, "remainder with the sign of b, as Python % (libm)")                                \
     X(ATAN2, atan2, "angle of the point (b, a) (libm)")
 
 typedef enum adze_binary {
@@ -42,54 +42,54 @@ typedef enum adze_form {
 
 /* name, text, meaning with parameters a and b (entries that name none ignore them). NaN gives
  * NaN. */
-#define ADZE_UNARY_LIST(X)                                                                      \
-    X(RELU, relu, "max(x, 0)")                                                                  \
-    X(LEAKY_RELU, leaky_relu, "x < 0 ? a * x : x")                                              \
-    X(THRESHOLDED_RELU, thresholded_relu, "x > a ? x : 0")                                      \
-    X(CLIP, clip, "x limited to [a, b]; b when a > b")                                          \
-    X(LINEAR, linear, "a * x + b (two roundings)")                                              \
-    X(ABS, abs, "|x|")                                                                          \
-    X(NEG, neg, "-x")                                                                           \
-    X(SIGN, sign, "-1, 0 or 1")                                                                 \
-    X(SQUARE, square, "x * x")                                                                  \
-    X(SQRT, sqrt, "square root")                                                                \
-    X(RSQRT, rsqrt, "1 / sqrt(x)")                                                              \
-    X(RECIPROCAL, reciprocal, "1 / x")                                                          \
-    X(FLOOR, floor, "largest integer <= x")                                                     \
-    X(CEIL, ceil, "smallest integer >= x")                                                      \
-    X(ROUND, round, "nearest integer, half to even")                                            \
-    X(TRUNC, trunc, "integer part")                                                             \
-    X(EXP, exp, "e^x")                                                                          \
-    X(EXPM1, expm1, "e^x - 1")                                                                  \
-    X(LOG, log, "natural logarithm")                                                            \
-    X(LOG1P, log1p, "log(1 + x)")                                                               \
-    X(SIGMOID, sigmoid, "1 / (1 + e^-x)")                                                       \
-    X(LOG_SIGMOID, log_sigmoid, "log(sigmoid(x))")                                              \
-    X(TANH, tanh, "hyperbolic tangent")                                                         \
-    X(ERF, erf, "error function")                                                               \
-    X(HARD_SIGMOID, hard_sigmoid, "a * x + b limited to [0, 1]; ONNX default a = 0.2, b = 0.5") \
-    X(HARD_SWISH, hard_swish, "x * (x / 6 + 0.5 limited to [0, 1])")                            \
-    X(SILU, silu, "x * sigmoid(x)")                                                             \
-    X(GELU, gelu, "x * (1 + erf(x / sqrt 2)) / 2")                                              \
-    X(GELU_TANH, gelu_tanh, "tanh approximation of GELU")                                       \
-    X(GELU_QUICK, gelu_quick, "x * sigmoid(a * x); a = 1.702")                                  \
-    X(SOFTPLUS, softplus, "log(1 + e^x)")                                                       \
-    X(SOFTSIGN, softsign, "x / (1 + |x|)")                                                      \
-    X(ELU, elu, "x < 0 ? a * (e^x - 1) : x; ONNX default a = 1")                                \
-    X(SELU, selu, "b * (x < 0 ? a * (e^x - 1) : x); a = 1.67326319, b = 1.05070102")            \
-    X(CELU, celu, "x < 0 ? a * (e^(x / a) - 1) : x; ONNX default a = 1")                        \
-    X(MISH, mish, "x * tanh(softplus(x))")                                                      \
-    X(SHRINK, shrink, "x < -b ? x + a : x > b ? x - a : 0; a: bias, b: lambda; ONNX 0, 0.5")    \
-    X(SIN, sin, "sine (libm)")                                                                  \
-    X(COS, cos, "cosine (libm)")                                                                \
-    X(TAN, tan, "tangent (libm)")                                                               \
-    X(ASIN, asin, "arc sine (libm)")                                                            \
-    X(ACOS, acos, "arc cosine (libm)")                                                          \
-    X(ATAN, atan, "arc tangent (libm)")                                                         \
-    X(SINH, sinh, "hyperbolic sine (libm)")                                                     \
-    X(COSH, cosh, "hyperbolic cosine (libm)")                                                   \
-    X(ASINH, asinh, "inverse hyperbolic sine (libm)")                                           \
-    X(ACOSH, acosh, "inverse hyperbolic cosine (libm)")                                         \
+#define ADZE_UNARY_LIST(X)                                                                         \
+    X(RELU, relu, "max(x, 0)")                                                                     \
+    X(LEAKY_RELU, leaky_relu, "x < 0 ? a * x : x")                                                 \
+    X(THRESHOLDED_RELU, thresholded_relu, "x > a ? x : 0")                                         \
+    X(CLIP, clip, "x limited to [a, b]; b when a > b")                                             \
+    X(LINEAR, linear, "a * x + b (two roundings)")                                                 \
+    X(ABS, abs, "|x|")                                                                             \
+    X(NEG, neg, "-x")                                                                              \
+    X(SIGN, sign, "-1, 0 or 1")                                                                    \
+    X(SQUARE, square, "x * x")                                                                     \
+    X(SQRT, sqrt, "square root")                                                                   \
+    X(RSQRT, rsqrt, "1 / sqrt(x)")                                                                 \
+    X(RECIPROCAL, reciprocal, "1 / x")                                                             \
+    X(FLOOR, floor, "largest integer <= x")                                                        \
+    X(CEIL, ceil, "smallest integer >= x")                                                         \
+    X(ROUND, round, "nearest integer, half to even")                                               \
+    X(TRUNC, trunc, "integer part")                                                                \
+    X(EXP, exp, "e^x")                                                                             \
+    X(EXPM1, expm1, "e^x - 1")                                                                     \
+    X(LOG, log, "natural logarithm")                                                               \
+    X(LOG1P, log1p, "log(1 + x)")                                                                  \
+    X(SIGMOID, sigmoid, "1 / (1 + e^-x)")                                                          \
+    X(LOG_SIGMOID, log_sigmoid, "log(sigmoid(x))")                                                 \
+    X(TANH, tanh, "hyperbolic tangent")                                                            \
+    X(ERF, erf, "error function")                                                                  \
+    X(HARD_SIGMOID, hard_sigmoid, "a * x + b limited to [0, 1]; ONNX default a = 0.2, b = 0.5")    \
+    X(HARD_SWISH, hard_swish, "x * (x / 6 + 0.5 limited to [0, 1])")                               \
+    X(SILU, silu, "x * sigmoid(x)")                                                                \
+    X(GELU, gelu, "x * (1 + erf(x / sqrt 2)) / 2")                                                 \
+    X(GELU_TANH, gelu_tanh, "tanh approximation of GELU")                                          \
+    X(GELU_QUICK, gelu_quick, "x * sigmoid(a * x); a = 1.702")                                     \
+    X(SOFTPLUS, softplus, "log(1 + e^x)")                                                          \
+    X(SOFTSIGN, softsign, "x / (1 + |x|)")                                                         \
+    X(ELU, elu, "x < 0 ? a * (e^x - 1) : x; ONNX default a = 1")                                   \
+    X(SELU, selu, "b * (x < 0 ? a * (e^x - 1) : x); a = 1.67326319, b = 1.05070102")               \
+    X(CELU, celu, "x < 0 ? a * (e^(x / a) - 1) : x; ONNX default a = 1")                           \
+    X(MISH, mish, "x * tanh(softplus(x))")                                                         \
+    X(SHRINK, shrink, "x < -b ? x + a : x > b ? x - a : 0; a: bias, b: lambda; ONNX 0, 0.5")       \
+    X(SIN, sin, "sine (libm)")                                                                     \
+    X(COS, cos, "cosine (libm)")                                                                   \
+    X(TAN, tan, "tangent (libm)")                                                                  \
+    X(ASIN, asin, "arc sine (libm)")                                                               \
+    X(ACOS, acos, "arc cosine (libm)")                                                             \
+    X(ATAN, atan, "arc tangent (libm)")                                                            \
+    X(SINH, sinh, "hyperbolic sine (libm)")                                                        \
+    X(COSH, cosh, "hyperbolic cosine (libm)")                                                      \
+    X(ASINH, asinh, "inverse hyperbolic sine (libm)")                                              \
+    X(ACOSH, acosh, "inverse hyperbolic cosine (libm)")                                            \
     X(ATANH, atanh, "inverse hyperbolic tangent (libm)")
 
 typedef enum adze_unary {

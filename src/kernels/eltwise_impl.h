@@ -5,10 +5,10 @@
 #include "kernels/eltwise.h"
 #include "kernels/math_impl.h"
 
-#define BINARY(name, expression)                        \
-    static inline float binary_##name(float a, float b) \
-    {                                                   \
-        return expression;                              \
+#define BINARY(name, expression)                                                                   \
+    static inline float binary_##name(float a, float b)                                            \
+    {                                                                                              \
+        return expression;                                                                         \
     }
 
 BINARY(add, a + b)
@@ -30,23 +30,26 @@ static inline float binary_mod(float a, float b)
     return r != 0.0f && (r < 0.0f) != (b < 0.0f) ? r + b : r;
 }
 
-#define X(name, text, meaning)                                                 \
-    static void text##_vv(int64_t n, const float *a, const float *b, float *y) \
-    {                                                                          \
-        VECTOR_LOOP                                                            \
-        for (int64_t i = 0; i < n; i++) y[i] = binary_##text(a[i], b[i]);      \
-    }                                                                          \
-    static void text##_vs(int64_t n, const float *a, const float *b, float *y) \
-    {                                                                          \
-        const float s = *b;                                                    \
-        VECTOR_LOOP                                                            \
-        for (int64_t i = 0; i < n; i++) y[i] = binary_##text(a[i], s);         \
-    }                                                                          \
-    static void text##_sv(int64_t n, const float *a, const float *b, float *y) \
-    {                                                                          \
-        const float s = *a;                                                    \
-        VECTOR_LOOP                                                            \
-        for (int64_t i = 0; i < n; i++) y[i] = binary_##text(s, b[i]);         \
+#define X(name, text, meaning)                                                                     \
+    static void text##_vv(int64_t n, const float *a, const float *b, float *y)                     \
+    {                                                                                              \
+        VECTOR_LOOP                                                                                \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            y[i] = binary_##text(a[i], b[i]);                                                      \
+    }                                                                                              \
+    static void text##_vs(int64_t n, const float *a, const float *b, float *y)                     \
+    {                                                                                              \
+        const float s = *b;                                                                        \
+        VECTOR_LOOP                                                                                \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            y[i] = binary_##text(a[i], s);                                                         \
+    }                                                                                              \
+    static void text##_sv(int64_t n, const float *a, const float *b, float *y)                     \
+    {                                                                                              \
+        const float s = *a;                                                                        \
+        VECTOR_LOOP                                                                                \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            y[i] = binary_##text(s, b[i]);                                                         \
     }
 ADZE_BINARY_LIST(X)
 #undef X
@@ -76,11 +79,11 @@ static inline float gelu_tanh_f32(float x)
     return x * sigmoid_f32(2.0f * u);                             /* 1 + tanh u = 2 sigmoid 2u */
 }
 
-#define UNARY(name, expression)                                 \
-    static inline float unary_##name(float x, float a, float b) \
-    {                                                           \
-        (void)a, (void)b;                                       \
-        return expression;                                      \
+#define UNARY(name, expression)                                                                    \
+    static inline float unary_##name(float x, float a, float b)                                    \
+    {                                                                                              \
+        (void)a, (void)b;                                                                          \
+        return expression;                                                                         \
     }
 
 UNARY(relu, x < 0.0f ? 0.0f : x)
@@ -133,11 +136,12 @@ UNARY(acosh, (float)acosh((double)x))
 UNARY(atanh, (float)atanh((double)x))
 #undef UNARY
 
-#define X(name, text, meaning)                                                  \
-    static void text##_v(int64_t n, const float *x, float *y, float a, float b) \
-    {                                                                           \
-        VECTOR_LOOP                                                             \
-        for (int64_t i = 0; i < n; i++) y[i] = unary_##text(x[i], a, b);        \
+#define X(name, text, meaning)                                                                     \
+    static void text##_v(int64_t n, const float *x, float *y, float a, float b)                    \
+    {                                                                                              \
+        VECTOR_LOOP                                                                                \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            y[i] = unary_##text(x[i], a, b);                                                       \
     }
 ADZE_UNARY_LIST(X)
 #undef X
@@ -147,12 +151,14 @@ ADZE_UNARY_LIST(X)
     {                                                                                              \
         const float lo = (float)(lowest - zero), hi = (float)(highest - zero);                     \
         VECTOR_LOOP                                                                                \
-        for (int64_t i = 0; i < n; i++) y[i] = (type)(round_limited(x[i] / scale, lo, hi) + zero); \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            y[i] = (type)(round_limited(x[i] / scale, lo, hi) + zero);                             \
     }                                                                                              \
     static void dequantize_##suffix(int64_t n, const type *x, float scale, int32_t zero, float *y) \
     {                                                                                              \
         VECTOR_LOOP                                                                                \
-        for (int64_t i = 0; i < n; i++) y[i] = (float)(x[i] - zero) * scale;                       \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            y[i] = (float)(x[i] - zero) * scale;                                                   \
     }
 QUANTIZE(uint8_t, u8, 0, 255)
 QUANTIZE(int8_t, i8, -128, 127)
@@ -250,15 +256,11 @@ static void q8_mul(const adze_q8_binary_args *args)
     }
 }
 
-static void lookup(int64_t n, const uint8_t *x, const uint8_t table[256], uint8_t *y)
-{
-    for (int64_t i = 0; i < n; i++) y[i] = table[x[i]];
-}
-
 static void bf16_to_f32(int64_t n, const uint16_t *x, float *y)
 {
     VECTOR_LOOP
-    for (int64_t i = 0; i < n; i++) y[i] = float_of((uint32_t)x[i] << 16);
+    for (int64_t i = 0; i < n; i++)
+        y[i] = float_of((uint32_t)x[i] << 16);
 }
 
 static void f32_to_bf16(int64_t n, const float *x, uint16_t *y)
@@ -276,7 +278,8 @@ static void range(int64_t n, const float *x, float *lo, float *hi)
 {
     enum { LANES = 32 };
     float low[LANES], high[LANES];
-    for (int j = 0; j < LANES; j++) low[j] = *lo, high[j] = *hi;
+    for (int j = 0; j < LANES; j++)
+        low[j] = *lo, high[j] = *hi;
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
         for (int j = 0; j < LANES; j++) {
@@ -293,19 +296,12 @@ static void range(int64_t n, const float *x, float *lo, float *hi)
     }
 }
 
-static int32_t sum_u8(int64_t n, const uint8_t *x, uint8_t flip)
-{
-    uint32_t sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += (uint8_t)(x[i] ^ flip);
-    return (int32_t)sum;
-}
-
-/* All entries but the float16 conversions, which have instructions of their own. */
+/* All entries but lookup, sum_u8 and the float16 conversions, which have instructions of their own. */
 static void fill(adze_eltwise_table *t)
 {
-#define X(name, text, meaning)                               \
-    t->binary[ADZE_BINARY_##name][ADZE_FORM_VV] = text##_vv; \
-    t->binary[ADZE_BINARY_##name][ADZE_FORM_VS] = text##_vs; \
+#define X(name, text, meaning)                                                                     \
+    t->binary[ADZE_BINARY_##name][ADZE_FORM_VV] = text##_vv;                                       \
+    t->binary[ADZE_BINARY_##name][ADZE_FORM_VS] = text##_vs;                                       \
     t->binary[ADZE_BINARY_##name][ADZE_FORM_SV] = text##_sv;
     ADZE_BINARY_LIST(X)
 #undef X
@@ -325,11 +321,9 @@ static void fill(adze_eltwise_table *t)
     t->requantize = requantize;
     t->q8_add = q8_add;
     t->q8_mul = q8_mul;
-    t->lookup = lookup;
     t->bf16_to_f32 = bf16_to_f32;
     t->f32_to_bf16 = f32_to_bf16;
     t->range = range;
-    t->sum_u8 = sum_u8;
 }
 
 #endif

@@ -7,16 +7,16 @@
 #include "base/error.h"
 
 /* name, text, meaning, value for n = 0 */
-#define ADZE_REDUCE_LIST(X)                                \
-    X(SUM, sum, "sum", 0.0f)                               \
-    X(MEAN, mean, "sum / n", NAN)                          \
-    X(MAX, max, "largest; NaN if one is", -INFINITY)       \
-    X(MIN, min, "smallest; NaN if one is", INFINITY)       \
-    X(PROD, prod, "product", 1.0f)                         \
-    X(SUM_SQUARE, sum_square, "sum of squares", 0.0f)      \
-    X(L1, l1, "sum of absolute values", 0.0f)              \
-    X(L2, l2, "square root of the sum of squares", 0.0f)   \
-    X(LOG_SUM, log_sum, "logarithm of the sum", -INFINITY) \
+#define ADZE_REDUCE_LIST(X)                                                                        \
+    X(SUM, sum, "sum", 0.0f)                                                                       \
+    X(MEAN, mean, "sum / n", NAN)                                                                  \
+    X(MAX, max, "largest; NaN if one is", -INFINITY)                                               \
+    X(MIN, min, "smallest; NaN if one is", INFINITY)                                               \
+    X(PROD, prod, "product", 1.0f)                                                                 \
+    X(SUM_SQUARE, sum_square, "sum of squares", 0.0f)                                              \
+    X(L1, l1, "sum of absolute values", 0.0f)                                                      \
+    X(L2, l2, "square root of the sum of squares", 0.0f)                                           \
+    X(LOG_SUM, log_sum, "logarithm of the sum", -INFINITY)                                         \
     X(LOG_SUM_EXP, log_sum_exp, "logarithm of the sum of e^x, taken from the largest", -INFINITY)
 
 typedef enum adze_reduce {

@@ -7,23 +7,25 @@
 enum { LANES = 32 }; /* partial results of a reduction */
 
 /* Reduces `term` of element i over i < n with `combine`, in the order that rows.h promises. */
-#define REDUCE_BODY(n, start, combine, term)                                           \
-    do {                                                                               \
-        float lane[LANES];                                                             \
-        for (int j = 0; j < LANES; j++) lane[j] = (start);                             \
-        int64_t base = 0;                                                              \
-        for (; base + LANES <= (n); base += LANES)                                     \
-            for (int j = 0; j < LANES; j++) {                                          \
-                const int64_t i = base + j;                                            \
-                lane[j] = combine(lane[j], (term));                                    \
-            }                                                                          \
-        for (int j = 0; j < (n)-base; j++) {                                           \
-            const int64_t i = base + j;                                                \
-            lane[j] = combine(lane[j], (term));                                        \
-        }                                                                              \
-        for (int half = LANES / 2; half > 0; half /= 2)                                \
-            for (int j = 0; j < half; j++) lane[j] = combine(lane[j], lane[j + half]); \
-        return lane[0];                                                                \
+#define REDUCE_BODY(n, start, combine, term)                                                       \
+    do {                                                                                           \
+        float lane[LANES];                                                                         \
+        for (int j = 0; j < LANES; j++)                                                            \
+            lane[j] = (start);                                                                     \
+        int64_t base = 0;                                                                          \
+        for (; base + LANES <= (n); base += LANES)                                                 \
+            for (int j = 0; j < LANES; j++) {                                                      \
+                const int64_t i = base + j;                                                        \
+                lane[j] = combine(lane[j], (term));                                                \
+            }                                                                                      \
+        for (int j = 0; j < (n)-base; j++) {                                                       \
+            const int64_t i = base + j;                                                            \
+            lane[j] = combine(lane[j], (term));                                                    \
+        }                                                                                          \
+        for (int half = LANES / 2; half > 0; half /= 2)                                            \
+            for (int j = 0; j < half; j++)                                                         \
+                lane[j] = combine(lane[j], lane[j + half]);                                        \
+        return lane[0];                                                                            \
     } while (0)
 
 static inline float add_f32(float a, float b)
@@ -106,10 +108,12 @@ static void softmax(int64_t n, const float *x, float *y)
 {
     const float max = reduce_max(n, x);
     VECTOR_LOOP
-    for (int64_t i = 0; i < n; i++) y[i] = exp_f32(x[i] - max);
+    for (int64_t i = 0; i < n; i++)
+        y[i] = exp_f32(x[i] - max);
     const float scale = 1.0f / reduce_sum(n, y);
     VECTOR_LOOP
-    for (int64_t i = 0; i < n; i++) y[i] = y[i] * scale;
+    for (int64_t i = 0; i < n; i++)
+        y[i] = y[i] * scale;
 }
 
 static void log_softmax(int64_t n, const float *x, float *y)
@@ -117,18 +121,21 @@ static void log_softmax(int64_t n, const float *x, float *y)
     const float max = reduce_max(n, x);
     const float log_sum = log_f32(sum_exp_from(n, x, max));
     VECTOR_LOOP
-    for (int64_t i = 0; i < n; i++) y[i] = (x[i] - max) - log_sum;
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (x[i] - max) - log_sum;
 }
 
 static void multiply_add_rows(int64_t n, const float *scale, const float *bias, float *y)
 {
     if (scale != NULL) {
         VECTOR_LOOP
-        for (int64_t i = 0; i < n; i++) y[i] = y[i] * scale[i];
+        for (int64_t i = 0; i < n; i++)
+            y[i] = y[i] * scale[i];
     }
     if (bias != NULL) {
         VECTOR_LOOP
-        for (int64_t i = 0; i < n; i++) y[i] = y[i] + bias[i];
+        for (int64_t i = 0; i < n; i++)
+            y[i] = y[i] + bias[i];
     }
 }
 
@@ -140,11 +147,13 @@ static void layer_norm(int64_t n, const float *x, const float *scale, const floa
     const float inverse = 1.0f / sqrtf(variance + epsilon);
     if (scale != NULL && bias != NULL) {
         VECTOR_LOOP
-        for (int64_t i = 0; i < n; i++) y[i] = (x[i] - mean) * inverse * scale[i] + bias[i];
+        for (int64_t i = 0; i < n; i++)
+            y[i] = (x[i] - mean) * inverse * scale[i] + bias[i];
         return;
     }
     VECTOR_LOOP
-    for (int64_t i = 0; i < n; i++) y[i] = (x[i] - mean) * inverse;
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (x[i] - mean) * inverse;
     multiply_add_rows(n, scale, bias, y);
 }
 
@@ -153,11 +162,13 @@ static void rms_norm(int64_t n, const float *x, const float *scale, float epsilo
     const float inverse = 1.0f / sqrtf(reduce_sum_square(n, x) / (float)n + epsilon);
     if (scale != NULL) {
         VECTOR_LOOP
-        for (int64_t i = 0; i < n; i++) y[i] = x[i] * inverse * scale[i];
+        for (int64_t i = 0; i < n; i++)
+            y[i] = x[i] * inverse * scale[i];
         return;
     }
     VECTOR_LOOP
-    for (int64_t i = 0; i < n; i++) y[i] = x[i] * inverse;
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] * inverse;
 }
 
 /* First i with x[i] == value, or with x[i] NaN when value is NaN; there is one. */
@@ -169,9 +180,11 @@ static int64_t find_first(int64_t n, const float *x, float value)
         int found = 0;
         for (int j = 0; j < LANES; j++)
             found |= nan ? x[base + j] != x[base + j] : x[base + j] == value;
-        if (found) break;
+        if (found)
+            break;
     }
-    while (base < n - 1 && !(nan ? x[base] != x[base] : x[base] == value)) base++;
+    while (base < n - 1 && !(nan ? x[base] != x[base] : x[base] == value))
+        base++;
     return base;
 }
 
@@ -185,28 +198,7 @@ static int64_t argmin(int64_t n, const float *x)
     return find_first(n, x, reduce_min(n, x));
 }
 
-/* In blocks of 16 by 16, so that the cache lines of a block are used whole before they leave. */
-#define TRANSPOSE(bytes, type)                                                                 \
-    static void transpose_##bytes(int64_t rows, int64_t columns, const void *x, ptrdiff_t ldx, \
-                                  void *y, ptrdiff_t ldy)                                      \
-    {                                                                                          \
-        enum { BLOCK = 16 };                                                                   \
-        const type *from = x;                                                                  \
-        type *to = y;                                                                          \
-        for (int64_t j0 = 0; j0 < columns; j0 += BLOCK)                                        \
-            for (int64_t i0 = 0; i0 < rows; i0 += BLOCK) {                                     \
-                const int64_t i1 = i0 + BLOCK < rows ? i0 + BLOCK : rows;                      \
-                const int64_t j1 = j0 + BLOCK < columns ? j0 + BLOCK : columns;                \
-                for (int64_t j = j0; j < j1; j++)                                              \
-                    for (int64_t i = i0; i < i1; i++) to[j * ldy + i] = from[i * ldx + j];     \
-            }                                                                                  \
-    }
-TRANSPOSE(1, uint8_t)
-TRANSPOSE(2, uint16_t)
-TRANSPOSE(4, uint32_t)
-TRANSPOSE(8, uint64_t)
-#undef TRANSPOSE
-
+/* All entries but the transpositions, which want shuffles by hand. */
 static void fill(adze_rows_table *t)
 {
 #define X(name, text, meaning, empty) t->reduce[ADZE_REDUCE_##name] = reduce_##text;
@@ -219,10 +211,6 @@ static void fill(adze_rows_table *t)
     t->dot = dot;
     t->argmax = argmax;
     t->argmin = argmin;
-    t->transpose_1 = transpose_1;
-    t->transpose_2 = transpose_2;
-    t->transpose_4 = transpose_4;
-    t->transpose_8 = transpose_8;
 }
 
 #endif
