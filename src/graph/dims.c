@@ -395,11 +395,26 @@ static adze_dim product_of(adze_dims *dims, const product *p)
     return with_factor(dims, r, p->number);
 }
 
+/* d * number, number >= 0. */
+static adze_dim scaled(adze_dims *dims, adze_dim d, int64_t number)
+{
+    adze_dim base, inner;
+    int64_t offset, factor;
+    split_offset(dims, d, &base, &offset);
+    split_factor(dims, base, &inner, &factor);
+    if (base >= 0)
+        return make(dims, ADZE_DIM_MUL, d, number);
+    return shift(dims, with_factor(dims, inner, saturating_mul(factor, number)),
+                 saturating_mul(offset, number));
+}
+
 static adze_dim multiply(adze_dims *dims, adze_dim a, adze_dim b)
 {
     product p = {.number = 1};
     if (a >= 0 && b >= 0)
         return saturating_mul(a, b);
+    if (a >= 0 || b >= 0) /* (x + 1) * 2 is 2*x + 2 */
+        return scaled(dims, a >= 0 ? b : a, a >= 0 ? a : b);
     if (!factorise(dims, a, &p) || !factorise(dims, b, &p))
         return a > b ? make(dims, ADZE_DIM_MUL, b, a) : make(dims, ADZE_DIM_MUL, a, b);
     return product_of(dims, &p);

@@ -58,6 +58,8 @@ TEST(dims_one_form)
     CHECK_STR(shown(window(h, 1, 3, 3)), "(H+1)/3");
     adze_dim twice = adze_dim_op(d, ADZE_DIM_MUL, n, 2);
     CHECK_STR(shown(adze_dim_op(d, ADZE_DIM_ADD, twice, 1)), "2*N+1");
+    adze_dim grown = adze_dim_op(d, ADZE_DIM_MUL, adze_dim_op(d, ADZE_DIM_SUB, n, 1), 2);
+    CHECK_EQ(adze_dim_op(d, ADZE_DIM_ADD, grown, 2), twice);
     CHECK_EQ(adze_dim_op(d, ADZE_DIM_ADD, n, n), twice);
     CHECK_EQ(adze_dim_op(d, ADZE_DIM_DIV, twice, 2), n);
     CHECK_EQ(adze_dim_op(d, ADZE_DIM_SUB, twice, n), n);
