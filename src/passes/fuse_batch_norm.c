@@ -1,9 +1,11 @@
-/* Scaling and shifting of channels behind a linear operator moves into its weights and bias:
- * BatchNormalization, and Mul, Div, Add, Sub with constants. Computed in double, stored as float32. */
+/* Scaling and shifting of channels behind a linear operator, and in front of a convolution, moves into
+ * its weights and bias: BatchNormalization, and Mul, Div, Add, Sub with constants. Computed in double,
+ * stored as float32. */
 #include "passes/list_impl.h"
 #include "passes/rewriter_impl.h"
 
 #include <math.h>
+#include <string.h>
 
 /* y[c] = x[c] * scale[c] + offset[c] */
 typedef struct affine {
@@ -179,19 +181,108 @@ static bool fuse_behind(adze_rewriter *rw, const linear *l, adze_node *user, adz
     return true;
 }
 
-static bool fuse(adze_rewriter *rw, adze_node *node)
+static bool fuse_any_behind(adze_rewriter *rw, const linear *l)
 {
-    linear l;
-    if (!match_linear(&l, node) || !adze_rw_is_float(node->outputs[0]) ||
-        node->outputs[0]->type.rank < 2)
-        return false;
-    adze_node *user = adze_rw_sole_user(rw, node->outputs[0]);
+    const adze_value *y = l->node->outputs[0];
+    adze_node *user = adze_rw_is_float(y) && y->type.rank >= 2 ? adze_rw_sole_user(rw, y) : NULL;
     if (!user)
         return false;
     adze_arena arena = {0};
-    bool done = fuse_behind(rw, &l, user, &arena);
+    bool done = fuse_behind(rw, l, user, &arena);
     adze_arena_free(&arena);
     return done;
+}
+
+/* ---- in front of a convolution ---- */
+
+/* The operand of `node` that is not a constant, if the result has its shape. */
+static adze_value *scaled_input(const adze_node *node)
+{
+    int at = node->input_count == 2 && adze_rw_constant(node->inputs[0]);
+    adze_value *x = adze_rw_input(node, at);
+    bool fits =
+        x && !adze_rw_constant(x) && adze_rw_is_float(x) && adze_rw_same_shape(x, node->outputs[0]);
+    return fits ? x : NULL;
+}
+
+/* Padding would have to be something else than zero. */
+static bool shifts_padding(const adze_node *conv, const affine *a)
+{
+    int n;
+    const int64_t *pads = adze_node_ints(conv, "pads", &n);
+    const char *mode = adze_node_string(conv, "auto_pad", "NOTSET");
+    bool padded = strncmp(mode, "SAME", 4) == 0;
+    for (int i = 0; i < n; i++)
+        padded |= pads[i] != 0;
+    for (int64_t c = 0; padded && c < a->channels; c++)
+        if (a->offset[c] != 0)
+            return true;
+    return false;
+}
+
+/* w * (x * scale + offset) = (w * scale) * x + sum of w * offset */
+static bool apply_before(adze_rewriter *rw, const linear *l, const affine *a, double *bias)
+{
+    adze_node *node = l->node;
+    const adze_tensor *w = node->inputs[1]->constant;
+    int64_t per_group = w->dims[1], taps = l->inner / per_group;
+    int64_t in_group = l->channels / (a->channels / per_group); /* outputs of a group */
+    adze_value *new_weights, *new_bias;
+    float *weights = adze_rw_new_floats(rw, &new_weights, node->inputs[1]->name, w->rank, w->dims);
+    float *sums = adze_rw_new_floats(rw, &new_bias, NULL, 1, &l->channels);
+    if (!weights || !sums)
+        return false;
+    for (int64_t o = 0; o < l->channels; o++) {
+        for (int64_t i = 0; i < l->inner; i++) {
+            int64_t c = o / in_group * per_group + i / taps, at = o * l->inner + i;
+            double old = (double)((const float *)w->data)[at];
+            weights[at] = (float)(old * a->scale[c]);
+            bias[o] += old * a->offset[c];
+        }
+        sums[o] = (float)bias[o];
+    }
+    adze_rw_set_input(rw, node, 1, new_weights);
+    adze_rw_set_input(rw, node, 2, new_bias);
+    return !rw->failed;
+}
+
+static bool fuse_before(adze_rewriter *rw, const linear *l, adze_node *before, adze_arena *arena)
+{
+    adze_value *x = scaled_input(before);
+    const adze_type *t = &before->outputs[0]->type;
+    const adze_tensor *w = l->node->inputs[1]->constant;
+    if (!x || t->rank != w->rank || t->dims[1] != w->dims[1] * adze_node_int(l->node, "group", 1) ||
+        l->channels % (t->dims[1] / w->dims[1]) != 0)
+        return false;
+    size_t n = (size_t)t->dims[1];
+    affine a = {t->dims[1], ADZE_ARENA_ARRAY(arena, double, n), ADZE_ARENA_ARRAY(arena, double, n)};
+    double *bias = ADZE_ARENA_ARRAY(arena, double, (size_t)l->channels);
+    if (!adze_rw_check(rw, a.scale && a.offset && bias))
+        return false;
+    bool norm = adze_rw_is(before, "BatchNormalization");
+    if (!(norm ? read_batch_norm(&a, before) : read_arithmetic(&a, before, x)) || !is_finite(&a) ||
+        shifts_padding(l->node, &a) || !read_bias(l, bias) || !apply_before(rw, l, &a, bias))
+        return false;
+    adze_rw_set_input(rw, l->node, 0, x);
+    return true;
+}
+
+static bool fuse_any_before(adze_rewriter *rw, const linear *l)
+{
+    adze_value *x = l->node->inputs[0];
+    if (!adze_rw_is(l->node, "Conv") || !x->producer || !adze_rw_is_float(x) ||
+        adze_rw_sole_user(rw, x) != l->node)
+        return false;
+    adze_arena arena = {0};
+    bool done = fuse_before(rw, l, x->producer, &arena);
+    adze_arena_free(&arena);
+    return done;
+}
+
+static bool fuse(adze_rewriter *rw, adze_node *node)
+{
+    linear l;
+    return match_linear(&l, node) && (fuse_any_behind(rw, &l) || fuse_any_before(rw, &l));
 }
 
 adze_status adze_pass_fuse_batch_norm(adze_graph *graph, bool *changed, adze_error *err)

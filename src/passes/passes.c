@@ -13,6 +13,8 @@ static const adze_pass passes[] = {
     {"fuse_pad", "Pad becomes padding of Conv and pooling", adze_pass_fuse_pad},
     {"name_activations", "arithmetic that is Gelu, Swish, HardSwish is called so",
      adze_pass_name_activations},
+    {"name_layer_norm", "arithmetic that is LayerNormalization is called so",
+     adze_pass_name_layer_norm},
     {"fuse_batch_norm", "scales and shifts go into weights", adze_pass_fuse_batch_norm},
     {"fuse_bias", "MatMul takes the bias behind it", adze_pass_fuse_bias},
     {"fuse_activation", "Relu and Clip become clamps of what is before them",

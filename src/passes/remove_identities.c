@@ -1,4 +1,5 @@
-/* Nodes that give back what they get, whatever they are called, and chains of two that are one. */
+/* Nodes that give back what they get, whatever they are called; chains of two that are one; shapes that
+ * are computed without need. */
 #include "passes/list_impl.h"
 #include "passes/transposes_impl.h"
 
@@ -179,10 +180,26 @@ static bool merge_reshapes(adze_rewriter *rw, adze_node *node)
     return false;
 }
 
+/* A shape that is computed only to copy dimensions need not be. */
+static bool settle_shape(adze_rewriter *rw, adze_node *node)
+{
+    int64_t shape[ADZE_MAX_RANK];
+    if (!adze_rw_is(node, "Reshape") || adze_rw_constant(node->inputs[1]) ||
+        node->inputs[0]->type.rank < 0 || node->outputs[0]->type.rank < 0 ||
+        !adze_rw_reshape_target(&node->inputs[0]->type, &node->outputs[0]->type, shape))
+        return false;
+    adze_value *target = adze_rw_new_ints(rw, NULL, node->outputs[0]->type.rank, shape);
+    if (!target)
+        return false;
+    adze_node_remove_attr(node, "allowzero");
+    adze_rw_set_input(rw, node, 1, target);
+    return true;
+}
+
 static bool remove_one(adze_rewriter *rw, adze_node *node)
 {
     return remove_identity(rw, node) || adze_rw_tidy_transpose(rw, node) ||
-           merge_reshapes(rw, node);
+           settle_shape(rw, node) || merge_reshapes(rw, node);
 }
 
 adze_status adze_pass_remove_identities(adze_graph *graph, bool *changed, adze_error *err)

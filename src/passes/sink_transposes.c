@@ -267,6 +267,32 @@ static bool sink_shape(adze_rewriter *rw, adze_node *node)
     return true;
 }
 
+/* ---- pictures as sequences ---- */
+
+/* [N, C, H, W] flattened to [N, C, H*W] and transposed to [N, H*W, C]: channels-last has it so. */
+static bool flatten(adze_rewriter *rw, adze_node *transpose)
+{
+    static const adze_perm to_sequence = {3, {0, 2, 1}};
+    adze_perm p;
+    const adze_node *reshape = transpose->inputs[0]->producer;
+    if (!adze_perm_read(&p, transpose) || !adze_perm_equal(&p, &to_sequence) ||
+        (!adze_rw_is(reshape, "Reshape") && !adze_rw_is(reshape, "Squeeze")))
+        return false;
+    adze_value *x = source(reshape->inputs[0]);
+    const adze_type *flat = &transpose->inputs[0]->type;
+    if (!x || !adze_rw_same_dim(flat->dims[0], x->type.dims[0]) ||
+        !adze_rw_same_dim(flat->dims[1], x->type.dims[3]) || x->type.dims[3] < 1)
+        return false;
+    adze_value *shape = adze_rw_new_ints(rw, NULL, 3, (int64_t[]){0, -1, x->type.dims[3]});
+    adze_node *sequence = adze_rw_new_node(rw, "Reshape", transpose->name, 2, 1);
+    if (!shape || !sequence)
+        return false;
+    sequence->inputs[0] = x;
+    sequence->inputs[1] = shape;
+    adze_rw_take_output(rw, sequence, 0, transpose->outputs[0]);
+    return true;
+}
+
 /* ---- the table ---- */
 
 typedef struct sinker {
@@ -312,7 +338,7 @@ static bool reads_transposed(const adze_node *node)
 static bool sink(adze_rewriter *rw, adze_node *node)
 {
     if (adze_rw_is(node, "Transpose"))
-        return adze_rw_tidy_transpose(rw, node);
+        return adze_rw_tidy_transpose(rw, node) || flatten(rw, node);
     if (!node->op || node->output_count < 1 || !node->outputs[0] || !reads_transposed(node))
         return false;
     for (size_t i = 0; i < ADZE_COUNT_OF(sinkers); i++)

@@ -189,8 +189,7 @@ bool adze_rw_tidy_transpose(adze_rewriter *rw, adze_node *node)
     return merge_with_producer(rw, node, &p) || merge_with_sibling(rw, node, &p);
 }
 
-/* The shape as Reshape wants it; false when more than one dimension stays open. */
-static bool reshape_target(const adze_type *from, const adze_type *to, int64_t *shape)
+bool adze_rw_reshape_target(const adze_type *from, const adze_type *to, int64_t *shape)
 {
     int open = 0;
     for (int i = 0; i < to->rank; i++) {
@@ -210,7 +209,7 @@ bool adze_rw_transpose_to_reshape(adze_rewriter *rw, adze_node *node)
     if (!adze_perm_read(&p, node) || !adze_perm_is_free(&node->inputs[0]->type, &p))
         return false;
     adze_type to = adze_perm_type(&node->inputs[0]->type, &p);
-    if (!reshape_target(&node->inputs[0]->type, &to, shape))
+    if (!adze_rw_reshape_target(&node->inputs[0]->type, &to, shape))
         return false;
     adze_value *target = adze_rw_new_ints(rw, NULL, p.rank, shape);
     adze_node *reshape = adze_rw_new_node(rw, "Reshape", NULL, 2, 1);

@@ -29,6 +29,9 @@ bool adze_rw_transpose_output(adze_rewriter *rw, adze_node *node, int i, const a
 
 /* Merges a Transpose with one before it or beside it; removes it when it does nothing. */
 bool adze_rw_tidy_transpose(adze_rewriter *rw, adze_node *node);
+/* The shape of `to` as a Reshape of `from` says it (0: the same as before, -1: the rest); false when
+ * that cannot be said. */
+bool adze_rw_reshape_target(const adze_type *from, const adze_type *to, int64_t *shape);
 /* A Transpose that moves no byte becomes a Reshape. */
 bool adze_rw_transpose_to_reshape(adze_rewriter *rw, adze_node *node);
 

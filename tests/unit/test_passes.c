@@ -403,6 +403,58 @@ TEST(names_activations)
     finish();
 }
 
+TEST(names_layer_norm)
+{
+    begin();
+    adze_value *x = input(DIMS(2, 3, 8)), *last = ints((int64_t[]){-1}, 1);
+    adze_value *centred = OP("Sub", x, OP("ReduceMean", x, last));
+    adze_value *variance = OP("ReduceMean", OP("Pow", centred, scalar(2)), last);
+    x = OP("Div", centred, OP("Sqrt", OP("Add", variance, scalar(1e-5))));
+    output(OP("Add", OP("Mul", x, constant(-1, 1, DIMS(8))), constant(-1, 1, DIMS(8))));
+    centred = OP("Sub", g->inputs[0], OP("ReduceMean", g->inputs[0], last));
+    variance = OP("ReduceMean", OP("Mul", centred, centred), last);
+    output(OP("Div", centred, OP("Sqrt", OP("Add", variance, scalar(1e-5)))));
+    EXPECT("LayerNormalization", 2);
+    EXPECT(NULL, 2);
+    same_result(1e-4);
+    finish();
+}
+
+TEST(fuses_scales_and_shifts_in_front_of_convolutions)
+{
+    begin();
+    adze_value *x = batch_norm(OP("Relu", input(DIMS(2, 4, 5, 5))), 4);
+    adze_node *n = NODE("Conv", x, constant(-1, 1, DIMS(6, 2, 1, 1)));
+    adze_node_set_int(n, "group", 2);
+    output(n->outputs[0]);
+    x = OP("Mul", scalar(0.25), OP("Sub", g->inputs[0], constant(-1, 1, DIMS(4, 1, 1))));
+    output(conv(x, 4, 4, 3, 1)); /* the difference must stay: padding is zero behind it */
+    EXPECT("BatchNormalization", 0);
+    EXPECT("Mul", 0);
+    EXPECT("Sub", 1);
+    same_result(FLOAT);
+    finish();
+}
+
+TEST(settles_shapes_and_keeps_sequences_in_order)
+{
+    begin();
+    adze_dim n = adze_graph_symbol(g, "N"), h = adze_graph_symbol(g, "H");
+    adze_value *x = conv(input(DIMS(n, 3, h, h)), 4, 3, 3, 1);
+    adze_node *head = NODE("Shape", x);
+    adze_node_set_int(head, "end", 2);
+    adze_node *concat = NODE("Concat", head->outputs[0], ints((int64_t[]){-1}, 1));
+    adze_node_set_int(concat, "axis", 0);
+    adze_node *turn = NODE("Transpose", OP("Reshape", x, concat->outputs[0]));
+    adze_node_set_ints(turn, "perm", 3, (int64_t[]){0, 2, 1});
+    output(OP("MatMul", turn->outputs[0], constant(-1, 1, DIMS(4, 5))));
+    EXPECT(NULL, 4);
+    EXPECT("Transpose", 1);
+    EXPECT("Reshape", 1);
+    same_result(FLOAT);
+    finish();
+}
+
 /* ---- layout ---- */
 
 /* conv, relu, pool, two blocks with shortcuts, mean, product. */
