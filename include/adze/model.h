@@ -2,7 +2,7 @@
  * Models: files to graphs and graphs to files, whatever the format; what a model is. */
 #ifndef ADZE_MODEL_H
 #define ADZE_MODEL_H
-#include "adze/graph.h"
+#include "adze/op.h"
 
 ADZE_BEGIN_C
 
@@ -68,6 +68,14 @@ ADZE_MUST_CHECK ADZE_API adze_status adze_model_describe(const adze_model *model
 /** Operations of all nodes and bytes of weights at the bounds (symbols without a bound: 1). */
 ADZE_MUST_CHECK ADZE_API adze_status adze_model_cost(const adze_model *model, double *operations,
                                                      double *weight_bytes, adze_error *err);
+
+/** A value from a file of ONNX test data: one serialized TensorProto, SequenceProto or OptionalProto, as
+ * `type` says. Close with adze_test_value_close. Fails with ADZE_NOT_FOUND, ADZE_BAD_FILE. */
+typedef struct adze_test_value adze_test_value;
+ADZE_MUST_CHECK ADZE_API adze_status adze_test_value_open(adze_test_value **out, const char *path,
+                                                          const adze_type *type, adze_error *err);
+ADZE_API const adze_item *adze_test_value_item(const adze_test_value *value);
+ADZE_API void adze_test_value_close(adze_test_value **value);
 
 ADZE_END_C
 #endif

@@ -3,7 +3,7 @@
  * dates and records are refused by name. */
 #ifndef ADZE_FORMATS_NPY_H
 #define ADZE_FORMATS_NPY_H
-#include "adze/tensor.h"
+#include "adze/formats.h"
 #include "base/file.h"
 
 typedef struct adze_npy_header {
@@ -21,13 +21,6 @@ adze_status adze_npy_parse_header(adze_npy_header *out, const uint8_t *bytes, si
  * aligned), else an owned copy. */
 adze_status adze_npy_parse(adze_tensor *out, const uint8_t *bytes, size_t size, const char *where,
                            adze_error *err) ADZE_MUST_CHECK;
-/* Reads a .npy file into an owned tensor. */
-adze_status adze_npy_load(adze_tensor *out, const char *path, adze_error *err) ADZE_MUST_CHECK;
-/* Types that NumPy does not have become the next that holds all their values (bfloat16, float8, float4:
- * float32; packed integers: int8, uint8); strings and block types fail with ADZE_UNSUPPORTED. */
-adze_status adze_npy_save(const adze_tensor *tensor, const char *path,
-                          adze_error *err) ADZE_MUST_CHECK;
-
 /* An opened .npz; arrays are read when asked for. */
 typedef struct adze_npz adze_npz;
 

@@ -7,7 +7,7 @@
 #include "kernels/conv.h"
 #include "ops/execute.h"
 #include "ops/fused.h"
-#include "ops/quantized.h"
+#include "ops/integer_linear.h"
 #include "ops/window.h"
 
 static bool is_last(const adze_node *node) {

@@ -7,7 +7,7 @@
 #include "kernels/conv.h"
 #include "ops/execute.h"
 #include "ops/fused.h"
-#include "ops/quantized.h"
+#include "ops/integer_linear.h"
 
 /* ---- shapes: y[batch..., m, n] = a[batch..., m, k] b[batch..., k, n] ---- */
 

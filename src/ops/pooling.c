@@ -5,7 +5,7 @@
 
 #include "ops/execute.h"
 #include "ops/fused.h"
-#include "ops/quantized.h"
+#include "ops/integer_linear.h"
 #include "ops/window.h"
 
 typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_LP } pool_kind;

@@ -7,7 +7,7 @@
 
 #include "kernels/conv.h"
 #include "ops/execute.h"
-#include "ops/quantized.h"
+#include "ops/integer_linear.h"
 #include "ops/window.h"
 
 static const adze_tensor *optional(const adze_run *run, int i) {

@@ -1,6 +1,6 @@
 /* Numbers for integer kernels from quantization parameters. Scales are combined in double and rounded
  * once to float32: the multiply in requantization is a single float32 one. */
-#include "ops/quantized.h"
+#include "ops/integer_linear.h"
 
 #include <math.h>
 

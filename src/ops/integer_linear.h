@@ -1,7 +1,7 @@
 /* Linear operators (Conv, Gemm, MatMul) on integers: from the quantizations of x, w and y to the numbers
  * that kernels/gemm_q8.h wants. Shared by their preparations. */
-#ifndef ADZE_OPS_QUANTIZED_H
-#define ADZE_OPS_QUANTIZED_H
+#ifndef ADZE_OPS_INTEGER_LINEAR_H
+#define ADZE_OPS_INTEGER_LINEAR_H
 #include "ops/execute.h"
 
 typedef struct adze_quantized_linear {

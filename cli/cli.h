@@ -1,0 +1,83 @@
+/* What commands share: option parsing from tables, help, errors, opening models. A command is a page:
+ * its options, then calls to the public API. */
+#ifndef ADZE_CLI_H
+#define ADZE_CLI_H
+#include "adze/model.h"
+#include "adze/session.h"
+
+typedef enum cli_kind {
+    CLI_END,
+    CLI_FLAG,   /* bool *: set to true */
+    CLI_STRING, /* const char ** */
+    CLI_INT,    /* int64_t * */
+    CLI_LIST,   /* cli_list *: may be given many times */
+    CLI_ON_OFF  /* bool *: "on" or "off" */
+} cli_kind;
+
+#define CLI_LIST_MAX 64
+typedef struct cli_list {
+    int count;
+    const char *items[CLI_LIST_MAX];
+} cli_list;
+
+typedef struct cli_option {
+    cli_kind kind;
+    const char *name;     /* "shape" for --shape */
+    const char *argument; /* "NAME=1x3x224x224" */
+    const char *help;
+    void *target;
+} cli_option;
+
+typedef struct cli_command {
+    const char *name, *arguments, *summary, *examples; /* examples: one per line */
+    int (*run)(const struct cli_command *self, int argc, char **argv);
+} cli_command;
+
+extern const cli_command cli_commands[]; /* main.c; closed by a row without a name */
+
+/* Parses argv (behind the command's name) into options' targets and args (least..most of them, *count
+ * found). Returns -1 to go on, else the exit code to leave with (help shown, usage wrong). */
+int cli_parse(const cli_command *command, const cli_option *options, int argc, char **argv,
+              const char **args, int least, int most, int *count);
+
+/* Options of every command that opens a model. */
+typedef struct cli_model {
+    cli_list shapes, bounds;
+    int64_t threads;
+    bool json;
+    adze_context *context;
+    adze_model *model;
+} cli_model;
+
+#define CLI_MODEL_OPTIONS(m)                                                                       \
+    {CLI_LIST, "shape", "NAME=1x3x224x224", "dimensions of an input ('?' keeps one free)",         \
+     &(m).shapes},                                                                                 \
+        {CLI_LIST, "bound", "N=512", "upper bound of a symbolic dimension (or N=1..512)",          \
+         &(m).bounds},                                                                             \
+        {CLI_INT, "threads", "N", "worker threads (default: one per core)", &(m).threads},         \
+        {CLI_FLAG, "json", NULL, "machine-readable output on stdout", &(m).json}
+
+/* Opens context and model, applies shapes and bounds. Prints the error and returns its exit code, or 0. */
+int cli_open(cli_model *m, const char *path);
+void cli_close(cli_model *m);
+
+/* Prints "adze: message" to stderr; returns the exit code of the status. */
+int cli_fail(const adze_error *err);
+int cli_usage(const cli_command *command, const char *format, ...) ADZE_PRINTF(2, 3);
+
+/* "NAME=FILE" -> the input's index and the file; -1 and a message when there is no such input. Without
+ * '=' the only input is meant. */
+int cli_named_input(const adze_graph *graph, const char *text, const char **file);
+
+/* Progress on stderr: a line that is rewritten on a terminal, plain lines otherwise. */
+void cli_progress(const char *format, ...) ADZE_PRINTF(1, 2);
+void cli_progress_end(void);
+bool cli_interrupted(void); /* Ctrl-C was pressed */
+
+#define CLI_COMMAND(name) int cmd_##name(const cli_command *self, int argc, char **argv)
+CLI_COMMAND(inspect);
+CLI_COMMAND(graph);
+CLI_COMMAND(run);
+CLI_COMMAND(cases);
+
+#endif

@@ -1,0 +1,236 @@
+/* adze cases: ONNX backend test cases. A case passes when the number of outputs, their types, shapes and
+ * strings are equal and |actual - expected| <= 1e-7 + 1e-3 |expected| (NaN equal to NaN). */
+#include <dirent.h>
+#include <fnmatch.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+
+enum { MOST = 64, REASON = 512 };
+
+/* ---- comparison ---- */
+
+static bool equal_numbers(double a, double e) {
+    if (isnan(e) || isnan(a))
+        return isnan(e) && isnan(a);
+    return a == e || fabs(a - e) <= 1e-7 + 1e-3 * fabs(e);
+}
+
+static bool compare_complex(const adze_tensor *a, const adze_tensor *e, int64_t n, int64_t *at) {
+    for (*at = 0; *at < 2 * n; ++*at) {
+        bool wide = a->dtype == ADZE_C128;
+        double x = wide ? ((const double *)a->data)[*at] : (double)((const float *)a->data)[*at];
+        double y = wide ? ((const double *)e->data)[*at] : (double)((const float *)e->data)[*at];
+        if (!equal_numbers(x, y))
+            return false;
+    }
+    return true;
+}
+
+static bool compare_elements(const adze_tensor *a, const adze_tensor *e, char *why) {
+    int64_t n = adze_tensor_elements(e), i = 0;
+    if (a->dtype == ADZE_C64 || a->dtype == ADZE_C128) {
+        if (compare_complex(a, e, n, &i))
+            return true;
+        snprintf(why, REASON, "element %lld differs", (long long)i);
+        return false;
+    }
+    for (i = 0; i < n; i++) {
+        if (a->dtype == ADZE_STRING) {
+            const adze_string *x = a->data, *y = e->data;
+            if (x[i].length == y[i].length && memcmp(x[i].data, y[i].data, y[i].length) == 0)
+                continue;
+            snprintf(why, REASON, "element %lld: '%.*s', expected '%.*s'", (long long)i,
+                     (int)x[i].length, x[i].data, (int)y[i].length, y[i].data);
+            return false;
+        }
+        double x = adze_tensor_get_f64(a, i), y = adze_tensor_get_f64(e, i);
+        if (equal_numbers(x, y))
+            continue;
+        snprintf(why, REASON, "element %lld: %.9g, expected %.9g", (long long)i, x, y);
+        return false;
+    }
+    return true;
+}
+
+static bool compare_tensors(const adze_tensor *a, const adze_tensor *e, char *why) {
+    bool same = a->dtype == e->dtype && a->rank == e->rank;
+    for (int i = 0; i < e->rank && same; i++)
+        same = a->dims[i] == e->dims[i];
+    if (!same) {
+        char found[160], expected[160];
+        snprintf(why, REASON, "%s, expected %s", adze_tensor_format(a, found, sizeof found),
+                 adze_tensor_format(e, expected, sizeof expected));
+        return false;
+    }
+    return compare_elements(a, e, why);
+}
+
+static bool compare_items(const adze_item *a, const adze_item *e, char *why) {
+    if (a->kind != e->kind) {
+        snprintf(why, REASON, "another kind of value");
+        return false;
+    }
+    if (a->kind == ADZE_VALUE_TENSOR)
+        return compare_tensors(&a->tensor, &e->tensor, why);
+    if (a->count != e->count) {
+        snprintf(why, REASON, "%d elements, expected %d", a->count, e->count);
+        return false;
+    }
+    for (int i = 0; i < a->count; i++)
+        if (!compare_items(&a->items[i], &e->items[i], why))
+            return false;
+    return true;
+}
+
+/* ---- one case ---- */
+
+typedef struct test_case {
+    adze_test_value *values[2 * MOST]; /* inputs, then expected outputs at MOST */
+    adze_model *model;
+    adze_plan *plan;
+    adze_session *session;
+} test_case;
+
+static bool load_values(test_case *c, const adze_graph *g, const char *folder, adze_error *err) {
+    int inputs = adze_graph_input_count(g), outputs = adze_graph_output_count(g);
+    char path[4096];
+    if (inputs > MOST || outputs > MOST)
+        return false;
+    for (int i = 0; i < inputs; i++) {
+        snprintf(path, sizeof path, "%s/input_%d.pb", folder, i);
+        if (adze_test_value_open(&c->values[i], path, adze_value_type(adze_graph_input(g, i)),
+                                 err) != ADZE_OK)
+            return false;
+    }
+    for (int i = 0; i < outputs; i++) {
+        snprintf(path, sizeof path, "%s/output_%d.pb", folder, i);
+        if (adze_test_value_open(&c->values[MOST + i], path,
+                                 adze_value_type(adze_graph_output(g, i)), err) != ADZE_OK)
+            return false;
+    }
+    return true;
+}
+
+static bool run_set(test_case *c, const adze_graph *g, const char *folder, char *why) {
+    adze_error err = {0};
+    adze_item inputs[MOST] = {0}, outputs[MOST] = {0};
+    bool ok = load_values(c, g, folder, &err);
+    for (int i = 0; ok && i < adze_graph_input_count(g); i++)
+        inputs[i] = *adze_test_value_item(c->values[i]);
+    if (ok)
+        ok = adze_session_run_items(c->session, inputs, outputs, &err) == ADZE_OK;
+    if (!ok)
+        snprintf(why, REASON, "%.*s", REASON - 1, err.message);
+    for (int i = 0; ok && i < adze_graph_output_count(g); i++)
+        ok = compare_items(&outputs[i], adze_test_value_item(c->values[MOST + i]), why);
+    for (int i = 0; i < 2 * MOST; i++)
+        adze_test_value_close(&c->values[i]);
+    return ok;
+}
+
+static bool prepare_case(test_case *c, adze_context *context, const char *folder,
+                         const adze_plan_options *options, adze_error *err) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/model.onnx", folder);
+    return adze_model_open(&c->model, context, path, err) == ADZE_OK &&
+           adze_plan_create(&c->plan, adze_model_graph(c->model), options, err) == ADZE_OK &&
+           adze_session_open(&c->session, c->plan, NULL, err) == ADZE_OK;
+}
+
+static bool run_case(adze_context *context, const char *folder, const adze_plan_options *options,
+                     char *why) {
+    test_case c = {0};
+    adze_error err = {0};
+    struct stat st;
+    bool ok = prepare_case(&c, context, folder, options, &err);
+    if (!ok)
+        snprintf(why, REASON, "%.*s", REASON - 1, err.message);
+    for (int set = 0; ok; set++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/test_data_set_%d", folder, set);
+        if (stat(path, &st) != 0)
+            break;
+        ok = run_set(&c, adze_model_graph(c.model), path, why);
+    }
+    adze_session_close(&c.session);
+    adze_plan_free(&c.plan);
+    adze_model_close(&c.model);
+    for (char *p = why; *p; p++)
+        if (*p == '\n' || *p == '\t')
+            *p = ' ';
+    return ok;
+}
+
+/* ---- all cases ---- */
+
+static int is_case(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
+}
+
+typedef struct totals {
+    int passed, failed;
+} totals;
+
+static void run_folder(const char *dir, const char *only, FILE *list, adze_context *context,
+                       const adze_plan_options *options, totals *t) {
+    struct dirent **entries;
+    int count = scandir(dir, &entries, is_case, alphasort);
+    for (int i = 0; i < count; i++) {
+        char path[4096], model[4200], why[REASON] = "";
+        struct stat st;
+        const char *name = entries[i]->d_name;
+        snprintf(path, sizeof path, "%s/%s", dir, name);
+        snprintf(model, sizeof model, "%s/model.onnx", path);
+        bool there = stat(model, &st) == 0 && (!only || fnmatch(only, name, 0) == 0);
+        if (there && !cli_interrupted()) {
+            bool ok = run_case(context, path, options, why);
+            t->passed += ok;
+            t->failed += !ok;
+            if (list)
+                fprintf(list, "%s\t%s\t%s\n", name, ok ? "pass" : "fail", why);
+            if (!ok && !list)
+                printf("FAILED %s: %s\n", name, why);
+        } else if (!there && stat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+                   stat(model, &st) != 0) {
+            run_folder(path, only, list, context, options, t);
+        }
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+}
+
+CLI_COMMAND(cases) {
+    cli_model m = {0};
+    const char *dir, *only = NULL, *list_path = NULL;
+    adze_plan_options plan = adze_plan_options_default();
+    const cli_option options[] = {
+        {CLI_STRING, "only", "GLOB", "run the cases whose name matches", &only},
+        {CLI_STRING, "list", "FILE", "write case, pass or fail, reason; tab-separated", &list_path},
+        {CLI_ON_OFF, "fuse", "on|off", "rewriting passes (default on)", &plan.fuse},
+        {CLI_INT, "threads", "N", "worker threads (default: one per core)", &m.threads},
+        {0}};
+    int count, code = cli_parse(self, options, argc, argv, &dir, 1, 1, &count);
+    struct stat st;
+    if (code >= 0 || (code = cli_open(&m, NULL)) != 0)
+        return code;
+    FILE *list = list_path ? fopen(list_path, "w") : NULL;
+    totals t = {0};
+    if (stat(dir, &st) != 0 || (list_path && !list)) {
+        fprintf(stderr, "adze: %s: cannot be opened\n", stat(dir, &st) != 0 ? dir : list_path);
+        code = 3;
+    } else {
+        run_folder(dir, only, list, m.context, &plan, &t);
+        printf("%d passed, %d failed\n", t.passed, t.failed);
+        code = t.failed > 0;
+    }
+    if (list)
+        fclose(list);
+    cli_close(&m);
+    return code;
+}

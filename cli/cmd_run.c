@@ -1,0 +1,135 @@
+/* adze run: inputs from .npy files, outputs to .npy files. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "adze/formats.h"
+#include "cli.h"
+
+/* "<folder>/<name>.npy" with characters outside [A-Za-z0-9._-] replaced. */
+static adze_status save(const char *folder, const char *name, const adze_tensor *t,
+                        adze_error *err) {
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/", folder);
+    if (n < 0 || (size_t)n + strlen(name) + 5 >= sizeof path) {
+        snprintf(err->message, sizeof err->message, "%s: name too long", name);
+        return err->status = ADZE_BAD_ARGUMENT;
+    }
+    for (; *name; name++)
+        path[n++] = strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *name)
+                        ? *name
+                        : '_';
+    strcpy(path + n, ".npy");
+    return adze_npy_save(t, path, err);
+}
+
+typedef struct dump {
+    const char *folder;
+    adze_status status;
+    adze_error err;
+} dump;
+
+static void dump_value(void *user, const adze_node *node, int output, const adze_tensor *tensor) {
+    dump *d = user;
+    if (d->status == ADZE_OK && tensor->dtype != ADZE_STRING)
+        d->status = save(d->folder, adze_value_name(adze_node_output(node, output)), tensor, &d->err);
+}
+
+static adze_status execute(cli_model *m, const adze_plan_options *plan_options, adze_tensor *inputs,
+                           const char *output_dir, const char *dump_dir, adze_error *err) {
+    const adze_graph *graph = adze_model_graph(m->model);
+    int count = adze_graph_output_count(graph);
+    adze_tensor *outputs = calloc((size_t)count + 1, sizeof *outputs);
+    adze_plan *plan = NULL;
+    adze_session *session = NULL;
+    dump d = {.folder = dump_dir};
+    adze_session_options options = adze_session_options_default();
+    if (dump_dir) {
+        options.observe = dump_value;
+        options.observe_user = &d;
+    }
+    adze_status status = adze_plan_create(&plan, graph, plan_options, err);
+    if (status == ADZE_OK)
+        status = adze_session_open(&session, plan, &options, err);
+    if (status == ADZE_OK)
+        status = adze_session_run(session, inputs, outputs, err);
+    if (status == ADZE_OK && d.status != ADZE_OK) {
+        *err = d.err;
+        status = d.status;
+    }
+    for (int i = 0; i < count && status == ADZE_OK; i++) {
+        const char *name = adze_value_name(adze_graph_output(graph, i));
+        char text[256];
+        printf("%s  %s\n", name, adze_tensor_format(&outputs[i], text, sizeof text));
+        if (output_dir)
+            status = save(output_dir, name, &outputs[i], err);
+    }
+    adze_session_close(&session);
+    adze_plan_free(&plan);
+    free(outputs);
+    return status;
+}
+
+static int load_inputs(cli_model *m, const cli_list *files, adze_tensor *inputs) {
+    adze_error err = {0};
+    const adze_graph *graph = adze_model_graph(m->model);
+    for (int i = 0; i < files->count; i++) {
+        const char *file;
+        int at = cli_named_input(graph, files->items[i], &file);
+        if (at < 0)
+            return 2;
+        adze_tensor_free(&inputs[at]);
+        if (adze_npy_load(&inputs[at], file, &err) != ADZE_OK)
+            return cli_fail(&err);
+    }
+    for (int i = 0; i < adze_graph_input_count(graph); i++)
+        if (inputs[i].dtype == ADZE_UNDEFINED) {
+            fprintf(stderr, "adze: input '%s' is missing: give --input %s=FILE.npy\n",
+                    adze_value_name(adze_graph_input(graph, i)),
+                    adze_value_name(adze_graph_input(graph, i)));
+            return 2;
+        }
+    return 0;
+}
+
+static int make_folder(const char *path) {
+    if (!path || mkdir(path, 0777) == 0 || errno == EEXIST)
+        return 0;
+    fprintf(stderr, "adze: %s: cannot make the folder: %s\n", path, strerror(errno));
+    return 5;
+}
+
+CLI_COMMAND(run) {
+    cli_model m = {0};
+    cli_list files = {0};
+    const char *output_dir = NULL, *dump_dir = NULL, *path;
+    adze_plan_options plan = adze_plan_options_default();
+    const cli_option options[] = {
+        CLI_MODEL_OPTIONS(m),
+        {CLI_LIST, "input", "NAME=FILE.npy", "an input (NAME= may be left out when there is one)",
+         &files},
+        {CLI_STRING, "output-dir", "DIR", "write each output as DIR/<name>.npy", &output_dir},
+        {CLI_STRING, "dump-values", "DIR", "write every computed value as DIR/<name>.npy", &dump_dir},
+        {CLI_ON_OFF, "fuse", "on|off", "rewriting passes (default on)", &plan.fuse},
+        {0}};
+    int count, code = cli_parse(self, options, argc, argv, &path, 1, 1, &count);
+    if (code >= 0 || (code = cli_open(&m, path)) != 0)
+        return code;
+    adze_error err = {0};
+    int inputs_count = adze_graph_input_count(adze_model_graph(m.model));
+    adze_tensor *inputs = calloc((size_t)inputs_count + 1, sizeof *inputs);
+    code = load_inputs(&m, &files, inputs);
+    if (!code)
+        code = make_folder(output_dir);
+    if (!code)
+        code = make_folder(dump_dir);
+    if (!code && execute(&m, &plan, inputs, output_dir, dump_dir, &err) != ADZE_OK)
+        code = cli_fail(&err);
+    for (int i = 0; i < inputs_count; i++)
+        adze_tensor_free(&inputs[i]);
+    free(inputs);
+    cli_close(&m);
+    return code;
+}

@@ -1,0 +1,47 @@
+/* The table of commands. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+const cli_command cli_commands[] = {
+    {"inspect", "MODEL", "What the model is: inputs, operators, size, work, what is not supported.",
+     "adze inspect model.onnx\nadze inspect model.onnx --shape image=1x3x224x224 --json",
+     cmd_inspect},
+    {"graph", "MODEL", "Prints the graph, as read or after passes.",
+     "adze graph model.onnx\nadze graph model.onnx --after all --format dot | dot -Tsvg > g.svg",
+     cmd_graph},
+    {"run", "MODEL", "Runs the model on inputs from .npy files and writes its outputs.",
+     "adze run model.onnx --input image=x.npy --output-dir out\n"
+     "adze run model.onnx --input x.npy --dump-values values",
+     cmd_run},
+    {"cases", "DIR", "Runs ONNX backend test cases (folders with model.onnx and test_data_set_*).",
+     "adze cases node\nadze cases node --only 'test_conv*' --list results.tsv", cmd_cases},
+    {0},
+};
+
+static int print_overview(FILE *out) {
+    fprintf(out, "adze %s: takes trained models to small machines\n\nadze COMMAND ...\n\n",
+            adze_version());
+    for (const cli_command *c = cli_commands; c->name; c++)
+        fprintf(out, "  %-10s %s\n", c->name, c->summary);
+    fprintf(out, "\n'adze COMMAND --help' shows a command's options and examples.\n");
+    return out == stdout ? 0 : 2;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2)
+        return print_overview(stderr);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)
+        return print_overview(stdout);
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("adze %s\n", adze_version());
+        return 0;
+    }
+    for (const cli_command *c = cli_commands; c->name; c++)
+        if (strcmp(argv[1], c->name) == 0)
+            return c->run(c, argc - 2, argv + 2);
+    fprintf(stderr, "adze: unknown command '%s'\n\n", argv[1]);
+    return print_overview(stderr);
+}
