@@ -64,7 +64,6 @@ static bool make_arrays(adze_session *s) {
     s->buffers = ADZE_ARENA_ARRAY(a, void *, values);
     s->capacities = ADZE_ARENA_ARRAY(a, size_t, values);
     s->value_arenas = ADZE_ARENA_ARRAY(a, adze_arena, values);
-    s->input_aliases = ADZE_ARENA_ARRAY(a, int, values);
     s->runs = ADZE_ARENA_ARRAY(a, adze_run, steps);
     s->seconds = ADZE_ARENA_ARRAY(a, double, steps);
     s->infer.inputs = ADZE_ARENA_ARRAY(a, const adze_type *, (size_t)inputs);
@@ -78,7 +77,7 @@ static bool make_arrays(adze_session *s) {
     s->infer.dims = &s->infer_dims;
     return s->items && s->dim_values && s->last_dims && s->sizes && s->offsets &&
            s->pack_scratch && s->buffers && s->capacities && s->value_arenas &&
-           s->input_aliases && s->runs && s->seconds && s->infer.inputs && s->infer.contents &&
+           s->runs && s->seconds && s->infer.inputs && s->infer.contents &&
            s->infer.known && s->infer.known_counts && s->infer.outputs && s->infer.known_out &&
            s->infer.known_out_counts;
 }
@@ -123,7 +122,6 @@ static adze_status fill_sources(adze_session *s, adze_error *err) {
     const adze_graph *g = s->plan->graph;
     for (int i = 0; i < g->value_count; i++) {
         const adze_value *v = g->values[i];
-        const adze_slot *slot = &s->plan->slots[i];
         s->items[i].kind = v->type.kind;
         s->items[i].tensor.dtype = v->type.dtype;
         s->items[i].tensor.quant = v->type.quant;
@@ -136,9 +134,6 @@ static adze_status fill_sources(adze_session *s, adze_error *err) {
             s->items[i].tensor = *v->constant;
             s->items[i].tensor.data = s->buffers[i];
         }
-        if (slot->place == ADZE_PLACE_ALIAS &&
-            s->plan->slots[slot->root].place == ADZE_PLACE_INPUT)
-            s->input_aliases[s->input_alias_count++] = i;
     }
     adze_session_reset(s);
     return ADZE_OK;
@@ -210,8 +205,11 @@ static adze_status run_step(adze_session *s, int i, adze_error *err) {
         release_pool_items(s, step->node);
         ADZE_TRY(adze_session_infer_step(s, i, err));
     }
-    if (step->view)
+    if (step->view) {
+        s->items[step->node->outputs[0]->id].tensor.data =
+            s->items[step->node->inputs[0]->id].tensor.data;
         return ADZE_OK;
+    }
     if (step->late && op->scratch)
         ADZE_TRY(adze_session_reserve_scratch(s, op->scratch(run), err));
     run->scratch = s->scratch;
@@ -261,10 +259,6 @@ adze_status adze_session_run_items(adze_session *s, const adze_item *inputs, adz
         s->items[g->inputs[i]->id].tensor.quant = quant;
     }
     ADZE_TRY(adze_session_lay_out(s, err));
-    for (int i = 0; i < s->input_alias_count; i++) {
-        int id = s->input_aliases[i];
-        s->items[id].tensor.data = s->items[s->plan->slots[id].root].tensor.data;
-    }
     ADZE_TRY(run_steps(s, err));
     for (int i = 0; i < g->output_count; i++) {
         outputs[i] = s->items[g->outputs[i]->id];

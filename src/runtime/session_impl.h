@@ -25,8 +25,6 @@ struct adze_session {
     double *seconds;        /* [step_count] with options.profile */
     int64_t run_count;
     bool laid_out;          /* shapes of last_dims are in place */
-    int *input_aliases;     /* values that are views of graph inputs */
-    int input_alias_count;
     adze_infer infer;       /* for dynamic steps, arrays of the largest node */
     adze_dims infer_dims;
     adze_arena infer_memory;

@@ -167,12 +167,8 @@ static void point_values(adze_session *s) {
     for (int i = 0; i < plan->graph->value_count; i++) {
         const adze_slot *slot = &plan->slots[i];
         const adze_slot *root = &plan->slots[slot->root];
-        if (!is_planned_place(slot->place))
-            continue;
-        if (root->place == ADZE_PLACE_ARENA)
+        if (is_planned_place(slot->place) && root->place == ADZE_PLACE_ARENA)
             s->items[i].tensor.data = s->arena + s->offsets[slot->root];
-        else if (root->place == ADZE_PLACE_CONSTANT || root->place == ADZE_PLACE_STATE)
-            s->items[i].tensor.data = s->items[slot->root].tensor.data;
     }
 }
 
