@@ -98,7 +98,7 @@ typedef struct test_case {
 
 static bool load_values(test_case *c, const adze_graph *g, const char *folder, adze_error *err) {
     int inputs = adze_graph_input_count(g), outputs = adze_graph_output_count(g);
-    char path[4096];
+    char path[4608];
     if (inputs > MOST || outputs > MOST)
         return false;
     for (int i = 0; i < inputs; i++) {
@@ -135,7 +135,7 @@ static bool run_set(test_case *c, const adze_graph *g, const char *folder, char 
 
 static bool prepare_case(test_case *c, adze_context *context, const char *folder,
                          const adze_plan_options *options, adze_error *err) {
-    char path[4096];
+    char path[4608];
     snprintf(path, sizeof path, "%s/model.onnx", folder);
     return adze_model_open(&c->model, context, path, err) == ADZE_OK &&
            adze_plan_create(&c->plan, adze_model_graph(c->model), options, err) == ADZE_OK &&
@@ -151,7 +151,7 @@ static bool run_case(adze_context *context, const char *folder, const adze_plan_
     if (!ok)
         snprintf(why, REASON, "%.*s", REASON - 1, err.message);
     for (int set = 0; ok; set++) {
-        char path[4096];
+        char path[4608];
         snprintf(path, sizeof path, "%s/test_data_set_%d", folder, set);
         if (stat(path, &st) != 0)
             break;
@@ -181,7 +181,7 @@ static void run_folder(const char *dir, const char *only, FILE *list, adze_conte
     struct dirent **entries;
     int count = scandir(dir, &entries, is_case, alphasort);
     for (int i = 0; i < count; i++) {
-        char path[4096], model[4200], why[REASON] = "";
+        char path[4400], model[4608], why[REASON] = "";
         struct stat st;
         const char *name = entries[i]->d_name;
         snprintf(path, sizeof path, "%s/%s", dir, name);

@@ -23,7 +23,7 @@ static adze_value *constant_ints(adze_node *node, const char *suffix, int n, con
     int64_t dims[1] = {n};
     adze_tensor t = adze_tensor_view(ADZE_I64, scalar ? 0 : 1, dims, (void *)values);
     char name[512];
-    snprintf(name, sizeof name, "%.400s.%s", node->name, suffix);
+    snprintf(name, sizeof name, "%.400s.%.64s", node->name, suffix);
     return adze_graph_add_constant(node->graph, name, &t, true);
 }
 
@@ -33,7 +33,7 @@ static adze_value *constant_scalar(adze_node *node, const char *suffix, float va
     adze_tensor t;
     adze_value *made = NULL;
     char name[512];
-    snprintf(name, sizeof name, "%.400s.%s", node->name, suffix);
+    snprintf(name, sizeof name, "%.400s.%.64s", node->name, suffix);
     if (adze_tensor_make(&t, dtype == ADZE_UNDEFINED ? ADZE_F32 : dtype, 0, NULL, NULL) != ADZE_OK)
         return NULL;
     adze_tensor_set_f64(&t, 0, (double)value);

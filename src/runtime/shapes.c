@@ -210,6 +210,13 @@ adze_status adze_session_plan_bounds(adze_session *s, adze_error *err) {
                                ? dims->defs[i].upper
                                : evaluate(&dims->defs[i], s->dim_values);
     }
+    for (int i = 0; i < s->plan->graph->input_count; i++) {
+        size_t size;
+        const adze_value *input = s->plan->graph->inputs[i];
+        if (input->type.kind != ADZE_VALUE_TENSOR || input->type.rank < 0)
+            return ADZE_OK;
+        ADZE_TRY(concretize(s, input, &size, err));
+    }
     bool grown = true;
     ADZE_TRY(shape_values(s, &grown, err));
     ADZE_TRY(repack(s, err));
