@@ -12,8 +12,8 @@ typedef struct rule {
     adze_status (*apply)(adze_node *node, adze_node **last, adze_error *err);
 } rule;
 
-static adze_status out_of_memory(const adze_node *node, adze_error *err) {
-    return adze_fail(err, ADZE_NO_MEMORY, "adapting %s '%s'", node->op_type, node->name);
+static adze_status out_of_memory(adze_error *err) {
+    return adze_fail(err, ADZE_NO_MEMORY, "adapting an operator of an old opset");
 }
 
 /* ---- pieces ---- */
@@ -45,9 +45,9 @@ static adze_value *constant_scalar(adze_node *node, const char *suffix, float va
 static adze_status set_input(adze_node *node, int i, adze_value *value, adze_error *err) {
     while (node->input_count <= i)
         if (!adze_node_add_input(node, NULL))
-            return out_of_memory(node, err);
+            return out_of_memory(err);
     if (!value)
-        return out_of_memory(node, err);
+        return out_of_memory(err);
     node->inputs[i] = value;
     return ADZE_OK;
 }
@@ -107,7 +107,7 @@ static adze_status split_to_input(adze_node *node, adze_node **last, adze_error 
 static adze_status split_count(adze_node *node, adze_node **last, adze_error *err) {
     ADZE_UNUSED(last);
     if (node->input_count < 2 && !adze_node_set_int(node, "num_outputs", node->output_count))
-        return out_of_memory(node, err);
+        return out_of_memory(err);
     return ADZE_OK;
 }
 
@@ -151,7 +151,7 @@ static adze_status topk_input(adze_node *node, adze_node **last, adze_error *err
 
 static adze_status rename_op(adze_node *node, const char *op, adze_error *err) {
     node->op_type = adze_arena_strdup(&node->graph->arena, op);
-    return node->op_type ? ADZE_OK : out_of_memory(node, err);
+    return node->op_type ? ADZE_OK : out_of_memory(err);
 }
 
 static adze_status scatter_name(adze_node *node, adze_node **last, adze_error *err) {
@@ -162,7 +162,7 @@ static adze_status scatter_name(adze_node *node, adze_node **last, adze_error *e
 static adze_status resize_asymmetric(adze_node *node, adze_error *err) {
     if (!adze_node_set_string(node, "coordinate_transformation_mode", "asymmetric") ||
         !adze_node_set_string(node, "nearest_mode", "floor"))
-        return out_of_memory(node, err);
+        return out_of_memory(err);
     return ADZE_OK;
 }
 
@@ -184,7 +184,7 @@ static adze_status upsample_to_resize(adze_node *node, adze_node **last, adze_er
     adze_node_remove_attr(node, "scales");
     const char *mode = adze_node_string(node, "mode", "nearest");
     if (strcmp(mode, "bilinear") == 0 && !adze_node_set_string(node, "mode", "linear"))
-        return out_of_memory(node, err);
+        return out_of_memory(err);
     ADZE_TRY(rename_op(node, "Resize", err));
     return resize_asymmetric(node, err);
 }
@@ -243,7 +243,7 @@ static adze_status softmax_matrix(adze_node *node, adze_node **last, adze_error 
     int64_t axis = adze_node_int(node, "axis", 1);
     int rank = node->inputs[0] ? node->inputs[0]->type.rank : -1;
     if (!adze_node_set_int(node, "axis", -1))
-        return out_of_memory(node, err);
+        return out_of_memory(err);
     if (axis == -1 || (rank >= 0 && axis == rank - 1))
         return ADZE_OK;
     adze_value *input = node->inputs[0];
@@ -252,7 +252,7 @@ static adze_status softmax_matrix(adze_node *node, adze_node **last, adze_error 
     adze_node *reshape = put_behind(node, "Reshape", 2);
     if (!shape || !flatten || !reshape || !adze_graph_append(node->graph, shape) ||
         !adze_node_set_int(flatten, "axis", axis))
-        return out_of_memory(node, err);
+        return out_of_memory(err);
     shape->inputs[0] = input;
     reshape->inputs[1] = shape->outputs[0];
     *last = reshape;
@@ -283,7 +283,7 @@ static adze_status legacy_broadcast(adze_node *node, adze_node **last, adze_erro
         axes[i] = rank_b + i;
     adze_node *unsqueeze = adze_graph_new_node(node->graph, "", "Unsqueeze", NULL, 2, 1);
     if (!unsqueeze || !adze_graph_append(node->graph, unsqueeze))
-        return out_of_memory(node, err);
+        return out_of_memory(err);
     unsqueeze->inputs[0] = node->inputs[1];
     node->inputs[1] = unsqueeze->outputs[0];
     return set_input(unsqueeze, 1, constant_ints(node, "axes", n, axes, false), err);
@@ -304,7 +304,7 @@ static adze_status group_norm_channels(adze_node *node, adze_node **last, adze_e
         adze_node *reshape = adze_graph_new_node(node->graph, "", "Reshape", NULL, 2, 1);
         if (!unsqueeze || !expand || !reshape || !adze_graph_append(node->graph, unsqueeze) ||
             !adze_graph_append(node->graph, expand) || !adze_graph_append(node->graph, reshape))
-            return out_of_memory(node, err);
+            return out_of_memory(err);
         unsqueeze->inputs[0] = node->inputs[i];
         expand->inputs[0] = unsqueeze->outputs[0];
         reshape->inputs[0] = expand->outputs[0];

@@ -6,7 +6,7 @@
 #include "graph/ir.h"
 
 #define ADZE_OP_FAMILIES(X)                                                                        \
-    X(activation) X(softmax) X(elementwise) X(cast) X(conv) X(matmul) X(pooling) X(normalization)  \
+    X(activation) X(softmax) X(elementwise) X(cast) X(convolution) X(matrix) X(pooling) X(normalization)  \
     X(reduction) X(selection) X(shape) X(arrange) X(pad) X(index) X(resize) X(grid) X(quantize)    \
     X(qlinear)
 

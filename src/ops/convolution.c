@@ -594,7 +594,7 @@ static adze_status transposed_run(adze_run *run, adze_error *err) {
 
 #define WINDOW_ATTRS "auto_pad dilations group kernel_shape pads strides "
 
-const adze_op adze_ops_conv[] = {
+const adze_op adze_ops_convolution[] = {
     {.name = "Conv", .domain = "", .since = 1, .min_inputs = 2, .max_inputs = 4, .min_outputs = 1,
      .max_outputs = 1, .quant = ADZE_QUANT_WEIGHTED, .attrs = WINDOW_ATTRS, .infer = conv_infer,
      .cost = conv_cost, .prepare = conv_prepare, .scratch = conv_scratch, .run = conv_run},

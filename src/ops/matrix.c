@@ -84,7 +84,7 @@ static product product_of(const adze_node *node, const adze_tensor *a, const adz
 
 static void batch_at(const product *p, int64_t batch, int64_t *a, int64_t *b) {
     *a = *b = 0;
-    for (int i = p->batch_rank - 1; i >= 0; i--) {
+    for (int i = p->batch_rank - 1; i >= 0 && p->batch_dims[i] > 0; i--) {
         int64_t at = batch % p->batch_dims[i];
         batch /= p->batch_dims[i];
         *a += at * p->a_step[i];
@@ -425,7 +425,7 @@ static adze_status product_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-const adze_op adze_ops_matmul[] = {
+const adze_op adze_ops_matrix[] = {
     {.name = "MatMul", .domain = "", .since = 1, .min_inputs = 2, .max_inputs = 3,
      .min_outputs = 1, .max_outputs = 1, .quant = ADZE_QUANT_WEIGHTED, .weight_axis = -1,
      .attrs = "", .infer = matmul_infer, .cost = product_cost, .prepare = product_prepare,
