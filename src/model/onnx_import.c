@@ -74,6 +74,12 @@ adze_status adze_onnx_tensor_view(adze_tensor *out, const adze_onnx_tensor *tens
     return ADZE_OK;
 }
 
+/* Exporters write these for "any size"; equal ones do not mean equal sizes. */
+static bool is_anonymous(const char *symbol) {
+    return !symbol || !*symbol || strcmp(symbol, "?") == 0 || strcmp(symbol, "-1") == 0 ||
+           strcmp(symbol, "None") == 0;
+}
+
 /* Symbols mean something only when an input binds them: others become unknown. */
 static adze_dim convert_dim(scope *s, const adze_onnx_dim *dim, bool is_input, const char *name,
                             int axis) {
@@ -81,9 +87,9 @@ static adze_dim convert_dim(scope *s, const adze_onnx_dim *dim, bool is_input, c
         return dim->value;
     adze_dims *dims = s->graph->dims;
     if (is_input) {
-        const char *symbol = dim->symbol && *dim->symbol
-                                 ? dim->symbol
-                                 : adze_arena_printf(&s->graph->arena, "%s.%d", name, axis);
+        const char *symbol = is_anonymous(dim->symbol)
+                                 ? adze_arena_printf(&s->graph->arena, "%s.%d", name, axis)
+                                 : dim->symbol;
         return symbol ? adze_dim_symbol(dims, symbol) : 0;
     }
     for (int i = 0; dim->symbol && i < dims->count; i++)
