@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Trains the default model of adze and writes fashion-mnist.onnx.
 
-    make.py --data DIR [--epochs 36] [--out fashion-mnist.onnx] [--validate]
+    make.py --data DIR [--epochs 36] [--stop 25] [--out fashion-mnist.onnx] [--validate]
 
-DIR holds the four IDX files of Fashion-MNIST (Debian: package dataset-fashion-mnist, /usr/share/datasets/fashion-mnist).
-Needs PyTorch 1.13 or newer, on the CPU; the seed and the number of threads are fixed, so one machine makes one file.
+DIR holds the four IDX files of Fashion-MNIST (Debian: package dataset-fashion-mnist, which puts them into
+/usr/share/datasets/fashion-mnist).
+Needs PyTorch (made with 1.13), on the CPU. The seed and the number of threads are fixed.
 
 --validate trains on 55,000 of the 60,000 training images and reports the other 5,000: use it to choose anything.
 Without it all 60,000 are trained on. The 10,000 test images are read once, after the last epoch, to state the result.
@@ -157,7 +158,7 @@ def train(net, average, images, labels, args, check):
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, args.rate, total_steps=args.epochs * steps, pct_start=0.2)
     net.to(memory_format=torch.channels_last)
     step = 0
-    for epoch in range(args.epochs):
+    for epoch in range(min(args.epochs, args.stop)):
         net.train()
         start, loss_sum = time.time(), 0.0
         order = rng.permutation(len(images))
@@ -200,6 +201,7 @@ def main():
     ap.add_argument("--data", default="/usr/share/datasets/fashion-mnist")
     ap.add_argument("--out", default=os.path.join(here, "fashion-mnist.onnx"))
     ap.add_argument("--epochs", type=int, default=36)
+    ap.add_argument("--stop", type=int, default=25, help="end after this epoch of the schedule")
     ap.add_argument("--batch", type=int, default=128)
     ap.add_argument("--rate", type=float, default=4e-3)
     ap.add_argument("--decay", type=float, default=0.02)
