@@ -2,6 +2,7 @@
 #include "test.h"
 #include "adze/passes.h"
 #include "adze/session.h"
+#include "base/memory.h"
 #include "graph/ir.h"
 
 #include <stdio.h>
@@ -646,5 +647,30 @@ TEST(weights_without_integer_activations_become_float)
     output(conv_of(input(DIMS(1, 3, 6, 6)), weights(8, 0, DIMS(8, 3, 3, 3)), 8, 1));
     EXPECT("DequantizeLinear", 0);
     same_result(FLOAT);
+    finish();
+}
+
+TEST(survives_every_failed_allocation)
+{
+    begin();
+    adze_value *x = quantize(residual_net(input(DIMS(1, 3, 16, 16))), 0.1, 0, ADZE_I8);
+    adze_node *gemm = NODE("Gemm", x, weights(5, 0, DIMS(5, 10)), constant(-1, 1, DIMS(5)));
+    adze_node_set_int(gemm, "transB", 1);
+    output(gemm->outputs[0]);
+    adze_error err;
+    long step = 1;
+    for (bool done = false; !done && step < 5000; step++) {
+        adze_graph *copy = NULL;
+        adze_alloc_fail_after(step);
+        adze_status status = adze_graph_clone(&copy, g, &err);
+        if (status == ADZE_OK)
+            status = adze_graph_rewrite(copy, NULL, &err);
+        adze_alloc_fail_after(0);
+        adze_graph_free(&copy);
+        done = status == ADZE_OK;
+        if (!done)
+            CHECK_FAILS(status, ADZE_NO_MEMORY, &err);
+    }
+    CHECK(step > 20 && step < 5000);
     finish();
 }
