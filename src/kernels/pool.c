@@ -5,8 +5,10 @@ void adze_pool_init(adze_pool_table *table, adze_cpu_level level)
 {
     fill(table);
 #if defined(__x86_64__)
-    if (level == ADZE_CPU_AVX2 || level == ADZE_CPU_AVX512) adze_pool_init_avx2(table);
-    if (level == ADZE_CPU_AVX512) adze_pool_init_avx512(table);
+    if (level == ADZE_CPU_AVX2 || level == ADZE_CPU_AVX512)
+        adze_pool_init_avx2(table);
+    if (level == ADZE_CPU_AVX512)
+        adze_pool_init_avx512(table);
 #else
     ADZE_UNUSED(level);
 #endif
@@ -27,8 +29,10 @@ static void run_piece(void *user, int64_t piece, int worker)
     ADZE_UNUSED(worker);
     const int64_t end = ADZE_MIN((piece + 1) * job->rows_per_piece, job->rows);
     for (int64_t i = piece * job->rows_per_piece; i < end; i++) {
-        if (job->f32 != NULL) job->f32_row(job->f32, i / job->oh, i % job->oh);
-        else job->q8_row(job->q8, i / job->oh, i % job->oh);
+        if (job->f32 != NULL)
+            job->f32_row(job->f32, i / job->oh, i % job->oh);
+        else
+            job->q8_row(job->q8, i / job->oh, i % job->oh);
     }
 }
 

@@ -33,17 +33,6 @@ static float *any_floats(size_t count, uint64_t *seed)
     return out;
 }
 
-/* The same bits; any NaN equals any NaN. */
-static void check_same(const char *what, adze_cpu_level level, const float *actual,
-                       const float *expected, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        if (memcmp(&actual[i], &expected[i], 4) != 0 && !(isnan(actual[i]) && isnan(expected[i])))
-            FAIL("%s at %s: [%lld] of %lld is %.9g, reference %.9g", what,
-                 adze_cpu_level_name(level), (long long)i, (long long)n, (double)actual[i],
-                 (double)expected[i]);
-}
-
 static void check_binary(const adze_eltwise_table *t, const adze_eltwise_table *ref,
                          adze_cpu_level level, int64_t n, uint64_t *seed)
 {

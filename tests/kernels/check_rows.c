@@ -7,17 +7,6 @@
 static const int64_t lengths[] = {1,  2,  3,  7,  8,  15,  16,  17,  31,  32,  33,
                                   47, 48, 63, 64, 65, 100, 127, 128, 500, 1000};
 
-/* The same bits; any NaN equals any NaN. */
-static void check_same(const char *what, adze_cpu_level level, const float *actual,
-                       const float *expected, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        if (memcmp(&actual[i], &expected[i], 4) != 0 && !(isnan(actual[i]) && isnan(expected[i])))
-            FAIL("%s at %s: [%lld] of %lld is %.9g, reference %.9g", what,
-                 adze_cpu_level_name(level), (long long)i, (long long)n, (double)actual[i],
-                 (double)expected[i]);
-}
-
 static float *row_of(int64_t n, float size, uint64_t *seed)
 {
     float *x = check_passing_floats((size_t)n, seed);

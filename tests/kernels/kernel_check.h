@@ -49,6 +49,21 @@ static inline float *check_passing_floats(size_t count, uint64_t *seed)
     return out;
 }
 
+/* The same bits; any NaN equals any NaN. */
+static inline void check_same(const char *what, adze_cpu_level level, const float *actual,
+                              const float *expected, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t a, e;
+        memcpy(&a, &actual[i], sizeof a);
+        memcpy(&e, &expected[i], sizeof e);
+        if (a != e && !(isnan(actual[i]) && isnan(expected[i])))
+            FAIL("%s at %s: [%lld] of %lld is %.9g, expected %.9g", what,
+                 adze_cpu_level_name(level), (long long)i, (long long)n, (double)actual[i],
+                 (double)expected[i]);
+    }
+}
+
 static inline int64_t check_between(int64_t lo, int64_t hi, uint64_t *seed)
 {
     return lo + (int64_t)(test_random(seed) % (uint64_t)(hi - lo + 1));
