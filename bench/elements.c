@@ -96,6 +96,12 @@ static void run_binary(bench *b)
     b->eltwise.binary[b->op][b->form](b->n, b->a, b->b, b->y);
 }
 
+static void run_square(bench *b)
+{
+    const float two = 2;
+    b->eltwise.binary[ADZE_BINARY_POW][ADZE_FORM_VS](b->n, b->a, &two, b->y);
+}
+
 static void run_unary(bench *b)
 {
     b->eltwise.unary[b->op](b->n, b->a, b->y, 0.1f, 0.5f);
@@ -176,6 +182,7 @@ RUN(q8_add_scalar, (set_q8(b, true), b->eltwise.q8_add(&b->q8)))
 RUN(q8_mul, (set_q8(b, false), b->eltwise.q8_mul(&b->q8)))
 
 static const entry entries[] = {
+    {"pow 2", run_square, 8},
     {"quantize_u8", run_quantize_u8, 5},
     {"quantize_i8", run_quantize_i8, 5},
     {"quantize_i16", run_quantize_i16, 6},

@@ -19,7 +19,7 @@ BINARY(min, min_f32(a, b))
 BINARY(max, max_f32(a, b))
 BINARY(squared_difference, (a - b) * (a - b))
 BINARY(prelu, a < 0.0f ? a * b : a)
-BINARY(pow, powf(a, b))
+BINARY(pow, b == 2.0f ? a * a : powf(a, b)) /* squares are common, and so exact */
 BINARY(fmod, fmodf(a, b))
 BINARY(atan2, atan2f(a, b))
 #undef BINARY
