@@ -1,7 +1,10 @@
 /* Integer depthwise convolution with AVX-512 VNNI. vpdpbusd multiplies four bytes by four bytes, so four
  * taps of a column are laid side by side for each of 64 channels; a column serves all outputs whose
  * windows hold it. Interleaving bytes leaves the channels in four quarters, each spread over the lanes
- * as packing 32-bit sums to bytes needs them: packing puts them back in order. */
+ * as packing 32-bit sums to bytes needs them: packing puts them back in order.
+ *
+ * Where there are fewer channels, a vector holds two or four streams: the same 32 or 16 channels of as
+ * many parts of the output row. */
 #include "kernels/x86/dwconv_avx512_impl.h"
 
 #include "kernels/dwconv_impl.h"
@@ -19,13 +22,14 @@ typedef struct quarters {
     __m512i at[4];
 } quarters;
 
-/* Everything of 64 channels that does not change along a row. */
+/* Everything of up to 64 channels that does not change along a row. */
 typedef struct block {
     const adze_dwconv_q8_args *args;
     int64_t channel;
-    __mmask64 mask;
-    int groups;
-    __m512i pad, flip;
+    int groups, streams;
+    int64_t part;      /* outputs of a stream */
+    __mmask64 mask;    /* channels of one stream */
+    __m512i pad, flip; /* pad: after the flip */
     quarters weights[MAX_GROUPS][MAX_KW];
     quarters start; /* bias less x_zero times the sum of the weights */
     __m512 scale[4];
@@ -45,20 +49,30 @@ INLINE quarters interleave(__m512i a, __m512i b, __m512i c, __m512i d)
     }};
 }
 
-/* 64 values of 32 bits, in the order of channels, as quarters. */
-static quarters to_quarters(const void *values, __mmask64 mask)
+/* The first stream's part of a vector in all of them. */
+static __m512i in_all_streams(int streams, __m512i v)
+{
+    if (streams == 4)
+        return _mm512_broadcast_i32x4(_mm512_castsi512_si128(v));
+    return streams == 2 ? _mm512_broadcast_i64x4(_mm512_castsi512_si256(v)) : v;
+}
+
+/* Values of 32 bits for each channel, as quarters. */
+static quarters to_quarters(const block *b, const void *values)
 {
     const int32_t *from = values;
     __m512i v[4];
-    for (int i = 0; i < 4; i++)
-        v[i] = _mm512_maskz_loadu_epi32((__mmask16)(mask >> 16 * i), from + 16 * i);
-    __m512i a = _mm512_shuffle_i32x4(v[0], v[1], 0x44), b = _mm512_shuffle_i32x4(v[2], v[3], 0x44);
-    __m512i c = _mm512_shuffle_i32x4(v[0], v[1], 0xee), d = _mm512_shuffle_i32x4(v[2], v[3], 0xee);
+    for (int i = 0; i < 4; i++) {
+        int natural = i % (4 / b->streams); /* 16 channels are a vector of values */
+        v[i] = _mm512_maskz_loadu_epi32((__mmask16)(b->mask >> 16 * natural), from + 16 * natural);
+    }
+    __m512i a = _mm512_shuffle_i32x4(v[0], v[1], 0x44), c = _mm512_shuffle_i32x4(v[0], v[1], 0xee);
+    __m512i d = _mm512_shuffle_i32x4(v[2], v[3], 0x44), e = _mm512_shuffle_i32x4(v[2], v[3], 0xee);
     return (quarters){{
-        _mm512_shuffle_i32x4(a, b, 0x88),
-        _mm512_shuffle_i32x4(a, b, 0xdd),
-        _mm512_shuffle_i32x4(c, d, 0x88),
-        _mm512_shuffle_i32x4(c, d, 0xdd),
+        _mm512_shuffle_i32x4(a, d, 0x88),
+        _mm512_shuffle_i32x4(a, d, 0xdd),
+        _mm512_shuffle_i32x4(c, e, 0x88),
+        _mm512_shuffle_i32x4(c, e, 0xdd),
     }};
 }
 
@@ -76,7 +90,8 @@ static __m512i load_weights(const block *b, int64_t ky, int64_t kx, bool *fits)
         if (_mm512_cmpneq_epi16_mask(_mm512_cvtepi8_epi16(half[i]), wide))
             *fits = false;
     }
-    return _mm512_inserti64x4(_mm512_castsi256_si512(half[0]), half[1], 1);
+    __m512i bytes = _mm512_inserti64x4(_mm512_castsi256_si512(half[0]), half[1], 1);
+    return in_all_streams(b->streams, bytes);
 }
 
 static bool prepare_weights(block *b)
@@ -101,6 +116,12 @@ static bool prepare_weights(block *b)
     return fits;
 }
 
+/* How many streams to make of the channels that are left. */
+static int choose_streams(int64_t left)
+{
+    return left > 48 ? 1 : left > 16 ? 2 : 4;
+}
+
 /* False: the weights do not fit 8 bits. */
 static bool prepare(block *b, const adze_dwconv_q8_args *args, int64_t channel)
 {
@@ -109,12 +130,15 @@ static bool prepare(block *b, const adze_dwconv_q8_args *args, int64_t channel)
     int shift = args->x_signed ? 128 : 0;
     b->args = args;
     b->channel = channel;
-    b->mask = left >= CHANNELS ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
+    b->streams = choose_streams(left);
+    b->part = (s->ow + b->streams - 1) / b->streams;
+    left = ADZE_MIN(left, CHANNELS / b->streams);
+    b->mask = left == CHANNELS ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
     b->groups = (int)((s->kh + 3) / 4);
     b->pad = _mm512_set1_epi8((char)(args->x_zero + shift));
     b->flip = _mm512_set1_epi8((char)shift);
-    b->start = args->bias ? to_quarters(args->bias + channel, b->mask) : (quarters){0};
-    quarters scale = to_quarters(args->scale + channel, b->mask);
+    b->start = args->bias ? to_quarters(b, args->bias + channel) : (quarters){0};
+    quarters scale = to_quarters(b, args->scale + channel);
     bool wide = false;
     for (int q = 0; q < 4; q++) {
         b->scale[q] = _mm512_castsi512_ps(scale.at[q]);
@@ -124,29 +148,82 @@ static bool prepare(block *b, const adze_dwconv_q8_args *args, int64_t channel)
     return prepare_weights(b);
 }
 
-INLINE __m512i load_pixel(const block *b, const uint8_t *line, int64_t ix)
+/* The lines of a window, at the block's first channel. A line in the padding: one padded pixel, step 0. */
+typedef struct lines {
+    const uint8_t *at[4 * MAX_GROUPS];
+    ptrdiff_t step[4 * MAX_GROUPS];
+    uint8_t padding[CHANNELS];
+} lines;
+
+/* Pixel ix of the first stream, and those of the others beside it. At an edge some may lie beside the
+ * line: those are padding. */
+INLINE __m512i load_pixels(const int S, const bool edge, const block *b, const uint8_t *line,
+                           ptrdiff_t step, int64_t ix)
 {
-    const adze_dwconv_shape *s = &b->args->shape;
-    if (!line || ix < 0 || ix >= s->w)
-        return b->pad;
-    __m512i x = _mm512_maskz_loadu_epi8(b->mask, line + ix * s->c + b->channel);
-    return _mm512_xor_si512(x, b->flip);
+    const int64_t next = b->part * b->args->shape.stride_w, w = b->args->shape.w;
+    __m512i v = edge ? _mm512_xor_si512(b->pad, b->flip) : _mm512_setzero_si512();
+    UNROLL
+    for (int i = 0; i < S; i++) {
+        const int first = i * (CHANNELS / S);
+        const int64_t at = ix + i * next;
+        if (!edge || (at >= 0 && at < w))
+            v = _mm512_mask_loadu_epi8(v, b->mask << first, line + at * step - first);
+    }
+    return _mm512_xor_si512(v, b->flip);
 }
 
-/* Interleaves the taps of columns [ix, ix + count). lines: NULL where in the padding. */
-INLINE void make_columns(const int G, const block *b, const uint8_t *const *lines, int64_t ix,
+/* Interleaves the taps of columns [ix, ix + count) of the first stream, and those of the others. */
+INLINE void make_columns(const int G, const int S, const block *b, const lines *l, int64_t ix,
                          int64_t count, quarters *columns)
 {
+    const adze_dwconv_shape *s = &b->args->shape;
+    const int64_t end = s->w - (S - 1) * b->part * s->stride_w;
     for (int64_t i = 0; i < count; i++, ix++)
         for (int g = 0; g < G; g++) {
-            const uint8_t *const *four = lines + 4 * g;
-            columns[i * G + g] = interleave(load_pixel(b, four[0], ix), load_pixel(b, four[1], ix),
-                                            load_pixel(b, four[2], ix), load_pixel(b, four[3], ix));
+            const uint8_t *const *at = l->at + 4 * g;
+            const ptrdiff_t *step = l->step + 4 * g;
+            __m512i x[4];
+            if (ix >= 0 && ix < end) {
+                UNROLL
+                for (int j = 0; j < 4; j++)
+                    x[j] = load_pixels(S, false, b, at[j], step[j], ix);
+            } else {
+                UNROLL
+                for (int j = 0; j < 4; j++)
+                    x[j] = load_pixels(S, true, b, at[j], step[j], ix);
+            }
+            columns[i * G + g] = interleave(x[0], x[1], x[2], x[3]);
         }
 }
 
-/* T outputs; columns: at the first tap of the first. */
-INLINE void outputs(const int G, const int T, const block *b, const quarters *columns, uint8_t *y)
+/* Output ox of the first stream and those of the others, as far as they are in the row. */
+INLINE void store_outputs(const int S, const block *b, int64_t ox, uint8_t *row, __m512i bytes)
+{
+    const adze_dwconv_shape *s = &b->args->shape;
+    uint8_t *y = row + ox * s->c;
+    const ptrdiff_t next = b->part * s->c;
+    if (S == 1) {
+        _mm512_mask_storeu_epi8(y, b->mask, bytes);
+    } else if (S == 2) {
+        _mm256_mask_storeu_epi8(y, (__mmask32)b->mask, _mm512_castsi512_si256(bytes));
+        if (ox + b->part < s->ow)
+            _mm256_mask_storeu_epi8(y + next, (__mmask32)b->mask,
+                                    _mm512_extracti64x4_epi64(bytes, 1));
+    } else {
+        __mmask16 mask = (__mmask16)b->mask;
+        _mm_mask_storeu_epi8(y, mask, _mm512_castsi512_si128(bytes));
+        if (ox + b->part < s->ow)
+            _mm_mask_storeu_epi8(y + next, mask, _mm512_extracti32x4_epi32(bytes, 1));
+        if (ox + 2 * b->part < s->ow)
+            _mm_mask_storeu_epi8(y + 2 * next, mask, _mm512_extracti32x4_epi32(bytes, 2));
+        if (ox + 3 * b->part < s->ow)
+            _mm_mask_storeu_epi8(y + 3 * next, mask, _mm512_extracti32x4_epi32(bytes, 3));
+    }
+}
+
+/* T outputs from ox on; columns: at the first tap of the first. */
+INLINE void outputs(const int G, const int S, const int T, const block *b, const quarters *columns,
+                    int64_t ox, uint8_t *y)
 {
     const adze_dwconv_shape *s = &b->args->shape;
     __m512 scaled[MAX_OUTPUTS][4];
@@ -172,57 +249,68 @@ INLINE void outputs(const int G, const int T, const block *b, const quarters *co
     }
     UNROLL
     for (int t = 0; t < T; t++)
-        _mm512_mask_storeu_epi8(y + t * s->c, b->mask, adze_to_bytes(&b->to, scaled[t]));
+        store_outputs(S, b, ox + t, y, adze_to_bytes(&b->to, scaled[t]));
 }
 
-INLINE void row(const int G, const block *b, int64_t image, int64_t oy)
+static void find_lines(const block *b, int64_t image, int64_t oy, lines *l)
 {
     const adze_dwconv_shape *s = &b->args->shape;
-    const uint8_t *lines[4 * MAX_GROUPS] = {NULL};
-    for (int64_t ky = 0; ky < s->kh; ky++) {
+    _mm512_storeu_si512(l->padding, _mm512_xor_si512(b->pad, b->flip));
+    for (int64_t ky = 0; ky < 4 * MAX_GROUPS; ky++) {
         int64_t iy = oy * s->stride_h - s->pad_top + ky * s->dilation_h;
-        if (iy >= 0 && iy < s->h)
-            lines[ky] = b->args->x + (image * s->h + iy) * s->w * s->c;
+        bool inside = ky < s->kh && iy >= 0 && iy < s->h;
+        const uint8_t *line = b->args->x + (image * s->h + iy) * s->w * s->c + b->channel;
+        l->at[ky] = inside ? line : l->padding;
+        l->step[ky] = inside ? s->c : 0;
     }
+}
+
+INLINE void row(const int G, const int S, const block *b, int64_t image, int64_t oy)
+{
+    const adze_dwconv_shape *s = &b->args->shape;
+    lines l;
+    find_lines(b, image, oy, &l);
     uint8_t *y = b->args->y + (image * s->oh + oy) * s->ow * s->c + b->channel;
     int64_t extent = (s->kw - 1) * s->dilation_w + 1;
     int64_t most = (MAX_COLUMNS - extent) / s->stride_w + 1;
     quarters columns[MAX_COLUMNS * MAX_GROUPS];
-    for (int64_t ox = 0; ox < s->ow; ox += most) {
-        int64_t count = ADZE_MIN(most, s->ow - ox), i = 0;
-        make_columns(G, b, lines, ox * s->stride_w - s->pad_left,
+    for (int64_t ox = 0; ox < b->part; ox += most) {
+        int64_t count = ADZE_MIN(most, b->part - ox), i = 0;
+        make_columns(G, S, b, &l, ox * s->stride_w - s->pad_left,
                      (count - 1) * s->stride_w + extent, columns);
         for (; i + MAX_OUTPUTS <= count; i += MAX_OUTPUTS)
-            outputs(G, MAX_OUTPUTS, b, columns + i * s->stride_w * G, y + (ox + i) * s->c);
+            outputs(G, S, MAX_OUTPUTS, b, columns + i * s->stride_w * G, ox + i, y);
         for (; i < count; i++)
-            outputs(G, 1, b, columns + i * s->stride_w * G, y + (ox + i) * s->c);
+            outputs(G, S, 1, b, columns + i * s->stride_w * G, ox + i, y);
     }
 }
 
-static void rows_of_one_group(const block *b, int64_t image, int64_t first, int64_t last)
-{
-    for (int64_t oy = first; oy < last; oy++)
-        row(1, b, image, oy);
-}
-
-static void rows_of_two_groups(const block *b, int64_t image, int64_t first, int64_t last)
-{
-    for (int64_t oy = first; oy < last; oy++)
-        row(2, b, image, oy);
-}
+#define DEFINE(G, S)                                                                               \
+    static void row_##G##_##S(const block *b, int64_t image, int64_t oy)                           \
+    {                                                                                              \
+        row(G, S, b, image, oy);                                                                   \
+    }
+DEFINE(1, 1)
+DEFINE(1, 2)
+DEFINE(1, 4)
+DEFINE(2, 1)
+DEFINE(2, 2)
+DEFINE(2, 4)
 
 static void q8_rows(const adze_dwconv_q8_args *args, int64_t image, int64_t first, int64_t last)
 {
     const adze_dwconv_shape *s = &args->shape;
     bool fits = s->kh <= 4 * MAX_GROUPS && s->kw <= MAX_KW &&
                 (s->kw - 1) * s->dilation_w < MAX_COLUMNS / 2 && s->stride_w <= MAX_COLUMNS / 2;
+    static void (*const row_of[MAX_GROUPS + 1][5])(const block *, int64_t, int64_t) = {
+        [1] = {[1] = row_1_1, [2] = row_1_2, [4] = row_1_4},
+        [2] = {[1] = row_2_1, [2] = row_2_2, [4] = row_2_4},
+    };
     block b;
-    for (int64_t channel = 0; fits && channel < s->c; channel += CHANNELS) {
+    for (int64_t channel = 0; fits && channel < s->c; channel += CHANNELS / b.streams) {
         fits = prepare(&b, args, channel);
-        if (fits && b.groups == 1)
-            rows_of_one_group(&b, image, first, last);
-        else if (fits)
-            rows_of_two_groups(&b, image, first, last);
+        for (int64_t oy = first; fits && oy < last; oy++)
+            row_of[b.groups][b.streams](&b, image, oy);
     }
     if (!fits)
         adze_dwconv_q8_rows_ref(args, image, first, last);
