@@ -155,9 +155,9 @@ typedef struct lines {
     uint8_t padding[CHANNELS];
 } lines;
 
-/* Pixel ix of the first stream, and those of the others beside it. At an edge some may lie beside the
- * line: those are padding. */
-INLINE __m512i load_pixels(const int S, const bool edge, const block *b, const uint8_t *line,
+/* Pixel ix of the first stream, at x, and those of the others beside it. At an edge some may lie beside
+ * the line: those are padding. */
+INLINE __m512i load_pixels(const int S, const bool edge, const block *b, const uint8_t *x,
                            ptrdiff_t step, int64_t ix)
 {
     const int64_t next = b->part * b->args->shape.stride_w, w = b->args->shape.w;
@@ -167,44 +167,65 @@ INLINE __m512i load_pixels(const int S, const bool edge, const block *b, const u
         const int first = i * (CHANNELS / S);
         const int64_t at = ix + i * next;
         if (!edge || (at >= 0 && at < w))
-            v = _mm512_mask_loadu_epi8(v, b->mask << first, line + at * step - first);
+            v = _mm512_mask_loadu_epi8(v, b->mask << first, x + i * next * step - first);
     }
     return _mm512_xor_si512(v, b->flip);
 }
 
-/* Interleaves the taps of columns [ix, ix + count) of the first stream, and those of the others. */
-INLINE void make_columns(const int G, const int S, const block *b, const lines *l, int64_t ix,
-                         int64_t count, quarters *columns)
+/* Columns [ix, ix + count) of the first stream and those of the others, four taps interleaved. */
+INLINE void make_columns_of(const int S, const bool edge, const block *b, const lines *l, int group,
+                            int64_t ix, int64_t count, quarters *columns)
 {
-    const adze_dwconv_shape *s = &b->args->shape;
-    const int64_t end = s->w - (S - 1) * b->part * s->stride_w;
-    for (int64_t i = 0; i < count; i++, ix++)
-        for (int g = 0; g < G; g++) {
-            const uint8_t *const *at = l->at + 4 * g;
-            const ptrdiff_t *step = l->step + 4 * g;
-            __m512i x[4];
-            if (ix >= 0 && ix < end) {
-                UNROLL
-                for (int j = 0; j < 4; j++)
-                    x[j] = load_pixels(S, false, b, at[j], step[j], ix);
-            } else {
-                UNROLL
-                for (int j = 0; j < 4; j++)
-                    x[j] = load_pixels(S, true, b, at[j], step[j], ix);
-            }
-            columns[i * G + g] = interleave(x[0], x[1], x[2], x[3]);
+    const ptrdiff_t *step = l->step + 4 * group;
+    const uint8_t *x[4];
+    UNROLL
+    for (int j = 0; j < 4; j++)
+        x[j] = l->at[4 * group + j] + ix * step[j];
+    for (int64_t i = 0; i < count; i++) {
+        __m512i v[4];
+        UNROLL
+        for (int j = 0; j < 4; j++) {
+            v[j] = load_pixels(S, edge, b, x[j], step[j], ix + i);
+            x[j] += step[j];
         }
+        columns[i * b->groups + group] = interleave(v[0], v[1], v[2], v[3]);
+    }
 }
 
+INLINE void make_columns(const int S, const block *b, const lines *l, int64_t ix, int64_t count,
+                         quarters *columns)
+{
+    const adze_dwconv_shape *s = &b->args->shape;
+    const int64_t inside = s->w - (S - 1) * b->part * s->stride_w, end = ix + count;
+    const int64_t from = ADZE_MIN(ADZE_MAX(ix, 0), end);
+    const int64_t to = ADZE_MAX(ADZE_MIN(inside, end), from);
+    for (int g = 0; g < b->groups; g++) {
+        make_columns_of(S, true, b, l, g, ix, from - ix, columns);
+        make_columns_of(S, false, b, l, g, from, to - from, columns + (from - ix) * b->groups);
+        make_columns_of(S, true, b, l, g, to, end - to, columns + (to - ix) * b->groups);
+    }
+}
+
+#define DEFINE(S)                                                                                  \
+    static void make_columns_##S(const block *b, const lines *l, int64_t ix, int64_t count,        \
+                                 quarters *columns)                                                \
+    {                                                                                              \
+        make_columns(S, b, l, ix, count, columns);                                                 \
+    }
+DEFINE(1)
+DEFINE(2)
+DEFINE(4)
+#undef DEFINE
+
 /* Output ox of the first stream and those of the others, as far as they are in the row. */
-INLINE void store_outputs(const int S, const block *b, int64_t ox, uint8_t *row, __m512i bytes)
+static inline void store_output(const block *b, int64_t ox, uint8_t *row, __m512i bytes)
 {
     const adze_dwconv_shape *s = &b->args->shape;
     uint8_t *y = row + ox * s->c;
     const ptrdiff_t next = b->part * s->c;
-    if (S == 1) {
+    if (b->streams == 1) {
         _mm512_mask_storeu_epi8(y, b->mask, bytes);
-    } else if (S == 2) {
+    } else if (b->streams == 2) {
         _mm256_mask_storeu_epi8(y, (__mmask32)b->mask, _mm512_castsi512_si256(bytes));
         if (ox + b->part < s->ow)
             _mm256_mask_storeu_epi8(y + next, (__mmask32)b->mask,
@@ -221,11 +242,14 @@ INLINE void store_outputs(const int S, const block *b, int64_t ox, uint8_t *row,
     }
 }
 
-/* T outputs from ox on; columns: at the first tap of the first. */
-INLINE void outputs(const int G, const int S, const int T, const block *b, const quarters *columns,
-                    int64_t ox, uint8_t *y)
+/* T outputs from ox on; columns: at the first tap of the first. G groups of four taps, KW columns at
+ * stride SW; KW 0: any kernel. */
+INLINE void outputs_of(const int G, const int KW, const int SW, const int T, const block *b,
+                       const quarters *columns, int64_t ox, uint8_t *y)
 {
     const adze_dwconv_shape *s = &b->args->shape;
+    const int64_t kw = KW ? KW : s->kw, dilation = KW ? 1 : s->dilation_w;
+    const int64_t stride = KW ? SW : s->stride_w;
     __m512 scaled[MAX_OUTPUTS][4];
     UNROLL
     for (int q = 0; q < 4; q++) {
@@ -233,13 +257,14 @@ INLINE void outputs(const int G, const int S, const int T, const block *b, const
         UNROLL
         for (int t = 0; t < T; t++)
             sum[t] = b->start.at[q];
-        for (int64_t kx = 0; kx < s->kw; kx++) {
-            const quarters *column = columns + kx * s->dilation_w * G;
+        UNROLL_SMALL
+        for (int64_t kx = 0; kx < kw; kx++) {
             UNROLL
             for (int g = 0; g < G; g++) {
+                const quarters *column = columns + kx * dilation * G + g;
                 UNROLL
                 for (int t = 0; t < T; t++)
-                    sum[t] = _mm512_dpbusd_epi32(sum[t], column[t * s->stride_w * G + g].at[q],
+                    sum[t] = _mm512_dpbusd_epi32(sum[t], column[t * stride * G].at[q],
                                                  b->weights[g][kx].at[q]);
             }
         }
@@ -249,7 +274,47 @@ INLINE void outputs(const int G, const int S, const int T, const block *b, const
     }
     UNROLL
     for (int t = 0; t < T; t++)
-        store_outputs(S, b, ox + t, y, adze_to_bytes(&b->to, scaled[t]));
+        store_output(b, ox + t, y, adze_to_bytes(&b->to, scaled[t]));
+}
+
+/* Outputs [ox, ox + count). */
+INLINE void outputs(const int G, const int KW, const int SW, const block *b,
+                    const quarters *columns, int64_t ox, int64_t count, uint8_t *y)
+{
+    const int64_t step = (KW ? SW : b->args->shape.stride_w) * G;
+    int64_t i = 0;
+    for (; i + MAX_OUTPUTS <= count; i += MAX_OUTPUTS)
+        outputs_of(G, KW, SW, MAX_OUTPUTS, b, columns + i * step, ox + i, y);
+    for (; i < count; i++)
+        outputs_of(G, KW, SW, 1, b, columns + i * step, ox + i, y);
+}
+
+#define DEFINE(G, KW, SW)                                                                          \
+    static void outputs_##G##_##KW##_##SW(const block *b, const quarters *columns, int64_t ox,     \
+                                          int64_t count, uint8_t *y)                               \
+    {                                                                                              \
+        outputs(G, KW, SW, b, columns, ox, count, y);                                              \
+    }
+DEFINE(1, 3, 1)
+DEFINE(1, 3, 2)
+DEFINE(2, 5, 1)
+DEFINE(2, 5, 2)
+DEFINE(1, 0, 0)
+DEFINE(2, 0, 0)
+#undef DEFINE
+
+typedef void (*columns_fn)(const block *, const lines *, int64_t, int64_t, quarters *);
+typedef void (*outputs_fn)(const block *, const quarters *, int64_t, int64_t, uint8_t *);
+
+static outputs_fn find_outputs(const block *b)
+{
+    const adze_dwconv_shape *s = &b->args->shape;
+    bool common = s->dilation_w == 1 && s->stride_w <= 2;
+    if (common && b->groups == 1 && s->kw == 3)
+        return s->stride_w == 1 ? outputs_1_3_1 : outputs_1_3_2;
+    if (common && b->groups == 2 && s->kw == 5)
+        return s->stride_w == 1 ? outputs_2_5_1 : outputs_2_5_2;
+    return b->groups == 1 ? outputs_1_0_0 : outputs_2_0_0;
 }
 
 static void find_lines(const block *b, int64_t image, int64_t oy, lines *l)
@@ -265,9 +330,12 @@ static void find_lines(const block *b, int64_t image, int64_t oy, lines *l)
     }
 }
 
-INLINE void row(const int G, const int S, const block *b, int64_t image, int64_t oy)
+static void row(const block *b, int64_t image, int64_t oy)
 {
+    static const columns_fn make[5] = {
+        [1] = make_columns_1, [2] = make_columns_2, [4] = make_columns_4};
     const adze_dwconv_shape *s = &b->args->shape;
+    const outputs_fn finish = find_outputs(b);
     lines l;
     find_lines(b, image, oy, &l);
     uint8_t *y = b->args->y + (image * s->oh + oy) * s->ow * s->c + b->channel;
@@ -275,42 +343,23 @@ INLINE void row(const int G, const int S, const block *b, int64_t image, int64_t
     int64_t most = (MAX_COLUMNS - extent) / s->stride_w + 1;
     quarters columns[MAX_COLUMNS * MAX_GROUPS];
     for (int64_t ox = 0; ox < b->part; ox += most) {
-        int64_t count = ADZE_MIN(most, b->part - ox), i = 0;
-        make_columns(G, S, b, &l, ox * s->stride_w - s->pad_left,
-                     (count - 1) * s->stride_w + extent, columns);
-        for (; i + MAX_OUTPUTS <= count; i += MAX_OUTPUTS)
-            outputs(G, S, MAX_OUTPUTS, b, columns + i * s->stride_w * G, ox + i, y);
-        for (; i < count; i++)
-            outputs(G, S, 1, b, columns + i * s->stride_w * G, ox + i, y);
+        int64_t count = ADZE_MIN(most, b->part - ox);
+        int64_t needed = (count - 1) * s->stride_w + extent;
+        make[b->streams](b, &l, ox * s->stride_w - s->pad_left, needed, columns);
+        finish(b, columns, ox, count, y);
     }
 }
-
-#define DEFINE(G, S)                                                                               \
-    static void row_##G##_##S(const block *b, int64_t image, int64_t oy)                           \
-    {                                                                                              \
-        row(G, S, b, image, oy);                                                                   \
-    }
-DEFINE(1, 1)
-DEFINE(1, 2)
-DEFINE(1, 4)
-DEFINE(2, 1)
-DEFINE(2, 2)
-DEFINE(2, 4)
 
 static void q8_rows(const adze_dwconv_q8_args *args, int64_t image, int64_t first, int64_t last)
 {
     const adze_dwconv_shape *s = &args->shape;
     bool fits = s->kh <= 4 * MAX_GROUPS && s->kw <= MAX_KW &&
                 (s->kw - 1) * s->dilation_w < MAX_COLUMNS / 2 && s->stride_w <= MAX_COLUMNS / 2;
-    static void (*const row_of[MAX_GROUPS + 1][5])(const block *, int64_t, int64_t) = {
-        [1] = {[1] = row_1_1, [2] = row_1_2, [4] = row_1_4},
-        [2] = {[1] = row_2_1, [2] = row_2_2, [4] = row_2_4},
-    };
     block b;
     for (int64_t channel = 0; fits && channel < s->c; channel += CHANNELS / b.streams) {
         fits = prepare(&b, args, channel);
         for (int64_t oy = first; fits && oy < last; oy++)
-            row_of[b.groups][b.streams](&b, image, oy);
+            row(&b, image, oy);
     }
     if (!fits)
         adze_dwconv_q8_rows_ref(args, image, first, last);

@@ -5,11 +5,14 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Before a loop with constant bounds: no loop remains, and arrays that it indexes become registers. */
+/* Before a loop with constant bounds: no loop remains, and arrays that it indexes become registers.
+ * UNROLL_SMALL where the bounds are constant in some uses only. */
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_SMALL
 #else
 #define UNROLL _Pragma("GCC unroll 32")
+#define UNROLL_SMALL
 #endif
 
 /* Cuts rows [first, last) into as few tiles of at most `most` rows as possible, of nearly equal height;
