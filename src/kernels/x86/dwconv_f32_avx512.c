@@ -1,5 +1,5 @@
 /* Float depthwise convolution with AVX-512. */
-#include "kernels/x86/dwconv_avx512_impl.h"
+#include "kernels/x86/dwconv_x86_impl.h"
 #include "kernels/x86/vec_avx512_impl.h"
 
 #define OUTPUTS(X, ...)                                                                            \

@@ -5,7 +5,7 @@
  *
  * Where there are fewer channels, a vector holds two or four streams: the same 32 or 16 channels of as
  * many parts of the output row. */
-#include "kernels/x86/dwconv_avx512_impl.h"
+#include "kernels/x86/dwconv_x86_impl.h"
 
 #include "kernels/dwconv_impl.h"
 #include "kernels/x86/requantize_avx512_impl.h"
@@ -29,7 +29,7 @@ typedef struct block {
     int groups, streams;
     int64_t part;      /* outputs of a stream */
     __mmask64 mask;    /* channels of one stream */
-    __m512i pad, flip; /* pad: after the flip */
+    __m512i pad, flip; /* pad: as in x */
     quarters weights[MAX_GROUPS][MAX_KW];
     quarters start; /* bias less x_zero times the sum of the weights */
     __m512 scale[4];
@@ -135,7 +135,7 @@ static bool prepare(block *b, const adze_dwconv_q8_args *args, int64_t channel)
     left = ADZE_MIN(left, CHANNELS / b->streams);
     b->mask = left == CHANNELS ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
     b->groups = (int)((s->kh + 3) / 4);
-    b->pad = _mm512_set1_epi8((char)(args->x_zero + shift));
+    b->pad = _mm512_set1_epi8((char)args->x_zero);
     b->flip = _mm512_set1_epi8((char)shift);
     b->start = args->bias ? to_quarters(b, args->bias + channel) : (quarters){0};
     quarters scale = to_quarters(b, args->scale + channel);
@@ -161,7 +161,7 @@ INLINE __m512i load_pixels(const int S, const bool edge, const block *b, const u
                            ptrdiff_t step, int64_t ix)
 {
     const int64_t next = b->part * b->args->shape.stride_w, w = b->args->shape.w;
-    __m512i v = edge ? _mm512_xor_si512(b->pad, b->flip) : _mm512_setzero_si512();
+    __m512i v = edge ? b->pad : _mm512_setzero_si512();
     UNROLL
     for (int i = 0; i < S; i++) {
         const int first = i * (CHANNELS / S);
@@ -169,7 +169,7 @@ INLINE __m512i load_pixels(const int S, const bool edge, const block *b, const u
         if (!edge || (at >= 0 && at < w))
             v = _mm512_mask_loadu_epi8(v, b->mask << first, x + i * next * step - first);
     }
-    return _mm512_xor_si512(v, b->flip);
+    return v;
 }
 
 /* Columns [ix, ix + count) of the first stream and those of the others, four taps interleaved. */
@@ -187,6 +187,8 @@ INLINE void make_columns_of(const int S, const bool edge, const block *b, const 
         for (int j = 0; j < 4; j++) {
             v[j] = load_pixels(S, edge, b, x[j], step[j], ix + i);
             x[j] += step[j];
+            if (b->args->x_signed)
+                v[j] = _mm512_xor_si512(v[j], b->flip);
         }
         columns[i * b->groups + group] = interleave(v[0], v[1], v[2], v[3]);
     }
@@ -320,7 +322,7 @@ static outputs_fn find_outputs(const block *b)
 static void find_lines(const block *b, int64_t image, int64_t oy, lines *l)
 {
     const adze_dwconv_shape *s = &b->args->shape;
-    _mm512_storeu_si512(l->padding, _mm512_xor_si512(b->pad, b->flip));
+    _mm512_storeu_si512(l->padding, b->pad);
     for (int64_t ky = 0; ky < 4 * MAX_GROUPS; ky++) {
         int64_t iy = oy * s->stride_h - s->pad_top + ky * s->dilation_h;
         bool inside = ky < s->kh && iy >= 0 && iy < s->h;
@@ -362,7 +364,7 @@ static void q8_rows(const adze_dwconv_q8_args *args, int64_t image, int64_t firs
             row(&b, image, oy);
     }
     if (!fits)
-        adze_dwconv_q8_rows_ref(args, image, first, last);
+        adze_dwconv_q8_rows_avx2(args, image, first, last);
 }
 
 void adze_dwconv_init_avx512(adze_dwconv_table *table)

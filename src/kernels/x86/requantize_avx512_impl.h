@@ -11,7 +11,9 @@
 typedef struct adze_rounding {
     __m512 high;
     __m512i zero, lo, hi, flip;
-    bool wide; /* conversion to integer might overflow: clamp before it */
+    bool wide;   /* conversion to integer might overflow: clamp before it */
+    bool clamps; /* lo or hi are not what saturation gives anyway */
+    bool is_signed;
 } adze_rounding;
 
 static inline adze_rounding adze_rounding_make(int32_t zero, int32_t lo, int32_t hi, bool is_signed,
@@ -25,6 +27,8 @@ static inline adze_rounding adze_rounding_make(int32_t zero, int32_t lo, int32_t
         .hi = _mm512_set1_epi8((char)(hi + shift)),
         .flip = _mm512_set1_epi8((char)shift),
         .wide = wide,
+        .clamps = lo + shift > 0 || hi + shift < 255,
+        .is_signed = is_signed,
     };
 }
 
@@ -48,8 +52,9 @@ INLINE __m512i adze_to_bytes(const adze_rounding *to, __m512 v[4])
     __m512i high = _mm512_packs_epi32(_mm512_cvtps_epi32(v[2]), _mm512_cvtps_epi32(v[3]));
     __m512i bytes =
         _mm512_packus_epi16(_mm512_adds_epi16(low, to->zero), _mm512_adds_epi16(high, to->zero));
-    bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, to->lo), to->hi);
-    return _mm512_xor_si512(bytes, to->flip);
+    if (to->clamps)
+        bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, to->lo), to->hi);
+    return to->is_signed ? _mm512_xor_si512(bytes, to->flip) : bytes;
 }
 
 #endif
