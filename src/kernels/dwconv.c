@@ -57,7 +57,8 @@ static uint8_t q8_output(const adze_dwconv_q8_args *args, int64_t image, adze_ta
     return (uint8_t)adze_requantize(v, args->y_zero, args->lo, args->hi);
 }
 
-static void q8_rows(const adze_dwconv_q8_args *args, int64_t image, int64_t first, int64_t last)
+void adze_dwconv_q8_rows_ref(const adze_dwconv_q8_args *args, int64_t image, int64_t first,
+                             int64_t last)
 {
     const adze_dwconv_shape *s = &args->shape;
     for (int64_t oy = first; oy < last; oy++) {
@@ -75,7 +76,7 @@ static void q8_rows(const adze_dwconv_q8_args *args, int64_t image, int64_t firs
 
 void adze_dwconv_init(adze_dwconv_table *table, adze_cpu_level level)
 {
-    *table = (adze_dwconv_table){.f32_rows = f32_rows, .q8_rows = q8_rows};
+    *table = (adze_dwconv_table){.f32_rows = f32_rows, .q8_rows = adze_dwconv_q8_rows_ref};
 #if defined(__x86_64__)
     if (level == ADZE_CPU_AVX2)
         adze_dwconv_init_avx2(table);

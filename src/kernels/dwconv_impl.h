@@ -28,4 +28,8 @@ static inline void adze_dwconv_interior(const adze_dwconv_shape *s, int64_t *fir
     *last = ADZE_MAX(ADZE_MIN(end, s->ow), *first);
 }
 
+/* The reference, for what a level does not do itself. */
+void adze_dwconv_q8_rows_ref(const adze_dwconv_q8_args *args, int64_t image, int64_t first,
+                             int64_t last);
+
 #endif

@@ -1,6 +1,7 @@
 /* Integer depthwise convolution with AVX2: 16 channels at a time. Inputs less their zero point and
- * weights are numbers of 16 bits; vpmaddwd multiplies and adds two taps, which are laid side by side.
- * The taps of a window row are paired; the last is paired with nothing where they are odd. */
+ * weights are numbers of 16 bits (so any zero point of the weights will do); vpmaddwd multiplies and
+ * adds two taps of a column, laid side by side once and used for all outputs whose windows hold them.
+ * That leaves the channels in two halves, as packing 32-bit sums needs them. */
 #include <immintrin.h>
 
 #include "kernels/dwconv_impl.h"
@@ -9,133 +10,210 @@
 
 #include <string.h>
 
-enum { CHANNELS = 16, MAX_OUTPUTS = 4 };
+enum { CHANNELS = 16, MAX_PAIRS = 4, MAX_KW = 8, MAX_COLUMNS = 40, MAX_OUTPUTS = 4 };
 
-/* 16 channels of an output row. */
+/* Channels 0-3 and 8-11, then the others. */
+typedef struct halves {
+    __m256i at[2];
+} halves;
+
+/* Everything of 16 channels that does not change along a row. */
 typedef struct block {
     const adze_dwconv_q8_args *args;
     int64_t channel, channels;
-    const uint8_t *line; /* of input, at the block's channels; moves with ky */
-    adze_taps ky;
-    __m256i x_zero;
+    int pairs; /* of taps in a column */
+    __m128i flip;
+    __m256i x_zero, y_zero;
+    halves weights[MAX_PAIRS][MAX_KW], start, scale;
     __m256 low, high;
 } block;
 
-static __m256i load_weights(const block *b, const int16_t *from)
+/* Numbers of 16 bits side by side. */
+INLINE halves interleave(__m256i a, __m256i b)
 {
-    int16_t copy[CHANNELS] = {0};
-    if (b->channels == CHANNELS)
-        return _mm256_loadu_si256((const __m256i *)from);
-    memcpy(copy, from, (size_t)b->channels * sizeof *copy);
-    return _mm256_loadu_si256((const __m256i *)copy);
+    return (halves){{_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b)}};
 }
 
-INLINE __m256i load_input(const block *b, const uint8_t *from)
-{
-    __m128i bytes;
-    if (b->channels == CHANNELS) {
-        bytes = _mm_loadu_si128((const __m128i *)from);
-    } else {
-        uint8_t copy[CHANNELS] = {0};
-        memcpy(copy, from, (size_t)b->channels);
-        bytes = _mm_loadu_si128((const __m128i *)copy);
-    }
-    __m256i x = b->args->x_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-    return _mm256_sub_epi16(x, b->x_zero);
-}
-
-typedef struct sums {
-    __m256i low[MAX_OUTPUTS], high[MAX_OUTPUTS]; /* channels 0-3, 8-11 and 4-7, 12-15 */
-} sums;
-
-/* Taps [kx.first, kx.last) of one window row of T outputs, the first of which begins at x. */
-INLINE void add_row(const int T, const block *b, const uint8_t *x, const int16_t *weights,
-                    adze_taps kx, sums *s)
-{
-    const adze_dwconv_shape *shape = &b->args->shape;
-    const ptrdiff_t tap = shape->dilation_w * shape->c, output = shape->stride_w * shape->c;
-    for (int64_t j = kx.first; j < kx.last; j += 2) {
-        bool two = j + 1 < kx.last;
-        __m256i none = _mm256_setzero_si256();
-        __m256i w0 = load_weights(b, weights + j * shape->c);
-        __m256i w1 = two ? load_weights(b, weights + (j + 1) * shape->c) : none;
-        __m256i w_low = _mm256_unpacklo_epi16(w0, w1), w_high = _mm256_unpackhi_epi16(w0, w1);
-        UNROLL
-        for (int t = 0; t < T; t++) {
-            const uint8_t *at = x + j * tap + t * output;
-            __m256i x0 = load_input(b, at), x1 = two ? load_input(b, at + tap) : none;
-            __m256i low = _mm256_unpacklo_epi16(x0, x1), high = _mm256_unpackhi_epi16(x0, x1);
-            s->low[t] = _mm256_add_epi32(s->low[t], _mm256_madd_epi16(low, w_low));
-            s->high[t] = _mm256_add_epi32(s->high[t], _mm256_madd_epi16(high, w_high));
-        }
-    }
-}
-
-INLINE __m256i round_sums(const block *b, __m256i sum, __m256 scale)
-{
-    __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale);
-    return _mm256_cvtps_epi32(_mm256_max_ps(_mm256_min_ps(v, b->high), b->low));
-}
-
-/* 16 floats or integers in the order of the sums: low in [0], high in [1]. */
-static void load_split(const block *b, const void *values, __m256i out[2])
+static halves split(const block *b, const void *values)
 {
     int32_t copy[CHANNELS] = {0};
     memcpy(copy, values, (size_t)b->channels * sizeof *copy);
     __m256i first = _mm256_loadu_si256((const __m256i *)copy);
     __m256i second = _mm256_loadu_si256((const __m256i *)(copy + 8));
-    out[0] = _mm256_permute2x128_si256(first, second, 0x20);
-    out[1] = _mm256_permute2x128_si256(first, second, 0x31);
+    return (halves){{_mm256_permute2x128_si256(first, second, 0x20),
+                     _mm256_permute2x128_si256(first, second, 0x31)}};
 }
 
-INLINE void outputs(const int T, const block *b, adze_taps kx, uint8_t *y)
-{
-    const adze_dwconv_q8_args *args = b->args;
-    const adze_dwconv_shape *shape = &args->shape;
-    __m256i start[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()}, scale[2];
-    if (args->bias)
-        load_split(b, args->bias + b->channel, start);
-    load_split(b, args->scale + b->channel, scale);
-    sums s;
-    UNROLL
-    for (int t = 0; t < T; t++) {
-        s.low[t] = start[0];
-        s.high[t] = start[1];
-    }
-    for (int64_t i = b->ky.first; i < b->ky.last; i++) {
-        int64_t pixel = i * shape->dilation_h * shape->w + kx.start;
-        const int16_t *weights = args->weights + i * shape->kw * shape->c + b->channel;
-        add_row(T, b, b->line + pixel * shape->c, weights, kx, &s);
-    }
-    UNROLL
-    for (int t = 0; t < T; t++) {
-        __m256i low = round_sums(b, s.low[t], _mm256_castsi256_ps(scale[0]));
-        __m256i high = round_sums(b, s.high[t], _mm256_castsi256_ps(scale[1]));
-        __m256i words = _mm256_packs_epi32(low, high);
-        words = _mm256_add_epi16(words, _mm256_set1_epi16((short)args->y_zero));
-        __m128i first = _mm256_castsi256_si128(words), second = _mm256_extracti128_si256(words, 1);
-        __m128i bytes =
-            args->y_signed ? _mm_packs_epi16(first, second) : _mm_packus_epi16(first, second);
-        if (b->channels == CHANNELS)
-            _mm_storeu_si128((__m128i *)(y + t * shape->c), bytes);
-        else
-            memcpy(y + t * shape->c, &bytes, (size_t)b->channels);
-    }
-}
-
-static void block_row(const block *b, uint8_t *y)
+static __m256i load_weights(const block *b, int64_t ky, int64_t kx)
 {
     const adze_dwconv_shape *s = &b->args->shape;
-    int64_t first, last;
-    adze_dwconv_interior(s, &first, &last);
-    for (int64_t ox = 0, count = 1; ox < s->ow; ox += count) {
-        int64_t ix = ox * s->stride_w - s->pad_left;
-        adze_taps kx = adze_taps_inside(ix, s->kw, s->dilation_w, s->w);
-        count = ox >= first && ox + MAX_OUTPUTS <= last ? MAX_OUTPUTS : 1;
-        if (count == MAX_OUTPUTS)
-            outputs(MAX_OUTPUTS, b, kx, y + ox * s->c);
+    int16_t copy[CHANNELS] = {0};
+    if (ky < s->kh)
+        memcpy(copy, b->args->weights + (ky * s->kw + kx) * s->c + b->channel,
+               (size_t)b->channels * sizeof *copy);
+    return _mm256_loadu_si256((const __m256i *)copy);
+}
+
+static void prepare(block *b, const adze_dwconv_q8_args *args, int64_t channel)
+{
+    const adze_dwconv_shape *s = &args->shape;
+    b->args = args;
+    b->channel = channel;
+    b->channels = ADZE_MIN(s->c - channel, CHANNELS);
+    b->pairs = (int)((s->kh + 1) / 2);
+    b->flip = _mm_set1_epi8(args->x_signed ? (char)0x80 : 0);
+    b->x_zero = _mm256_set1_epi16((short)(args->x_zero + (args->x_signed ? 128 : 0)));
+    b->y_zero = _mm256_set1_epi16((short)args->y_zero);
+    b->start = args->bias ? split(b, args->bias + channel) : (halves){0};
+    b->scale = split(b, args->scale + channel);
+    b->low = _mm256_set1_ps((float)(args->lo - args->y_zero));
+    b->high = _mm256_set1_ps((float)(args->hi - args->y_zero));
+    for (int p = 0; p < b->pairs; p++)
+        for (int64_t kx = 0; kx < s->kw; kx++)
+            b->weights[p][kx] =
+                interleave(load_weights(b, 2 * p, kx), load_weights(b, 2 * p + 1, kx));
+}
+
+/* The input lines of a window at the block's channels; NULL in the padding. */
+typedef struct lines {
+    const uint8_t *at[2 * MAX_PAIRS];
+} lines;
+
+INLINE __m256i load_pixel(const bool full, const block *b, const uint8_t *line, int64_t ix)
+{
+    const adze_dwconv_shape *s = &b->args->shape;
+    if (!line || ix < 0 || ix >= s->w)
+        return _mm256_setzero_si256();
+    const uint8_t *x = line + ix * s->c;
+    uint8_t copy[CHANNELS] = {0};
+    if (!full) {
+        memcpy(copy, x, (size_t)b->channels);
+        x = copy;
+    }
+    __m128i bytes = _mm_xor_si128(_mm_loadu_si128((const __m128i *)x), b->flip);
+    return _mm256_sub_epi16(_mm256_cvtepu8_epi16(bytes), b->x_zero);
+}
+
+INLINE void make_columns(const bool full, const block *b, const lines *l, int64_t ix, int64_t count,
+                         halves *columns)
+{
+    for (int p = 0; p < b->pairs; p++) {
+        const uint8_t *first = l->at[2 * p], *second = l->at[2 * p + 1];
+        for (int64_t i = 0; i < count; i++)
+            columns[i * b->pairs + p] =
+                interleave(load_pixel(full, b, first, ix + i), load_pixel(full, b, second, ix + i));
+    }
+}
+
+INLINE __m256i rounded(const block *b, __m256i sum, int half)
+{
+    __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_castsi256_ps(b->scale.at[half]));
+    return _mm256_cvtps_epi32(_mm256_max_ps(_mm256_min_ps(v, b->high), b->low));
+}
+
+static inline void store(const block *b, uint8_t *y, __m256i low, __m256i high)
+{
+    __m256i words = _mm256_add_epi16(_mm256_packs_epi32(low, high), b->y_zero);
+    __m128i first = _mm256_castsi256_si128(words), second = _mm256_extracti128_si256(words, 1);
+    __m128i bytes =
+        b->args->y_signed ? _mm_packs_epi16(first, second) : _mm_packus_epi16(first, second);
+    if (b->channels == CHANNELS)
+        _mm_storeu_si128((__m128i *)y, bytes);
+    else
+        memcpy(y, &bytes, (size_t)b->channels);
+}
+
+/* T outputs; columns: at the first tap of the first. P pairs of taps, KW columns at stride SW; KW 0: any
+ * kernel. */
+INLINE void outputs_of(const int P, const int KW, const int SW, const int T, const block *b,
+                       const halves *columns, uint8_t *y)
+{
+    const adze_dwconv_shape *s = &b->args->shape;
+    const int64_t kw = KW ? KW : s->kw, tap = KW ? P : s->dilation_w * b->pairs;
+    const int64_t step = KW ? SW * P : s->stride_w * b->pairs, pairs = KW ? P : b->pairs;
+    __m256i out[2][MAX_OUTPUTS];
+    UNROLL
+    for (int half = 0; half < 2; half++) {
+        __m256i sum[MAX_OUTPUTS];
+        UNROLL
+        for (int t = 0; t < T; t++)
+            sum[t] = b->start.at[half];
+        for (int64_t kx = 0; kx < kw; kx++)
+            for (int64_t p = 0; p < pairs; p++) {
+                __m256i w = b->weights[p][kx].at[half];
+                const halves *column = columns + kx * tap + p;
+                UNROLL
+                for (int t = 0; t < T; t++)
+                    sum[t] =
+                        _mm256_add_epi32(sum[t], _mm256_madd_epi16(column[t * step].at[half], w));
+            }
+        UNROLL
+        for (int t = 0; t < T; t++)
+            out[half][t] = rounded(b, sum[t], half);
+    }
+    UNROLL
+    for (int t = 0; t < T; t++)
+        store(b, y + t * s->c, out[0][t], out[1][t]);
+}
+
+INLINE void outputs(const int P, const int KW, const int SW, const block *b, const halves *columns,
+                    int64_t count, uint8_t *y)
+{
+    const adze_dwconv_shape *s = &b->args->shape;
+    int64_t i = 0, step = s->stride_w * b->pairs;
+    for (; i + MAX_OUTPUTS <= count; i += MAX_OUTPUTS)
+        outputs_of(P, KW, SW, MAX_OUTPUTS, b, columns + i * step, y + i * s->c);
+    for (; i < count; i++)
+        outputs_of(P, KW, SW, 1, b, columns + i * step, y + i * s->c);
+}
+
+#define DEFINE(P, KW, SW)                                                                          \
+    static void outputs_##P##_##KW##_##SW(const block *b, const halves *columns, int64_t count,    \
+                                          uint8_t *y)                                              \
+    {                                                                                              \
+        outputs(P, KW, SW, b, columns, count, y);                                                  \
+    }
+DEFINE(2, 3, 1)
+DEFINE(2, 3, 2)
+DEFINE(3, 5, 1)
+DEFINE(3, 5, 2)
+DEFINE(0, 0, 0)
+
+typedef void (*outputs_fn)(const block *, const halves *, int64_t, uint8_t *);
+
+static outputs_fn find_outputs(const block *b)
+{
+    const adze_dwconv_shape *s = &b->args->shape;
+    bool common = s->dilation_w == 1 && s->stride_w <= 2;
+    if (common && b->pairs == 2 && s->kw == 3)
+        return s->stride_w == 1 ? outputs_2_3_1 : outputs_2_3_2;
+    if (common && b->pairs == 3 && s->kw == 5)
+        return s->stride_w == 1 ? outputs_3_5_1 : outputs_3_5_2;
+    return outputs_0_0_0;
+}
+
+static void row(const block *b, int64_t image, int64_t oy)
+{
+    const adze_dwconv_shape *s = &b->args->shape;
+    const outputs_fn finish = find_outputs(b);
+    lines l = {{NULL}};
+    for (int64_t ky = 0; ky < s->kh; ky++) {
+        int64_t iy = oy * s->stride_h - s->pad_top + ky * s->dilation_h;
+        if (iy >= 0 && iy < s->h)
+            l.at[ky] = b->args->x + (image * s->h + iy) * s->w * s->c + b->channel;
+    }
+    uint8_t *y = b->args->y + (image * s->oh + oy) * s->ow * s->c + b->channel;
+    int64_t extent = (s->kw - 1) * s->dilation_w + 1;
+    int64_t most = (MAX_COLUMNS - extent) / s->stride_w + 1;
+    halves columns[MAX_COLUMNS * MAX_PAIRS];
+    for (int64_t ox = 0; ox < s->ow; ox += most) {
+        int64_t count = ADZE_MIN(most, s->ow - ox), ix = ox * s->stride_w - s->pad_left;
+        int64_t needed = (count - 1) * s->stride_w + extent;
+        if (b->channels == CHANNELS)
+            make_columns(true, b, &l, ix, needed, columns);
         else
-            outputs(1, b, kx, y + ox * s->c);
+            make_columns(false, b, &l, ix, needed, columns);
+        finish(b, columns, count, y + ox * s->c);
     }
 }
 
@@ -143,18 +221,15 @@ void adze_dwconv_q8_rows_avx2(const adze_dwconv_q8_args *args, int64_t image, in
                               int64_t last)
 {
     const adze_dwconv_shape *s = &args->shape;
-    block b = {.args = args,
-               .x_zero = _mm256_set1_epi16((short)args->x_zero),
-               .low = _mm256_set1_ps((float)(args->lo - args->y_zero)),
-               .high = _mm256_set1_ps((float)(args->hi - args->y_zero))};
-    for (int64_t oy = first; oy < last; oy++) {
-        int64_t iy = oy * s->stride_h - s->pad_top;
-        b.ky = adze_taps_inside(iy, s->kh, s->dilation_h, s->h);
-        uint8_t *y = args->y + (image * s->oh + oy) * s->ow * s->c;
-        for (b.channel = 0; b.channel < s->c; b.channel += CHANNELS) {
-            b.channels = ADZE_MIN(s->c - b.channel, CHANNELS);
-            b.line = args->x + (image * s->h + iy) * s->w * s->c + b.channel;
-            block_row(&b, y + b.channel);
-        }
+    if (s->kh > 2 * MAX_PAIRS || s->kw > MAX_KW || s->stride_w > MAX_COLUMNS / 2 ||
+        (s->kw - 1) * s->dilation_w >= MAX_COLUMNS / 2) {
+        adze_dwconv_q8_rows_ref(args, image, first, last);
+        return;
+    }
+    block b;
+    for (int64_t channel = 0; channel < s->c; channel += CHANNELS) {
+        prepare(&b, args, channel);
+        for (int64_t oy = first; oy < last; oy++)
+            row(&b, image, oy);
     }
 }
