@@ -159,6 +159,20 @@ static bool remove_identity(adze_rewriter *rw, adze_node *node)
 
 /* ---- two in a row ---- */
 
+/* Sum of two is Add, which other passes know. */
+static bool sum_to_add(adze_rewriter *rw, adze_node *node)
+{
+    if (!adze_rw_is(node, "Sum") || node->input_count != 2)
+        return false;
+    adze_node *add = adze_rw_new_node(rw, "Add", node->name, 2, 1);
+    if (!add)
+        return false;
+    add->inputs[0] = node->inputs[0];
+    add->inputs[1] = node->inputs[1];
+    adze_rw_take_output(rw, add, 0, node->outputs[0]);
+    return true;
+}
+
 /* Only the last of several changes of shape counts, unless it copies a dimension (0). */
 static bool merge_reshapes(adze_rewriter *rw, adze_node *node)
 {
@@ -199,7 +213,7 @@ static bool settle_shape(adze_rewriter *rw, adze_node *node)
 static bool remove_one(adze_rewriter *rw, adze_node *node)
 {
     return remove_identity(rw, node) || adze_rw_tidy_transpose(rw, node) ||
-           settle_shape(rw, node) || merge_reshapes(rw, node);
+           settle_shape(rw, node) || merge_reshapes(rw, node) || sum_to_add(rw, node);
 }
 
 adze_status adze_pass_remove_identities(adze_graph *graph, bool *changed, adze_error *err)

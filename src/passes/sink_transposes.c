@@ -293,6 +293,45 @@ static bool flatten(adze_rewriter *rw, adze_node *transpose)
     return true;
 }
 
+/* ---- shuffling of channels ---- */
+
+static bool reshape_to(adze_rewriter *rw, adze_node *reshape, adze_value *x, const int64_t *shape,
+                       int rank)
+{
+    adze_value *target = adze_rw_new_ints(rw, NULL, rank, shape);
+    reshape->inputs[0] = x;
+    reshape->inputs[1] = target;
+    return target;
+}
+
+/* [N, C, H, W] -> [N, g, k, H, W] -> [N, k, g, H, W] -> [N, C, H, W]: the same on the last axis. */
+static bool shuffle(adze_rewriter *rw, adze_node *last)
+{
+    static const adze_perm swap = {5, {0, 2, 1, 3, 4}}, swap_last = {5, {0, 1, 2, 4, 3}};
+    adze_perm p;
+    const adze_node *turn = last->inputs[0]->producer;
+    const adze_node *first = turn ? adze_rw_producer(turn->inputs[0], "Reshape") : NULL;
+    adze_value *x = first ? source(first->inputs[0]) : NULL;
+    if (!x || !adze_perm_read(&p, turn) || !adze_perm_equal(&p, &swap) ||
+        !adze_rw_same_shape(first->inputs[0], last->outputs[0]))
+        return false;
+    const adze_dim *split = first->outputs[0]->type.dims, *dims = x->type.dims;
+    if (split[1] < 1 || split[2] < 1 || split[1] * split[2] != dims[3] ||
+        !adze_rw_same_dim(split[0], dims[0]) || !adze_rw_same_dim(split[3], dims[1]) ||
+        !adze_rw_same_dim(split[4], dims[2]))
+        return false;
+    adze_node *apart = adze_rw_new_node(rw, "Reshape", NULL, 2, 1);
+    if (!apart || !reshape_to(rw, apart, x, (int64_t[]){0, 0, 0, split[1], split[2]}, 5))
+        return false;
+    apart->outputs[0]->type = x->type;
+    apart->outputs[0]->type.rank = 5;
+    memcpy(apart->outputs[0]->type.dims + 3, split + 1, 2 * sizeof *split);
+    adze_value *turned = adze_rw_transpose(rw, apart->outputs[0], &swap_last);
+    if (!turned || !reshape_to(rw, last, turned, (int64_t[]){0, 0, 0, dims[3]}, 4))
+        return false;
+    return adze_rw_transpose_output(rw, last, 0, &adze_perm_to_first);
+}
+
 /* ---- the table ---- */
 
 typedef struct sinker {
@@ -339,6 +378,8 @@ static bool sink(adze_rewriter *rw, adze_node *node)
 {
     if (adze_rw_is(node, "Transpose"))
         return adze_rw_tidy_transpose(rw, node) || flatten(rw, node);
+    if (adze_rw_is(node, "Reshape"))
+        return shuffle(rw, node);
     if (!node->op || node->output_count < 1 || !node->outputs[0] || !reads_transposed(node))
         return false;
     for (size_t i = 0; i < ADZE_COUNT_OF(sinkers); i++)

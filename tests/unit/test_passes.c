@@ -531,6 +531,20 @@ TEST(transposes_sink_through_axes)
     finish();
 }
 
+TEST(channels_are_shuffled_in_place)
+{
+    begin();
+    adze_value *x = conv(input(DIMS(2, 3, 4, 5)), 6, 3, 3, 1);
+    adze_node *turn = NODE("Transpose", OP("Reshape", x, ints((int64_t[]){2, 2, 3, 4, 5}, 5)));
+    adze_node_set_ints(turn, "perm", 5, (int64_t[]){0, 2, 1, 3, 4});
+    x = OP("Reshape", turn->outputs[0], ints((int64_t[]){2, 6, 4, 5}, 4));
+    output(OP("GlobalMaxPool", OP("Sum", conv(x, 4, 6, 3, 1), conv(x, 4, 6, 1, 1))));
+    EXPECT("Transpose", 2); /* at the input, and the shuffle */
+    EXPECT("Add", 0);
+    same_result(FLOAT);
+    finish();
+}
+
 TEST(shape_does_not_keep_a_transpose)
 {
     begin();
