@@ -14,6 +14,7 @@ adze_status adze_pass_fuse_activation(adze_graph *graph, bool *changed, adze_err
 adze_status adze_pass_fuse_residual(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_name_activations(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_name_layer_norm(adze_graph *graph, bool *changed, adze_error *err);
+adze_status adze_pass_expand_qlinear(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_qdq_to_integer(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_channels_last(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_sink_transposes(adze_graph *graph, bool *changed, adze_error *err);

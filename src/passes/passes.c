@@ -20,6 +20,8 @@ static const adze_pass passes[] = {
     {"fuse_activation", "Relu and Clip become clamps of what is before them",
      adze_pass_fuse_activation},
     {"remove_dead", "what no output needs goes", adze_pass_remove_dead},
+    {"expand_qlinear", "QLinearConv is Conv between dequantizing and quantizing",
+     adze_pass_expand_qlinear},
     {"qdq_to_integer", "operators between dequantizing and quantizing compute on integers",
      adze_pass_qdq_to_integer},
     {"remove_dead", "what no output needs goes", adze_pass_remove_dead},

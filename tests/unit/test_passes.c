@@ -655,6 +655,30 @@ TEST(functions_become_integer)
     finish();
 }
 
+TEST(qlinear_operators_become_typed)
+{
+    begin();
+    adze_value *s = scalar(0.02), *z = typed(ADZE_U8, 100), *t = scalar(0.05);
+    adze_value *x = OP("QuantizeLinear", input(DIMS(1, 3, 6, 6)), s, z);
+    int8_t bytes[4 * 3 * 3 * 3];
+    int32_t bias[4] = {100, -2000, 0, 777};
+    int64_t wd[4] = {4, 3, 3, 3}, bd[1] = {4};
+    test_random_bytes(bytes, sizeof bytes, seed++);
+    adze_tensor wt = adze_tensor_view(ADZE_I8, 4, wd, bytes);
+    adze_tensor bt = adze_tensor_view(ADZE_I32, 1, bd, bias);
+    int8_t no[4] = {0, 0, 0, 0};
+    adze_tensor zt = adze_tensor_view(ADZE_I8, 1, bd, no);
+    x = OP("QLinearConv", x, s, z, adze_graph_add_constant(g, NULL, &wt, true),
+           constant(0.002f, 0.02f, DIMS(4)), adze_graph_add_constant(g, NULL, &zt, true), t, z,
+           adze_graph_add_constant(g, NULL, &bt, true));
+    output(OP("DequantizeLinear", x, t, z));
+    EXPECT("Conv", 1);
+    EXPECT("QuantizeLinear", 1);
+    EXPECT("DequantizeLinear", 1);
+    same_result(0);
+    finish();
+}
+
 TEST(weights_without_integer_activations_become_float)
 {
     begin();
