@@ -29,7 +29,7 @@ typedef enum adze_resize_mode {
 typedef struct adze_preprocess {
     adze_channels channels;
     int resize_width, resize_height; /* 0: no resizing */
-    bool keep_aspect;                /* the picture covers the size; crop cuts off what is too much */
+    bool keep_aspect; /* the picture covers the size; crop cuts off what is too much */
     adze_resize_mode resize_mode;
     int crop_width, crop_height; /* 0: no crop */
     double scale;
@@ -79,7 +79,8 @@ ADZE_API const char *adze_dataset_class_name(const adze_dataset *dataset, int64_
  * [count, ...], float32, or for pictures the preprocessing's dtype. `*out` must be zeroed or hold an
  * owned tensor, whose memory is used again when it fits. Fails with ADZE_BAD_DATA (samples differ in
  * shape, unknown name), ADZE_BAD_FILE, ADZE_BAD_ARGUMENT (no such sample). */
-ADZE_MUST_CHECK ADZE_API adze_status adze_dataset_read(adze_tensor *out, const adze_dataset *dataset,
+ADZE_MUST_CHECK ADZE_API adze_status adze_dataset_read(adze_tensor *out,
+                                                       const adze_dataset *dataset,
                                                        const char *input, const int64_t *indices,
                                                        int64_t count, adze_error *err);
 /** The same in another element type: rounded half to even and saturated for integers. */
@@ -88,13 +89,16 @@ ADZE_MUST_CHECK ADZE_API adze_status adze_dataset_read_as(adze_tensor *out, adze
                                                           const char *input, const int64_t *indices,
                                                           int64_t count, adze_error *err);
 /** The same for an expected output, float32. */
-ADZE_MUST_CHECK ADZE_API adze_status adze_dataset_read_expected(
-    adze_tensor *out, const adze_dataset *dataset, const char *output, const int64_t *indices,
-    int64_t count, adze_error *err);
+ADZE_MUST_CHECK ADZE_API adze_status adze_dataset_read_expected(adze_tensor *out,
+                                                                const adze_dataset *dataset,
+                                                                const char *output,
+                                                                const int64_t *indices,
+                                                                int64_t count, adze_error *err);
 
 /** SHA-256, in hexadecimal, of the contents (not of names of files, nor of the preprocessing) and of the
  * choice of samples: equal for equal data wherever they lie. Reads everything. */
-ADZE_MUST_CHECK ADZE_API adze_status adze_dataset_identity(char out[65], const adze_dataset *dataset,
+ADZE_MUST_CHECK ADZE_API adze_status adze_dataset_identity(char out[65],
+                                                           const adze_dataset *dataset,
                                                            adze_error *err);
 
 /** A data set of some samples of another, in this order; shares its files. */
@@ -105,8 +109,9 @@ ADZE_MUST_CHECK ADZE_API adze_status adze_dataset_subset(adze_dataset **out,
 /** Two disjoint parts: `*first` gets the fraction (over 0, under 1) of every class, `*second` the rest;
  * the same for the same seed on every machine. Fails with ADZE_BAD_DATA for fewer than two samples. */
 ADZE_MUST_CHECK ADZE_API adze_status adze_dataset_split(adze_dataset **first, adze_dataset **second,
-                                                        const adze_dataset *dataset, double fraction,
-                                                        uint64_t seed, adze_error *err);
+                                                        const adze_dataset *dataset,
+                                                        double fraction, uint64_t seed,
+                                                        adze_error *err);
 
 ADZE_END_C
 #endif

@@ -21,13 +21,10 @@ adze_preprocess adze_preprocess_default(void)
 static int channels_out(const adze_preprocess *p, const adze_picture *picture)
 {
     switch (p->channels) {
-    case ADZE_CHANNELS_GREY:
-        return 1;
+    case ADZE_CHANNELS_GREY: return 1;
     case ADZE_CHANNELS_RGB:
-    case ADZE_CHANNELS_BGR:
-        return 3;
-    default:
-        return picture->channels;
+    case ADZE_CHANNELS_BGR: return 3;
+    default: return picture->channels;
     }
 }
 
@@ -54,12 +51,13 @@ adze_status adze_preprocess_shape(int64_t dims[3], const adze_preprocess *p,
     int width, height, channels = channels_out(p, picture);
     resized(&width, &height, p, picture);
     if ((int64_t)width * height > (int64_t)1 << 28)
-        return adze_fail(err, ADZE_LIMIT, "%s: resized to %d x %d: too large", picture->where, width,
-                         height);
+        return adze_fail(err, ADZE_LIMIT, "%s: resized to %d x %d: too large", picture->where,
+                         width, height);
     if (p->crop_width > width || p->crop_height > height)
-        return adze_fail(err, ADZE_BAD_DATA,
-                         "%s: the crop of %d x %d is larger than the picture of %d x %d; resize first",
-                         picture->where, p->crop_width, p->crop_height, width, height);
+        return adze_fail(
+            err, ADZE_BAD_DATA,
+            "%s: the crop of %d x %d is larger than the picture of %d x %d; resize first",
+            picture->where, p->crop_width, p->crop_height, width, height);
     if ((p->mean_count > 1 && p->mean_count != channels) ||
         (p->std_count > 1 && p->std_count != channels))
         return adze_fail(err, ADZE_BAD_DATA,
@@ -88,7 +86,8 @@ static uint8_t luma(unsigned r, unsigned g, unsigned b)
 }
 
 /* Interleaved, with the channels asked for. */
-static bool convert_channels(adze_pixels *out, const adze_preprocess *p, const adze_picture *picture)
+static bool convert_channels(adze_pixels *out, const adze_preprocess *p,
+                             const adze_picture *picture)
 {
     size_t count = (size_t)picture->width * (size_t)picture->height;
     int channels = channels_out(p, picture);

@@ -127,7 +127,8 @@ static adze_status read_resize(adze_preprocess *p, const json_t *value, const so
     return width && height && rest
                ? ADZE_OK
                : expected(s, "resize",
-                          "a number (the shorter side), or {\"width\": 1 to 16384, \"height\": the same, "
+                          "a number (the shorter side), or {\"width\": 1 to 16384, \"height\": the "
+                          "same, "
                           "\"mode\": \"bilinear\" or \"nearest\", \"keep_aspect\": true or false}");
 }
 
@@ -147,7 +148,8 @@ static adze_status read_dtype(adze_preprocess *p, const json_t *value, const sou
     p->dtype = name ? adze_dtype_from_name(name) : ADZE_UNDEFINED;
     adze_kind kind = adze_dtype_describe(p->dtype)->kind;
     bool good = kind == ADZE_KIND_FLOAT || kind == ADZE_KIND_INT || kind == ADZE_KIND_UINT;
-    return good ? ADZE_OK : expected(s, "dtype", "a type such as \"float32\", \"uint8\" or \"int8\"");
+    return good ? ADZE_OK
+                : expected(s, "dtype", "a type such as \"float32\", \"uint8\" or \"int8\"");
 }
 
 static adze_status read_label(adze_preprocess *p, const json_t *value, const source *s)
@@ -175,9 +177,9 @@ static adze_status unknown_key(const source *s, const char *key)
     adze_text known = {0};
     for (size_t i = 0; i < ADZE_COUNT_OF(keys); i++)
         adze_text_printf(&known, "%s%s", i ? ", " : "", keys[i].key);
-    adze_status status = adze_fail(s->err, ADZE_BAD_FILE,
-                                   "%s: unknown preprocessing key \"%s\"; known are %s", s->where,
-                                   key, adze_text_get(&known));
+    adze_status status =
+        adze_fail(s->err, ADZE_BAD_FILE, "%s: unknown preprocessing key \"%s\"; known are %s",
+                  s->where, key, adze_text_get(&known));
     adze_text_free(&known);
     return status;
 }
