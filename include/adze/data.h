@@ -77,7 +77,8 @@ ADZE_API const char *adze_dataset_class_name(const adze_dataset *dataset, int64_
 
 /** One batch of input `input` (NULL: the only one): samples `indices` (NULL: 0 to count - 1) as
  * [count, ...], float32, or for pictures the preprocessing's dtype. `*out` must be zeroed or hold an
- * owned tensor, whose memory is used again when it fits. Fails with ADZE_BAD_DATA (samples differ in
+ * owned tensor, whose memory is used again when it fits; after a failure its contents are undefined,
+ * but it must still be freed. Fails with ADZE_BAD_DATA (samples differ in
  * shape, unknown name), ADZE_BAD_FILE, ADZE_BAD_ARGUMENT (no such sample). */
 ADZE_MUST_CHECK ADZE_API adze_status adze_dataset_read(adze_tensor *out,
                                                        const adze_dataset *dataset,

@@ -177,7 +177,7 @@ adze_status adze_dataset_identity(char out[65], const adze_dataset *dataset, adz
 adze_status adze_dataset_subset(adze_dataset **out, const adze_dataset *dataset,
                                 const int64_t *indices, int64_t count, adze_error *err)
 {
-    adze_dataset *subset;
+    adze_dataset *subset = NULL;
     for (int64_t i = 0; i < count; i++)
         if (indices[i] < 0 || indices[i] >= dataset->count)
             return adze_fail(err, ADZE_BAD_ARGUMENT, "%s: no sample %lld; there are %lld",

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "data/resize.h"
+#include "data/picture_resize.h"
 
 adze_preprocess adze_preprocess_default(void)
 {

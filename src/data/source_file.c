@@ -54,8 +54,8 @@ static adze_status open_idx_pair(adze_source *s, const char *path, adze_error *e
 {
     adze_tensor array;
     ADZE_TRY(open_idx(s, &array, path, err));
-    bool given = s->preprocess_given; /* IDX files of bytes are pictures, described or not */
-    s->preprocess_given = true;
+    bool given = s->preprocess_given;
+    s->preprocess_given = true; /* IDX files of bytes are pictures, described or not */
     adze_status status = adze_source_add_array(s, "", &array, path, err);
     s->preprocess_given = given;
     ADZE_TRY(status);

@@ -1,6 +1,6 @@
 /* Resizing 8-bit pictures exactly as Pillow does (Image.resize with BILINEAR and NEAREST). */
-#ifndef ADZE_DATA_RESIZE_H
-#define ADZE_DATA_RESIZE_H
+#ifndef ADZE_DATA_PICTURE_RESIZE_H
+#define ADZE_DATA_PICTURE_RESIZE_H
 #include "adze/data.h"
 
 /* An interleaved 8-bit picture to be freed with adze_free(pixels). */

@@ -1,7 +1,7 @@
 /* Pillow's resampling (Resample.c): per output column the weights of the input columns under a triangle
  * that grows when shrinking, in fixed point with 22 bits; columns first, then rows, rounded to 8 bits in
  * between. The same arithmetic gives the same samples. */
-#include "data/resize.h"
+#include "data/picture_resize.h"
 
 #include <math.h>
 #include <string.h>
