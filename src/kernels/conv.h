@@ -7,12 +7,12 @@
 #include "kernels/kernels.h"
 
 typedef struct adze_conv_shape {
-    int64_t n, h, w, c;   /* input [n, h, w, c] */
-    int64_t oh, ow, oc;   /* output [n, oh, ow, oc] */
-    int64_t kh, kw;       /* kernel */
+    int64_t n, h, w, c; /* input [n, h, w, c] */
+    int64_t oh, ow, oc; /* output [n, oh, ow, oc] */
+    int64_t kh, kw;     /* kernel */
     int64_t stride_h, stride_w, dilation_h, dilation_w;
     int64_t pad_top, pad_left; /* bottom and right follow from oh, ow */
-    int64_t groups;       /* c and oc are totals */
+    int64_t groups;            /* c and oc are totals */
 } adze_conv_shape;
 
 typedef struct adze_conv_f32_args {
@@ -23,7 +23,7 @@ typedef struct adze_conv_f32_args {
     const float *residual; /* like y, or NULL: added before the clamp */
     float *y;
     float lo, hi;
-    void *scratch;         /* adze_conv_scratch_size bytes, 64-byte aligned */
+    void *scratch; /* adze_conv_scratch_size bytes, 64-byte aligned */
 } adze_conv_f32_args;
 
 typedef struct adze_conv_q8_args {

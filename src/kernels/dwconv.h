@@ -23,13 +23,13 @@ typedef struct adze_dwconv_f32_args {
 
 typedef struct adze_dwconv_q8_args {
     adze_dwconv_shape shape;
-    const uint8_t *x;     /* bytes of uint8 or int8 */
+    const uint8_t *x; /* bytes of uint8 or int8 */
     bool x_signed;
     int32_t x_zero;
     const int16_t *weights; /* [kh, kw, c], w - w_zero */
-    const int32_t *bias;  /* [c] or NULL */
-    const float *scale;   /* [c] x_scale * w_scale / y_scale */
-    uint8_t *y;           /* bytes of uint8 or int8 */
+    const int32_t *bias;    /* [c] or NULL */
+    const float *scale;     /* [c] x_scale * w_scale / y_scale */
+    uint8_t *y;             /* bytes of uint8 or int8 */
     bool y_signed;
     int32_t y_zero, lo, hi;
 } adze_dwconv_q8_args;
@@ -42,7 +42,8 @@ typedef struct adze_dwconv_table {
 void adze_dwconv_init(adze_dwconv_table *table, adze_cpu_level level);
 void adze_dwconv_init_avx2(adze_dwconv_table *table);
 void adze_dwconv_init_avx512(adze_dwconv_table *table);
-void adze_dwconv_f32(const adze_dwconv_table *table, adze_pool *pool, const adze_dwconv_f32_args *a);
+void adze_dwconv_f32(const adze_dwconv_table *table, adze_pool *pool,
+                     const adze_dwconv_f32_args *a);
 void adze_dwconv_q8(const adze_dwconv_table *table, adze_pool *pool, const adze_dwconv_q8_args *a);
 
 #endif

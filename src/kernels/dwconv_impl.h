@@ -9,7 +9,8 @@ typedef struct adze_taps {
     int64_t start, first, last;
 } adze_taps;
 
-static inline adze_taps adze_taps_inside(int64_t start, int64_t taps, int64_t dilation, int64_t size)
+static inline adze_taps adze_taps_inside(int64_t start, int64_t taps, int64_t dilation,
+                                         int64_t size)
 {
     adze_taps range = {start, 0, taps};
     while (range.first < taps && start + range.first * dilation < 0)

@@ -8,10 +8,17 @@ enum { MR = 4, NR = 8 };
 
 void adze_gemm_f32_pack(int nr, const adze_pack_source *source, const float *b, float *packed)
 {
-    for (int64_t j = 0; j < source->n; j += nr)
-        for (int64_t i = 0; i < source->k; i++)
-            for (int64_t column = j; column < j + nr; column++)
-                *packed++ = column < source->n ? b[adze_pack_offset(source, i, column)] : 0.0f;
+    for (int64_t j = 0; j < source->n; j += nr) {
+        int64_t columns = ADZE_MIN(nr, source->n - j);
+        for (int64_t i = 0; i < source->k; i++) {
+            const float *from = b + adze_pack_offset(source, i, j);
+            for (int64_t x = 0; x < columns; x++)
+                packed[x] = from[x * source->column_stride];
+            for (int64_t x = columns; x < nr; x++)
+                packed[x] = 0;
+            packed += nr;
+        }
+    }
 }
 
 static size_t packed_size(int64_t n, int64_t k)

@@ -25,10 +25,10 @@ typedef struct adze_gemm_f32_args {
     const float *bias;     /* [n] or NULL */
     const float *residual; /* [m, n], rows ldr apart, or NULL */
     ptrdiff_t ldr;
-    float *c;              /* [m, n], rows ldc apart; may be the residual itself */
+    float *c; /* [m, n], rows ldc apart; may be the residual itself */
     ptrdiff_t ldc;
     const adze_gemm_view *view; /* or NULL */
-    float lo, hi;          /* -INFINITY, INFINITY: no clamp (NaN passes through) */
+    float lo, hi;               /* -INFINITY, INFINITY: no clamp (NaN passes through) */
 } adze_gemm_f32_args;
 
 typedef struct adze_gemm_f32_table {

@@ -28,7 +28,7 @@ static inline adze_pack_source adze_pack_conv_weights(int64_t n, int64_t channel
 
 static inline ptrdiff_t adze_pack_offset(const adze_pack_source *s, int64_t row, int64_t column)
 {
-    return (row % s->inner) * s->inner_stride + (row / s->inner) * s->outer_stride +
+    return row % s->inner * s->inner_stride + row / s->inner * s->outer_stride +
            column * s->column_stride;
 }
 

@@ -2,6 +2,7 @@
 #include "kernels/gemm_q8.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "kernels/gemm_impl.h"
 #include "kernels/requantize_impl.h"
@@ -11,16 +12,19 @@ enum { MR = 4, NR = 8 };
 void adze_gemm_q8_pack(int nr, int kr, const adze_pack_source *source, const int8_t *b,
                        int8_t *packed)
 {
-    int64_t segment = source->k / source->segments, padded = (segment + kr - 1) / kr * kr;
-    for (int64_t j = 0; j < source->n; j += nr)
-        for (int64_t i = 0; i < source->segments * padded; i += kr)
-            for (int64_t column = j; column < j + nr; column++)
-                for (int64_t at = i % padded; at < i % padded + kr; at++) {
-                    int64_t row = i / padded * segment + at;
-                    *packed++ = at < segment && column < source->n
-                                    ? b[adze_pack_offset(source, row, column)]
-                                    : 0;
-                }
+    const int64_t segment = source->k / source->segments;
+    for (int64_t j = 0; j < source->n; j += nr) {
+        int64_t columns = ADZE_MIN(nr, source->n - j);
+        for (int64_t i = 0, count; i < source->k; i += count, packed += nr * kr) {
+            count = ADZE_MIN(segment - i % segment, kr);
+            memset(packed, 0, (size_t)(nr * kr));
+            for (int64_t r = 0; r < count; r++) {
+                const int8_t *from = b + adze_pack_offset(source, i + r, j);
+                for (int64_t x = 0; x < columns; x++)
+                    packed[x * kr + r] = from[x * source->column_stride];
+            }
+        }
+    }
 }
 
 static size_t panel_size(int64_t k)

@@ -21,38 +21,38 @@
 typedef enum adze_q8_output { ADZE_Q8_TO_Q8, ADZE_Q8_TO_F32, ADZE_Q8_TO_I32 } adze_q8_output;
 
 typedef struct adze_q8_residual {
-    const uint8_t *data;  /* [m, n], rows ld apart; bytes of uint8 or int8 */
+    const uint8_t *data; /* [m, n], rows ld apart; bytes of uint8 or int8 */
     ptrdiff_t ld;
-    bool is_signed;       /* of data */
-    int32_t zero;         /* of data */
-    float scale;          /* r_scale: residual's scale / y's scale */
-    float t_scale;        /* t's scale / y's scale */
-    bool y_signed;        /* type written to c */
+    bool is_signed; /* of data */
+    int32_t zero;   /* of data */
+    float scale;    /* r_scale: residual's scale / y's scale */
+    float t_scale;  /* t's scale / y's scale */
+    bool y_signed;  /* type written to c */
     int32_t y_zero, y_lo, y_hi;
 } adze_q8_residual;
 
 typedef struct adze_gemm_q8_args {
     int64_t m, n, k;
-    const uint8_t *a;       /* [m, k], rows lda bytes apart; never read past k */
+    const uint8_t *a; /* [m, k], rows lda bytes apart; never read past k */
     ptrdiff_t lda;
-    uint8_t a_flip;         /* 0 or 0x80 */
+    uint8_t a_flip;             /* 0 or 0x80 */
     const adze_gemm_view *view; /* or NULL; then a_flip is 0, k / segments a multiple of kr */
-    const int8_t *b;        /* packed by pack_b of the same table, starting at a panel */
-    const int32_t *bias;    /* [n], or NULL */
-    const int32_t *row_sum; /* [m] sums of the flipped a, or NULL: b_zero is all zero */
-    const int32_t *b_zero;  /* [n] */
+    const int8_t *b;            /* packed by pack_b of the same table, starting at a panel */
+    const int32_t *bias;        /* [n], or NULL */
+    const int32_t *row_sum;     /* [m] sums of the flipped a, or NULL: b_zero is all zero */
+    const int32_t *b_zero;      /* [n] */
     adze_q8_output output;
-    const float *scale;     /* [n]; not used for I32 */
+    const float *scale; /* [n]; not used for I32 */
     /* Q8 */
-    bool c_signed;          /* int8 rather than uint8 */
-    int32_t zero, lo, hi;   /* of the result before a residual */
+    bool c_signed;                    /* int8 rather than uint8 */
+    int32_t zero, lo, hi;             /* of the result before a residual */
     const adze_q8_residual *residual; /* or NULL */
     /* F32 */
     const float *row_scale; /* [m] or NULL */
     const float *f_bias;    /* [n] or NULL */
     float f_lo, f_hi;
-    void *c;                /* [m, n] of uint8/int8, float or int32 */
-    ptrdiff_t ldc;          /* in elements */
+    void *c;       /* [m, n] of uint8/int8, float or int32 */
+    ptrdiff_t ldc; /* in elements */
 } adze_gemm_q8_args;
 
 typedef struct adze_gemm_q8_conv {

@@ -41,8 +41,9 @@ adze_gemm_f32_args adze_gemm_f32_block(const adze_gemm_f32_args *whole, adze_blo
     return args;
 }
 
-adze_gemm_q8_args adze_gemm_q8_block(const adze_gemm_q8_table *table, const adze_gemm_q8_args *whole,
-                                     adze_block at, adze_q8_residual *residual)
+adze_gemm_q8_args adze_gemm_q8_block(const adze_gemm_q8_table *table,
+                                     const adze_gemm_q8_args *whole, adze_block at,
+                                     adze_q8_residual *residual)
 {
     static const size_t element[] = {
         [ADZE_Q8_TO_Q8] = 1, [ADZE_Q8_TO_F32] = sizeof(float), [ADZE_Q8_TO_I32] = sizeof(int32_t)};
@@ -57,8 +58,7 @@ adze_gemm_q8_args adze_gemm_q8_block(const adze_gemm_q8_table *table, const adze
     args.scale = args.scale ? args.scale + at.column : NULL;
     args.row_scale = args.row_scale ? args.row_scale + at.row : NULL;
     args.f_bias = args.f_bias ? args.f_bias + at.column : NULL;
-    args.c = (uint8_t *)args.c +
-             (at.row * args.ldc + at.column) * (ptrdiff_t)element[args.output];
+    args.c = (uint8_t *)args.c + (at.row * args.ldc + at.column) * (ptrdiff_t)element[args.output];
     if (args.residual) {
         *residual = *args.residual;
         residual->data += at.row * residual->ld + at.column;
@@ -76,8 +76,7 @@ typedef struct f32_job {
 static void f32_piece(void *user, int64_t piece, int worker)
 {
     const f32_job *job = user;
-    adze_gemm_f32_args args =
-        adze_gemm_f32_block(job->args, adze_split_block(&job->split, piece));
+    adze_gemm_f32_args args = adze_gemm_f32_block(job->args, adze_split_block(&job->split, piece));
     job->table->run(&args);
     ADZE_UNUSED(worker);
 }

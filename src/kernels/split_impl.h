@@ -20,8 +20,9 @@ adze_split adze_split_make(int64_t m, int64_t n, int64_t k, int mr, int nr, int6
 
 /* The arguments for one block of the whole product; *residual keeps the moved residual. */
 adze_gemm_f32_args adze_gemm_f32_block(const adze_gemm_f32_args *whole, adze_block at);
-adze_gemm_q8_args adze_gemm_q8_block(const adze_gemm_q8_table *table, const adze_gemm_q8_args *whole,
-                                     adze_block at, adze_q8_residual *residual);
+adze_gemm_q8_args adze_gemm_q8_block(const adze_gemm_q8_table *table,
+                                     const adze_gemm_q8_args *whole, adze_block at,
+                                     adze_q8_residual *residual);
 
 static inline int64_t adze_split_pieces(const adze_split *s)
 {
