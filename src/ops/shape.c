@@ -71,6 +71,16 @@ static adze_status view_run(adze_run *run, adze_error *err)
     return ADZE_OK;
 }
 
+/* Sequences and optionals have no bytes of their own to view: the items are shared. */
+static adze_status identity_run(adze_run *run, adze_error *err)
+{
+    ADZE_UNUSED(err);
+    const adze_item *x = run->input_items[0];
+    if (x && x->kind != ADZE_VALUE_TENSOR && run->output_items[0])
+        *run->output_items[0] = *x;
+    return ADZE_OK;
+}
+
 static void set_view(adze_infer *infer, const adze_type *y)
 {
     adze_infer_set(infer, 0, y);
@@ -497,7 +507,7 @@ static adze_status eye_run(adze_run *run, adze_error *err)
 const adze_op adze_ops_shape[] = {
     {ROW("Shape", 1, 1, 1), .attrs = "start end", .infer = shape_infer, .run = shape_run},
     {ROW("Size", 1, 1, 1), .attrs = "", .infer = size_infer, .run = size_run},
-    {ROW("Identity", 1, 1, 1), VIEW, .attrs = "", .infer = identity_infer, .run = view_run},
+    {ROW("Identity", 1, 1, 1), VIEW, .attrs = "", .infer = identity_infer, .run = identity_run},
     {.domain = "",
      .name = "Dropout",
      .since = 12,
