@@ -489,13 +489,48 @@ static adze_dim divide(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim
     return make(dims, kind, a, b);
 }
 
+/* d = factor * round(x / divisor) */
+typedef struct quotient_term {
+    adze_dim x;
+    int64_t factor, divisor;
+    bool up, down; /* how it rounds; both when the divisor is 1 */
+} quotient_term;
+
+static quotient_term as_quotient(const adze_dims *dims, adze_dim d)
+{
+    quotient_term t = {.divisor = 1, .up = true, .down = true};
+    split_factor(dims, d, &t.x, &t.factor);
+    const adze_dim_def *def = adze_dim_get(dims, t.x);
+    if (!def || def->b <= 0 || (def->kind != ADZE_DIM_DIV && def->kind != ADZE_DIM_CEIL))
+        return t;
+    t.up = def->kind == ADZE_DIM_CEIL;
+    t.down = !t.up;
+    t.divisor = def->b;
+    t.x = def->a;
+    return t;
+}
+
+/* a <= b, by their bounds or because b rounds more generously: ceil(x/16) <= 2*ceil(x/32). */
+static bool surely_below(const adze_dims *dims, adze_dim a, adze_dim b)
+{
+    if (bounds_of(dims, a).upper <= bounds_of(dims, b).lower)
+        return true;
+    quotient_term p = as_quotient(dims, a), q = as_quotient(dims, b);
+    if (p.x != q.x || p.x >= 0 || adze_dim_lower(dims, p.x) != bounds_of(dims, p.x).lower)
+        return false;
+    int64_t left = saturating_mul(p.factor, q.divisor), right = saturating_mul(q.factor, p.divisor);
+    if (p.down && q.up)
+        return left <= right && right != INT64_MAX;
+    bool same = left == right && left != INT64_MAX;
+    return same &&
+           (p.up ? q.up && q.divisor % p.divisor == 0 : q.down && p.divisor % q.divisor == 0);
+}
+
 static adze_dim choose(adze_dims *dims, adze_dim_kind kind, adze_dim a, adze_dim b)
 {
-    interval ia = bounds_of(dims, a), ib = bounds_of(dims, b);
-    bool a_below = ia.upper <= ib.lower, b_below = ib.upper <= ia.lower;
-    if (a == b || a_below)
+    if (a == b || surely_below(dims, a, b))
         return kind == ADZE_DIM_MIN ? a : b;
-    if (b_below)
+    if (surely_below(dims, b, a))
         return kind == ADZE_DIM_MIN ? b : a;
     return a < b ? make(dims, kind, a, b) : make(dims, kind, b, a);
 }

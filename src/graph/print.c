@@ -33,7 +33,7 @@ static void put_quant(adze_text *out, const adze_quant *quant)
 
 static void put_type(adze_text *out, const adze_graph *graph, const adze_type *type)
 {
-    char dim[128];
+    char dim[256];
     if (type->kind != ADZE_VALUE_TENSOR) {
         adze_text_puts(out, type->kind == ADZE_VALUE_SEQUENCE ? "sequence(" : "optional(");
         if (type->inner)
@@ -274,7 +274,7 @@ static const style mermaid = {"flowchart TD\n", "[\"", "\"]\n", "\n", " --> ", N
 static void put_arrow(adze_text *out, const style *s, const adze_graph *graph,
                       const adze_value *value, const char *to)
 {
-    char from[32], type[160];
+    char from[32], type[512];
     if (!value || value->role == ADZE_ROLE_CONSTANT)
         return;
     if (value->producer)

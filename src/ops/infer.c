@@ -104,6 +104,8 @@ static adze_status broadcast_dim(adze_infer *infer, adze_dim *out, adze_dim a, a
         *out = a; /* a number over 1 against a symbol: the symbol must be 1 or that number */
     else if (adze_dim_known(b))
         *out = b;
+    else if (adze_dim_lower(infer->dims, a) > 0 && adze_dim_lower(infer->dims, b) > 0)
+        *out = adze_dim_op(infer->dims, ADZE_DIM_MAX, a, b); /* equal, or one of them is 1 */
     else
         *out = adze_dim_unknown(infer->dims, ADZE_MAX(adze_dim_upper(infer->dims, a),
                                                       adze_dim_upper(infer->dims, b)));
@@ -196,23 +198,13 @@ static void gather_inputs(walk *w, const adze_node *node) {
     }
 }
 
-static bool dim_is_unknown(const adze_dims *dims, adze_dim d) {
-    return d < 0 && dims->defs[-1 - d].kind == ADZE_DIM_UNKNOWN;
-}
-
-/* What was inferred wins over what the file said, except where only the file knows. */
-static void merge_type(const adze_dims *dims, adze_type *declared, const adze_type *inferred) {
-    adze_type merged = *inferred;
-    if (merged.rank < 0 && merged.kind == ADZE_VALUE_TENSOR) {
-        if (inferred->dtype != ADZE_UNDEFINED)
-            declared->dtype = inferred->dtype;
-        return;
-    }
-    if (declared->rank == merged.rank)
-        for (int i = 0; i < merged.rank; i++)
-            if (dim_is_unknown(dims, merged.dims[i]))
-                merged.dims[i] = declared->dims[i];
-    *declared = merged;
+/* What was inferred wins over what the file said: memory is planned by it. Only an element type that
+ * inference does not know is taken from the file. */
+static void merge_type(adze_type *declared, const adze_type *inferred) {
+    adze_dtype dtype = declared->dtype;
+    *declared = *inferred;
+    if (inferred->dtype == ADZE_UNDEFINED)
+        declared->dtype = dtype;
 }
 
 static adze_status store_outputs(walk *w, adze_node *node, adze_error *err) {
@@ -220,7 +212,7 @@ static adze_status store_outputs(walk *w, adze_node *node, adze_error *err) {
         adze_value *v = node->outputs[i];
         if (!v)
             continue;
-        merge_type(w->graph->dims, &v->type, &w->infer.outputs[i]);
+        merge_type(&v->type, &w->infer.outputs[i]);
         v->known = NULL;
         v->known_count = 0;
         int n = w->infer.known_out_counts[i];

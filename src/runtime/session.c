@@ -73,13 +73,14 @@ static bool make_arrays(adze_session *s) {
     s->infer.outputs = ADZE_ARENA_ARRAY(a, adze_type, (size_t)(inputs + outputs));
     s->infer.known_out = adze_arena_alloc(a, (size_t)outputs, sizeof *s->infer.known_out);
     s->infer.known_out_counts = ADZE_ARENA_ARRAY(a, int, (size_t)outputs);
+    s->infer_known = adze_arena_alloc(a, (size_t)inputs, sizeof *s->infer_known);
     s->infer_dims.arena = &s->infer_memory;
     s->infer.dims = &s->infer_dims;
     return s->items && s->dim_values && s->last_dims && s->sizes && s->offsets &&
            s->pack_scratch && s->buffers && s->capacities && s->value_arenas &&
            s->runs && s->seconds && s->infer.inputs && s->infer.contents &&
            s->infer.known && s->infer.known_counts && s->infer.outputs && s->infer.known_out &&
-           s->infer.known_out_counts;
+           s->infer.known_out_counts && s->infer_known;
 }
 
 /* Each step's adze_run points at the items of its values once and for all. */
@@ -204,6 +205,8 @@ static adze_status run_step(adze_session *s, int i, adze_error *err) {
     if (step->dynamic) {
         release_pool_items(s, step->node);
         ADZE_TRY(adze_session_infer_step(s, i, err));
+    } else if (step->late) {
+        ADZE_TRY(adze_session_check_step(s, i, true, err));
     }
     if (step->view) {
         s->items[step->node->outputs[0]->id].tensor.data =

@@ -28,12 +28,17 @@ struct adze_session {
     adze_infer infer;       /* for dynamic steps, arrays of the largest node */
     adze_dims infer_dims;
     adze_arena infer_memory;
+    adze_dim (*infer_known)[ADZE_KNOWN_MAX]; /* of the inputs of the step that is checked */
 };
 
 /* layout of one run: binds symbols, evaluates, places; allocates only when something grew. */
 adze_status adze_session_lay_out(adze_session *s, adze_error *err) ADZE_MUST_CHECK;
 /* Sizes the arena at the bounds, when all symbols have one; else waits for the first run. */
 adze_status adze_session_plan_bounds(adze_session *s, adze_error *err) ADZE_MUST_CHECK;
+/* Infers a step whose output shapes were evaluated from symbols with the numbers of this run: fails with
+ * ADZE_BAD_DATA when they do not fit each other. Contents of inputs count only when `computed`. */
+adze_status adze_session_check_step(adze_session *s, int step, bool computed,
+                                    adze_error *err) ADZE_MUST_CHECK;
 /* Shapes (and memory, where known) of a dynamic step's outputs. */
 adze_status adze_session_infer_step(adze_session *s, int step, adze_error *err) ADZE_MUST_CHECK;
 /* Makes room for `size` bytes in the value's own buffer; content is lost when it moves. */

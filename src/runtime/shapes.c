@@ -182,24 +182,6 @@ static adze_status size_scratch(adze_session *s, adze_error *err) {
     return adze_session_reserve_scratch(s, most, err);
 }
 
-adze_status adze_session_lay_out(adze_session *s, adze_error *err) {
-    const adze_plan *plan = s->plan;
-    size_t dims_size = (size_t)plan->graph->dims->count * sizeof(int64_t);
-    ADZE_TRY(bind_dims(s, err));
-    if (s->laid_out && memcmp(s->dim_values, s->last_dims, dims_size) == 0)
-        return ADZE_OK;
-    bool grown = !s->arena;
-    s->laid_out = false;
-    ADZE_TRY(shape_values(s, &grown, err));
-    if (grown)
-        ADZE_TRY(repack(s, err));
-    point_values(s);
-    ADZE_TRY(size_scratch(s, err));
-    memcpy(s->last_dims, s->dim_values, dims_size);
-    s->laid_out = true;
-    return ADZE_OK;
-}
-
 adze_status adze_session_plan_bounds(adze_session *s, adze_error *err) {
     const adze_dims *dims = s->plan->graph->dims;
     for (int i = 0; i < dims->count; i++)
@@ -290,5 +272,97 @@ adze_status adze_session_infer_step(adze_session *s, int step, adze_error *err) 
             ADZE_TRY(adze_run_resize(&s->runs[step], i, type->dtype, type->rank, type->dims, err));
         }
     }
+    return ADZE_OK;
+}
+
+/* ---- checking what symbols promised ---- */
+
+/* Contents that inference knows as expressions, in numbers; other contents are of the run before. */
+static void gather_known(adze_session *s, const adze_node *node) {
+    adze_infer *infer = &s->infer;
+    for (int i = 0; i < node->input_count; i++) {
+        const adze_value *v = node->inputs[i];
+        ((const adze_dim **)infer->known)[i] = NULL;
+        if (!v || v->role == ADZE_ROLE_CONSTANT)
+            continue;
+        ((const adze_tensor **)infer->contents)[i] = NULL;
+        bool all = v->known && v->known_count <= ADZE_KNOWN_MAX;
+        for (int k = 0; all && k < v->known_count; k++) {
+            int64_t d = v->known[k];
+            bool number = d >= 0 || d <= INT64_MIN / 2; /* negative numbers are coded */
+            int64_t value = number ? d : s->dim_values[-1 - d];
+            all = number || value != UNKNOWN;
+            s->infer_known[i][k] = number || value >= 0 ? value : INT64_MIN - value;
+        }
+        if (!all)
+            continue;
+        ((const adze_dim **)infer->known)[i] = s->infer_known[i];
+        ((int *)infer->known_counts)[i] = v->known_count;
+    }
+}
+
+static void forget_known(adze_session *s, const adze_node *node) {
+    for (int i = 0; i < node->input_count; i++)
+        ((const adze_dim **)s->infer.known)[i] = NULL;
+}
+
+static bool same_shape(const adze_type *type, const adze_tensor *tensor) {
+    bool same = type->rank == tensor->rank;
+    for (int i = 0; i < type->rank && same; i++)
+        same = type->dims[i] < 0 || type->dims[i] == tensor->dims[i];
+    return same;
+}
+
+adze_status adze_session_check_step(adze_session *s, int step, bool computed, adze_error *err) {
+    const adze_node *node = s->plan->steps[step].node;
+    char planned[200];
+    s->infer_dims.count = 0;
+    gather_concrete(s, node);
+    if (!computed)
+        gather_known(s, node);
+    adze_status status = adze_infer_run(&s->infer, err);
+    forget_known(s, node);
+    if (status == ADZE_BAD_MODEL && err)
+        err->status = ADZE_BAD_DATA;
+    if (status != ADZE_OK)
+        return adze_wrap(err, status == ADZE_BAD_MODEL ? ADZE_BAD_DATA : status,
+                         "these inputs do not fit the model");
+    for (int i = 0; i < node->output_count; i++) {
+        const adze_type *type = &s->infer.outputs[i];
+        if (!node->outputs[i] || type->rank < 0 || type->kind != ADZE_VALUE_TENSOR)
+            continue;
+        const adze_tensor *t = &s->items[node->outputs[i]->id].tensor;
+        if (!same_shape(type, t))
+            return adze_fail(err, ADZE_BAD_DATA,
+                             "these inputs do not fit the model: %s '%s' cannot give %s",
+                             node->op_type, node->name,
+                             adze_tensor_format(t, planned, sizeof planned));
+    }
+    return ADZE_OK;
+}
+
+static adze_status check_steps(adze_session *s, adze_error *err) {
+    for (int i = 0; i < s->plan->step_count && !s->plan->all_static; i++)
+        if (!s->plan->steps[i].late)
+            ADZE_TRY(adze_session_check_step(s, i, false, err));
+    return ADZE_OK;
+}
+
+adze_status adze_session_lay_out(adze_session *s, adze_error *err) {
+    const adze_plan *plan = s->plan;
+    size_t dims_size = (size_t)plan->graph->dims->count * sizeof(int64_t);
+    ADZE_TRY(bind_dims(s, err));
+    if (s->laid_out && memcmp(s->dim_values, s->last_dims, dims_size) == 0)
+        return ADZE_OK;
+    bool grown = !s->arena;
+    s->laid_out = false;
+    ADZE_TRY(shape_values(s, &grown, err));
+    ADZE_TRY(check_steps(s, err));
+    if (grown)
+        ADZE_TRY(repack(s, err));
+    point_values(s);
+    ADZE_TRY(size_scratch(s, err));
+    memcpy(s->last_dims, s->dim_values, dims_size);
+    s->laid_out = true;
     return ADZE_OK;
 }

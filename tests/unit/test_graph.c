@@ -74,6 +74,9 @@ TEST(dims_one_form)
     CHECK_EQ(adze_dim_op(d, ADZE_DIM_ADD, adze_dim_op(d, ADZE_DIM_SUB, h, n), n), h);
     CHECK_EQ(adze_dim_op(d, ADZE_DIM_MAX, n, 1), n);
     CHECK_STR(shown(adze_dim_op(d, ADZE_DIM_MIN, n, 8)), "min(N,8)");
+    adze_dim up = adze_dim_op(d, ADZE_DIM_MUL, adze_dim_op(d, ADZE_DIM_CEIL, h, 32), 2);
+    CHECK_EQ(adze_dim_op(d, ADZE_DIM_MAX, adze_dim_op(d, ADZE_DIM_CEIL, h, 16), up), up);
+    CHECK_EQ(adze_dim_op(d, ADZE_DIM_MIN, h, adze_dim_op(d, ADZE_DIM_MUL, h, 2)), h);
     CHECK_STR(shown(adze_dim_unknown(d, 5)), "?");
 }
 

@@ -456,6 +456,37 @@ TEST(settles_shapes_and_keeps_sequences_in_order)
     finish();
 }
 
+/* A symbol that was taken for a number, or for another symbol, must be it in each run. */
+TEST(shapes_that_do_not_fit_are_refused)
+{
+    begin();
+    adze_value *x = input(DIMS(adze_graph_symbol(g, "N"), 1));
+    adze_value *y = input(DIMS(adze_graph_symbol(g, "M"), 4));
+    output(OP("Add", OP("Add", x, y), constant(-1, 1, DIMS(6, 4))));
+    static const struct {
+        int64_t n, m;
+        bool fits;
+    } cases[] = {{6, 6, true}, {1, 6, true},  {6, 1, true},
+                 {1, 1, true}, {2, 6, false}, {5, 5, false}};
+    adze_plan *plan;
+    adze_session *session;
+    CHECK_OK(adze_plan_create(&plan, g, NULL, NULL), NULL);
+    CHECK_OK(adze_session_open(&session, plan, NULL, NULL), NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float bytes[24] = {0};
+        adze_error err = {0};
+        adze_tensor out, in[2] = {adze_tensor_view(ADZE_F32, 2, (int64_t[]){cases[i].n, 1}, bytes),
+                                  adze_tensor_view(ADZE_F32, 2, (int64_t[]){cases[i].m, 4}, bytes)};
+        adze_status status = adze_session_run(session, in, &out, &err);
+        CHECK_EQ(status, cases[i].fits ? ADZE_OK : ADZE_BAD_DATA);
+        if (cases[i].fits)
+            CHECK_EQ(out.dims[0], 6);
+    }
+    adze_session_close(&session);
+    adze_plan_free(&plan);
+    finish();
+}
+
 /* ---- layout ---- */
 
 /* conv, relu, pool, two blocks with shortcuts, mean, product. */
