@@ -202,6 +202,26 @@ static void cast_element(const cast_job *job, int64_t i)
         return true;                                                                               \
     }
 
+/* Floats to integers: the fraction cut off, out of range saturated, NaN 0. */
+#define SATURATED(TO, R, LO, HI)                                                                   \
+    case PAIR(ADZE_F32, ADZE_##TO): {                                                              \
+        const float *a = (const float *)job->x->data;                                              \
+        R *b = (R *)job->y->data;                                                                  \
+        for (int64_t i = begin; i < end; i++)                                                      \
+            b[i] = a[i] >= (float)(HI) ? (R)(HI) : a[i] > (float)(LO) ? (R)a[i] : (R)(LO);         \
+        for (int64_t i = begin; i < end; i++)                                                      \
+            if (a[i] != a[i])                                                                      \
+                b[i] = 0;                                                                          \
+        return true;                                                                               \
+    }
+#define TRUTH(FROM, T)                                                                             \
+    case PAIR(ADZE_##FROM, ADZE_BOOL): {                                                           \
+        const T *a = (const T *)job->x->data;                                                      \
+        for (int64_t i = begin; i < end; i++)                                                      \
+            ((uint8_t *)job->y->data)[i] = a[i] != 0;                                              \
+        return true;                                                                               \
+    }
+
 static bool cast_common(const cast_job *job, int64_t begin, int64_t end)
 {
     switch (PAIR(job->x->dtype, job->y->dtype)) {
@@ -216,6 +236,14 @@ static bool cast_common(const cast_job *job, int64_t begin, int64_t end)
         PLAIN(BOOL, I64, uint8_t, int64_t)
         PLAIN(F64, F32, double, float)
         PLAIN(F32, F64, float, double)
+        SATURATED(I64, int64_t, INT64_MIN, INT64_MAX)
+        SATURATED(I32, int32_t, INT32_MIN, INT32_MAX)
+        SATURATED(I8, int8_t, INT8_MIN, INT8_MAX)
+        SATURATED(U8, uint8_t, 0, UINT8_MAX)
+        TRUTH(F32, float)
+        TRUTH(I64, int64_t)
+        TRUTH(I32, int32_t)
+        TRUTH(U8, uint8_t)
     default: return false;
     }
 }

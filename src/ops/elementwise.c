@@ -199,6 +199,21 @@ typedef struct running_job {
     adze_pair_fn typed; /* NULL: narrow floats, summed in double precision */
 } running_job;
 
+/* float32, summed in double precision. */
+static void running_line_f32(const running_job *job, int64_t first)
+{
+    int64_t step = job->reverse ? -job->inner : job->inner;
+    int64_t at = first + (job->reverse ? (job->length - 1) * job->inner : 0);
+    const float *x = job->x->data;
+    float *y = job->y->data;
+    double sum = job->product ? 1 : 0;
+    for (int64_t i = 0; i < job->length; i++, at += step) {
+        double v = (double)x[at], next = job->product ? sum * v : sum + v;
+        y[at] = (float)(job->exclusive ? sum : next);
+        sum = next;
+    }
+}
+
 /* One line along the axis. Adds y's last element and x's next one. */
 static void running_line(const running_job *job, int64_t first)
 {
@@ -230,8 +245,13 @@ static void running_range(void *user, int64_t begin, int64_t end, int worker)
 {
     const running_job *job = user;
     ADZE_UNUSED(worker);
-    for (int64_t line = begin; line < end; line++)
-        running_line(job, line / job->inner * job->inner * job->length + line % job->inner);
+    for (int64_t line = begin; line < end; line++) {
+        int64_t first = line / job->inner * job->inner * job->length + line % job->inner;
+        if (job->x->dtype == ADZE_F32)
+            running_line_f32(job, first);
+        else
+            running_line(job, first);
+    }
 }
 
 static adze_status running_run(adze_run *run, adze_error *err)

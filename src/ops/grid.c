@@ -163,12 +163,17 @@ typedef struct sample_taps {
     double weight[3][4];
 } sample_taps;
 
+static double element(const adze_tensor *x, int64_t i)
+{
+    return x->dtype == ADZE_F32 ? (double)((const float *)x->data)[i] : adze_tensor_get_f64(x, i);
+}
+
 static void point_taps(const sample_job *job, int64_t point, sample_taps *taps)
 {
     taps->total = 1;
     for (int a = 0; a < job->spatial; a++) { /* the grid's last element is the first axis */
         int64_t n = job->x->dims[2 + a], first;
-        double g = adze_tensor_get_f64(job->grid, point * job->spatial + job->spatial - 1 - a);
+        double g = element(job->grid, point * job->spatial + job->spatial - 1 - a);
         taps->count = axis_taps(job, g, n, &first, taps->weight[a]);
         for (int t = 0; t < taps->count; t++)
             taps->index[a][t] = tap_index(job, first + t, n);
@@ -191,9 +196,17 @@ static double sample(const sample_job *job, const sample_taps *taps, int64_t pic
             at = at * job->x->dims[2 + a] + ADZE_MAX(i, 0);
         }
         if (weight != 0)
-            sum += weight * adze_tensor_get_f64(job->x, picture * job->plane + at);
+            sum += weight * element(job->x, picture * job->plane + at);
     }
     return sum;
+}
+
+static void store_element(adze_tensor *y, int64_t i, double v)
+{
+    if (y->dtype == ADZE_F32)
+        ((float *)y->data)[i] = (float)v;
+    else
+        adze_tensor_set_f64(y, i, v);
 }
 
 static void sample_range(void *user, int64_t begin, int64_t end, int worker)
@@ -206,8 +219,8 @@ static void sample_range(void *user, int64_t begin, int64_t end, int worker)
         int64_t n = p / job->points, at = p % job->points;
         point_taps(job, p, &taps);
         for (int64_t c = 0; c < channels; c++)
-            adze_tensor_set_f64(job->y, (n * channels + c) * job->points + at,
-                                sample(job, &taps, n * channels + c));
+            store_element(job->y, (n * channels + c) * job->points + at,
+                          sample(job, &taps, n * channels + c));
     }
 }
 

@@ -193,7 +193,7 @@ static adze_status fill_axes(adze_resize_axis *list, const adze_run *run, adze_e
  * but the last in two buffers, tables of coordinates and weights ---- */
 
 typedef struct resize_memory {
-    int order[ADZE_MAX_RANK]; /* of the passes: those that shrink most first */
+    int order[ADZE_MAX_RANK]; /* of the passes: what shrinks most first, then the last axis first */
     size_t input, pass, output, total;
 } resize_memory;
 
@@ -212,7 +212,7 @@ static resize_memory plan_memory(const adze_run *run)
     for (int i = 0; i < x->rank; i++) {
         int at = i;
         double g = (double)y->dims[i] / (double)ADZE_MAX(1, x->dims[i]);
-        for (; at > 0 && growth[at - 1] > g; at--) {
+        for (; at > 0 && growth[at - 1] >= g; at--) {
             growth[at] = growth[at - 1];
             m.order[at] = m.order[at - 1];
         }
@@ -252,8 +252,7 @@ typedef struct pass_job {
 } pass_job;
 
 /* A row of `inner` elements: sum of weight * row of x, in the order of the taps. */
-static void blend_row(const pass_job *job, const float *x, const float *weights, int64_t first,
-                      float *y)
+static void blend_row(const pass_job *job, const float *x, const float *weights, float *y)
 {
     enum { CHUNK = 512 };
     float term[CHUNK];
@@ -261,47 +260,71 @@ static void blend_row(const pass_job *job, const float *x, const float *weights,
     adze_binary_f32_fn add = job->kernels->eltwise.binary[ADZE_BINARY_ADD][ADZE_FORM_VV];
     for (int64_t i = 0; i < job->inner; i += CHUNK) {
         int64_t n = ADZE_MIN(CHUNK, job->inner - i);
-        for (int t = 0; t < job->table.taps; t++) {
-            const float *row = x + adze_resize_clamp(first + t, job->in) * job->inner + i;
-            if (t == 0) {
-                mul(n, row, &weights[0], y + i);
-            } else if (weights[t] != 0) {
-                mul(n, row, &weights[t], term);
-                add(n, y + i, term, y + i);
-            }
+        mul(n, x + i, &weights[0], y + i);
+        for (int t = 1; t < job->table.taps; t++) {
+            if (weights[t] == 0)
+                continue;
+            mul(n, x + t * job->inner + i, &weights[t], term);
+            add(n, y + i, term, y + i);
         }
     }
 }
 
-static void blend_elements(const pass_job *job, const float *x, const float *weights, int64_t first,
-                           float *y)
+static void blend_elements(const pass_job *job, const float *x, const float *weights, float *y)
 {
     int64_t inner = job->inner;
     for (int64_t i = 0; i < inner; i++) {
-        float sum = x[adze_resize_clamp(first, job->in) * inner + i] * weights[0];
+        float sum = x[i] * weights[0];
         for (int t = 1; t < job->table.taps; t++)
-            if (weights[t] != 0)
-                sum += x[adze_resize_clamp(first + t, job->in) * inner + i] * weights[t];
+            sum += x[t * inner + i] * weights[t];
         y[i] = sum;
     }
 }
 
-static void pass_range(void *user, int64_t begin, int64_t end, int worker)
+/* The last axis, whole rows of it. */
+static void blend_line(const pass_job *job, const float *x, float *y)
+{
+    const int64_t *first = job->table.first;
+    const float *w = job->table.weights;
+    for (int64_t i = 0; i < job->out; i++, w += job->table.taps) {
+        const float *a = x + (first[i] == ADZE_RESIZE_OUTSIDE ? 0 : first[i]);
+        if (job->table.taps == 2)
+            y[i] = a[0] * w[0] + a[1] * w[1];
+        else if (job->table.taps == 4)
+            y[i] = a[0] * w[0] + a[1] * w[1] + a[2] * w[2] + a[3] * w[3];
+        else
+            blend_elements(job, a, w, y + i);
+        if (first[i] == ADZE_RESIZE_OUTSIDE)
+            y[i] = job->extrapolation;
+    }
+}
+
+static void line_range(void *user, int64_t begin, int64_t end, int worker)
+{
+    const pass_job *job = user;
+    ADZE_UNUSED(worker);
+    for (int64_t line = begin; line < end; line++)
+        blend_line(job, job->x + line * job->in, job->y + line * job->out);
+}
+
+static void row_range(void *user, int64_t begin, int64_t end, int worker)
 {
     const pass_job *job = user;
     ADZE_UNUSED(worker);
     for (int64_t row = begin; row < end; row++) {
-        int64_t at = row % job->out;
-        const float *x = job->x + row / job->out * job->in * job->inner;
+        int64_t at = row % job->out, first = job->table.first[at];
         const float *weights = job->table.weights + at * job->table.taps;
         float *y = job->y + row * job->inner;
-        if (job->table.first[at] == ADZE_RESIZE_OUTSIDE)
+        if (first == ADZE_RESIZE_OUTSIDE) {
             for (int64_t i = 0; i < job->inner; i++)
                 y[i] = job->extrapolation;
-        else if (job->inner >= 16)
-            blend_row(job, x, weights, job->table.first[at], y);
+            continue;
+        }
+        const float *x = job->x + (row / job->out * job->in + first) * job->inner;
+        if (job->inner >= 16)
+            blend_row(job, x, weights, y);
         else
-            blend_elements(job, x, weights, job->table.first[at], y);
+            blend_elements(job, x, weights, y);
     }
 }
 
@@ -314,7 +337,10 @@ static void run_pass(adze_run *run, pass_job *job, const int64_t *dims, int rank
     for (int i = axis + 1; i < rank; i++)
         job->inner *= dims[i];
     int64_t grain = 8192 / ADZE_MAX(1, job->inner * job->table.taps);
-    adze_ops_parallel(run, outer * job->out, ADZE_MAX(1, grain), pass_range, job);
+    if (job->inner == 1)
+        adze_ops_parallel(run, outer, ADZE_MAX(1, grain / job->out), line_range, job);
+    else
+        adze_ops_parallel(run, outer * job->out, ADZE_MAX(1, grain), row_range, job);
 }
 
 /* ---- execution ---- */

@@ -42,8 +42,8 @@ typedef struct adze_resize_axis {
 
 #define ADZE_RESIZE_OUTSIDE INT64_MIN
 
-/* For output coordinate i: taps weights at weights[i * taps] for input coordinates first[i] and on
- * (outside the axis: the edge), or first[i] ADZE_RESIZE_OUTSIDE for the extrapolation value. */
+/* For output coordinate i: taps weights at weights[i * taps] for input coordinates first[i] and
+ * on, all inside the axis; or first[i] ADZE_RESIZE_OUTSIDE for the extrapolation value. */
 typedef struct adze_resize_table {
     int taps;
     int64_t *first;

@@ -100,45 +100,59 @@ int adze_resize_taps(const adze_resize_spec *spec, int64_t in, int64_t out)
     return taps < 1e6 ? (int)taps : 1000000;
 }
 
-/* Weights of one output coordinate; they sum to 1. */
-static void weigh(const adze_resize_axis *axis, const adze_resize_spec *spec, int64_t first,
-                  double point, int taps, float *weights)
+/* The filter around a point: `taps` weights from input coordinate `first` on. */
+typedef struct filter {
+    double point, scale;
+    int64_t first;
+    int taps;
+} filter;
+
+static double filter_weight(const adze_resize_axis *axis, const adze_resize_spec *spec,
+                            const filter *f, int tap)
 {
-    double scale = spec->antialias ? fmin(axis->scale, 1) : 1, sum = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        double total = 0;
-        for (int t = 0; t < taps; t++) {
-            double d = ((double)(first + t) - point) * scale;
-            double w =
-                spec->mode == ADZE_RESIZE_LINEAR ? fmax(0, 1 - fabs(d)) : cubic(d, spec->cubic_a);
-            bool outside = first + t < 0 || first + t >= axis->in;
-            if (spec->exclude_outside && outside)
-                w = 0;
-            total += w;
-            if (pass == 1)
-                weights[t] = (float)(sum != 0 ? w / sum : w);
-        }
-        sum = total;
+    int64_t at = f->first + tap;
+    double d = ((double)at - f->point) * f->scale;
+    if (spec->exclude_outside && (at < 0 || at >= axis->in))
+        return 0;
+    return spec->mode == ADZE_RESIZE_LINEAR ? fmax(0, 1 - fabs(d)) : cubic(d, spec->cubic_a);
+}
+
+/* `kept` weights that sum to 1 from the coordinate that is returned on; those of coordinates
+ * outside the axis are added to its edges. */
+static int64_t weigh(const adze_resize_axis *axis, const adze_resize_spec *spec, const filter *f,
+                     int kept, float *weights)
+{
+    double sum = 0;
+    int64_t from = ADZE_MAX(0, ADZE_MIN(f->first, axis->in - kept));
+    for (int t = 0; t < f->taps; t++)
+        sum += filter_weight(axis, spec, f, t);
+    memset(weights, 0, (size_t)kept * sizeof *weights);
+    for (int t = 0; t < f->taps; t++) {
+        double w = filter_weight(axis, spec, f, t);
+        weights[adze_resize_clamp(f->first + t, axis->in) - from] +=
+            (float)(sum != 0 ? w / sum : w);
     }
+    return from;
 }
 
 adze_resize_table adze_resize_weights(const adze_resize_axis *axis, const adze_resize_spec *spec,
                                       void *memory)
 {
     adze_resize_table table = {.first = memory};
-    table.taps = ADZE_MIN(adze_resize_taps(spec, axis->in, axis->out),
-                          2 * (int)ceil(support(spec, axis->scale)));
+    filter f = {.scale = spec->antialias ? fmin(axis->scale, 1) : 1};
+    f.taps = ADZE_MIN(adze_resize_taps(spec, axis->in, axis->out),
+                      2 * (int)ceil(support(spec, axis->scale)));
+    table.taps = (int)ADZE_MIN(f.taps, axis->in);
     table.weights = (float *)(table.first + axis->out);
     for (int64_t i = 0; i < axis->out; i++) {
-        double point;
         int64_t base;
-        if (!coordinate(axis, spec->coordinate, i, &point)) {
+        if (!coordinate(axis, spec->coordinate, i, &f.point)) {
             table.first[i] = ADZE_RESIZE_OUTSIDE;
             continue;
         }
-        split(point, &base);
-        table.first[i] = base + 1 - table.taps / 2;
-        weigh(axis, spec, table.first[i], point, table.taps, table.weights + i * table.taps);
+        split(f.point, &base);
+        f.first = base + 1 - f.taps / 2;
+        table.first[i] = weigh(axis, spec, &f, table.taps, table.weights + i * table.taps);
     }
     return table;
 }

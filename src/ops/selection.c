@@ -20,11 +20,19 @@ static uint64_t key_of_f64(double v)
     return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
+static uint64_t key_of_f32(float v)
+{
+    uint32_t bits;
+    v = v == 0 ? 0 : v;
+    memcpy(&bits, &v, sizeof bits);
+    return bits >> 31 ? ~bits : bits | (uint32_t)1 << 31;
+}
+
 static uint64_t key_of(const adze_tensor *x, int64_t i)
 {
     adze_dtype dtype = x->dtype;
     if (dtype == ADZE_F32)
-        return key_of_f64((double)((const float *)x->data)[i]);
+        return key_of_f32(((const float *)x->data)[i]);
     if (dtype == ADZE_U64)
         return ((const uint64_t *)x->data)[i];
     if (adze_dtype_describe(dtype)->kind == ADZE_KIND_FLOAT)
@@ -112,6 +120,34 @@ static void arg_range(void *user, int64_t begin, int64_t end, int worker)
     }
 }
 
+/* float32, another axis than the last: neighbouring lines side by side, the first extreme of each. */
+static void arg_columns(void *user, int64_t begin, int64_t end, int worker)
+{
+    enum { CHUNK = 256 };
+    const arg_job *job = user;
+    int64_t inner = job->l.inner;
+    ADZE_UNUSED(worker);
+    for (int64_t line = begin, n; line < end; line += n) {
+        n = ADZE_MIN(ADZE_MIN(CHUNK, end - line), inner - line % inner);
+        const float *x = (const float *)job->x->data + line_start(&job->l, line);
+        int32_t at[CHUNK] = {0};
+        float best[CHUNK];
+        memcpy(best, x, (size_t)n * sizeof *best);
+        for (int32_t k = 1; k < (int32_t)job->l.length; k++) {
+            const float *row = x + k * inner;
+            for (int64_t i = 0; i < n; i++) {
+                bool wins = job->smallest ? row[i] < best[i] : row[i] > best[i];
+                wins |= row[i] != row[i] && best[i] == best[i];
+                wins &= best[i] == best[i]; /* the first NaN stays */
+                at[i] = wins ? k : at[i];
+                best[i] = wins ? row[i] : best[i];
+            }
+        }
+        for (int64_t i = 0; i < n; i++)
+            job->y[line + i] = at[i];
+    }
+}
+
 static adze_status arg_run(adze_run *run, adze_error *err)
 {
     const adze_node *node = run->node;
@@ -127,6 +163,10 @@ static adze_status arg_run(adze_run *run, adze_error *err)
         return adze_ops_bad(node, err, "the axis is empty");
     if (x->dtype == ADZE_F32 && job.l.inner == 1 && !job.last)
         job.kernel = job.smallest ? run->kernels->rows.argmin : run->kernels->rows.argmax;
+    if (x->dtype == ADZE_F32 && job.l.inner > 1 && !job.last && job.l.length <= INT32_MAX) {
+        adze_ops_parallel(run, job.l.count, 4096, arg_columns, &job);
+        return ADZE_OK;
+    }
     adze_ops_parallel(run, job.l.count, ADZE_MAX(1, 8192 / ADZE_MAX(1, job.l.length)), arg_range,
                       &job);
     return ADZE_OK;
