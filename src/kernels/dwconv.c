@@ -4,6 +4,7 @@
 
 #include "kernels/dwconv_impl.h"
 #include "kernels/requantize_impl.h"
+#include "kernels/split_impl.h"
 
 static float f32_output(const adze_dwconv_f32_args *args, int64_t image, adze_taps ky, adze_taps kx,
                         int64_t channel)
@@ -97,9 +98,8 @@ typedef struct rows_job {
 /* Rows are taken in pieces worth waking a thread for, and preparing the weights again. */
 static void split_rows(rows_job *job, const adze_dwconv_shape *s)
 {
-    enum { PIECE_PRODUCTS = 150000, MANY = 12 };
-    int64_t products = s->oh * s->ow * s->c * s->kh * s->kw;
-    int64_t pieces = ADZE_MIN(ADZE_MAX(products / PIECE_PRODUCTS, 1), MANY);
+    enum { WORTH = 100000 }; /* products */
+    int64_t pieces = adze_split_count(s->oh * s->ow * s->c * s->kh * s->kw, WORTH);
     job->oh = s->oh;
     job->rows = ADZE_MAX((s->oh + pieces - 1) / pieces, 1);
     job->pieces_per_image = (s->oh + job->rows - 1) / job->rows;

@@ -7,13 +7,11 @@ static int64_t round_up(int64_t value, int64_t step)
     return (value + step - 1) / step * step;
 }
 
-/* Pieces of at least PIECE_PRODUCTS, about MANY of them when there is enough work: rows are cut first
- * (each piece then reads all of B), columns where rows are few. */
+/* Rows are cut first (each piece then reads all of B), columns where rows are few. */
 adze_split adze_split_make(int64_t m, int64_t n, int64_t k, int mr, int nr, int64_t max_rows)
 {
-    enum { PIECE_PRODUCTS = 400000, MANY = 12 };
-    int64_t products = m * n * ADZE_MAX(k, 1);
-    int64_t pieces = ADZE_MIN(ADZE_MAX(products / PIECE_PRODUCTS, 1), MANY);
+    enum { WORTH = 600000, OUTPUT_COST = 48 }; /* in products */
+    int64_t pieces = adze_split_count(m * n * (k + OUTPUT_COST), WORTH);
     int64_t row_pieces = ADZE_MIN(pieces, ADZE_MAX(m / (2 * mr), 1));
     int64_t column_pieces = ADZE_MAX(ADZE_MIN(pieces / row_pieces, n / (4 * nr)), 1);
 

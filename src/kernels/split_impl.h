@@ -15,6 +15,14 @@ typedef struct adze_block {
     int64_t row, rows, column, columns;
 } adze_block;
 
+/* How many pieces to cut work into: at most 12, else a power of two, so that few threads share them
+ * evenly. worth: the least work that is worth a piece. */
+static inline int64_t adze_split_count(int64_t work, int64_t worth)
+{
+    int64_t most = work / worth;
+    return most >= 12 ? 12 : most >= 8 ? 8 : most >= 4 ? 4 : most >= 2 ? 2 : 1;
+}
+
 /* max_rows limits the rows of a piece (scratch); 0: no limit. */
 adze_split adze_split_make(int64_t m, int64_t n, int64_t k, int mr, int nr, int64_t max_rows);
 

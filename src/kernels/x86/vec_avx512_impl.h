@@ -11,7 +11,8 @@ typedef __mmask16 vec_mask;
 /* The first `count` lanes, at most all. */
 static inline vec_mask vec_first(int64_t count)
 {
-    return count >= LANES ? (vec_mask)0xffff : (vec_mask)((1 << count) - 1);
+    int64_t missing = count < LANES ? LANES - count : 0;
+    return (vec_mask)(0xffffU >> missing);
 }
 
 static inline vec vec_load(const float *from)
