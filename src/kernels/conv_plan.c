@@ -18,7 +18,8 @@ static adze_conv_way choose_way(const adze_conv_shape *s)
     bool pointwise = s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1;
     if (pointwise && s->pad_top == 0 && s->pad_left == 0 && s->oh == s->h && s->ow == s->w)
         return ADZE_CONV_IN_PLACE;
-    if (s->groups > 1 || s->dilation_w > 1 || s->ow < 6 || s->stride_w > s->kw)
+    if (s->groups > 1 || s->dilation_w > 1 || s->ow < 6 || s->oh < 1 || s->c < 1 ||
+        s->stride_w > s->kw)
         return ADZE_CONV_WINDOWS;
     return ADZE_CONV_LINES;
 }

@@ -142,14 +142,28 @@ INLINE __mmask64 first_bytes(int64_t count)
 }
 
 /* k bytes, flipped, and up to three more to the end of the group. */
-static void copy_flipped(const uint8_t *a, int64_t k, uint8_t a_flip, uint8_t *to)
+INLINE void copy_flipped(const uint8_t *a, int64_t k, __m512i flip, uint8_t *to)
 {
-    __m512i flip = _mm512_set1_epi8((char)a_flip);
-    int64_t whole = (k + KR - 1) / KR * KR;
-    for (int64_t p = 0; p < k; p += 64) {
-        __m512i bytes = _mm512_maskz_loadu_epi8(first_bytes(k - p), a + p);
-        _mm512_mask_storeu_epi8(to + p, first_bytes(whole - p), _mm512_xor_si512(bytes, flip));
+    const int64_t last = k > 0 ? (k - 1) / 64 * 64 : 0, rest = k - last;
+    for (int64_t p = 0; p < last; p += 64)
+        _mm512_storeu_si512(to + p, _mm512_xor_si512(_mm512_loadu_si512(a + p), flip));
+    __m512i bytes = _mm512_maskz_loadu_epi8(first_bytes(rest), a + last);
+    __mmask64 whole = first_bytes((rest + KR - 1) / KR * KR);
+    _mm512_mask_storeu_epi8(to + last, whole, _mm512_xor_si512(bytes, flip));
+}
+
+/* Rows [first, first + rows), flipped, each to the end of its last group. */
+static void copy_rows(const adze_gemm_q8_args *args, int64_t first, int64_t rows, uint8_t *to)
+{
+    const __m512i flip = _mm512_set1_epi8((char)args->a_flip);
+    const int64_t k = args->k, whole = (k + KR - 1) / KR * KR;
+    const uint8_t *a = args->a + first * args->lda;
+    if (args->lda == k && whole == k) {
+        copy_flipped(a, rows * k, flip, to);
+        return;
     }
+    for (int64_t r = 0; r < rows; r++, a += args->lda, to += whole)
+        copy_flipped(a, k, flip, to);
 }
 
 /* Rows [first, first + rows) against all of B. */
@@ -171,6 +185,7 @@ enum { MAX_COPY = 64 * 1024 }; /* bytes */
 static void run_long_row(const adze_gemm_q8_args *args, int64_t row)
 {
     uint8_t copied[MAX_COPY];
+    const __m512i flip = _mm512_set1_epi8((char)args->a_flip);
     for (int64_t column = 0; column < args->n; column += ADZE_Q8_NR) {
         adze_q8_finish f = adze_q8_finish_make(args, row, column, 1);
         __m512i sum = _mm512_setzero_si512();
@@ -179,7 +194,7 @@ static void run_long_row(const adze_gemm_q8_args *args, int64_t row)
         t.bias = args->bias ? args->bias + column : NULL;
         for (int64_t p = 0; p < args->k; p += MAX_COPY) {
             int64_t bytes = ADZE_MIN(args->k - p, MAX_COPY);
-            copy_flipped(args->a + row * args->lda + p, bytes, args->a_flip, copied);
+            copy_flipped(args->a + row * args->lda + p, bytes, flip, copied);
             t.groups = (bytes + KR - 1) / KR;
             tiles[1][1](&t, &sum);
             t.b += t.groups * KR * ADZE_Q8_NR;
@@ -193,16 +208,13 @@ static void run_long_row(const adze_gemm_q8_args *args, int64_t row)
 /* Where a must be flipped or does not end at a whole group: as many rows as fit a copy on the stack. */
 static void run_copied(const adze_gemm_q8_args *args)
 {
-    enum { COPY = 40 * 1024 };
+    enum { COPY = 24 * 1024 };
     uint8_t copied[MAX_COPY];
     int64_t whole = (args->k + KR - 1) / KR * KR, rows = COPY / ADZE_MAX(whole, 1);
     rows = rows > ADZE_Q8_MR ? rows / ADZE_Q8_MR * ADZE_Q8_MR : ADZE_MAX(rows, 1);
     for (int64_t i = 0; i < args->m; i += rows) {
         int64_t height = ADZE_MIN(rows, args->m - i);
-        for (int64_t r = 0; r < height; r++) {
-            const uint8_t *a = args->a + (i + r) * args->lda;
-            copy_flipped(a, args->k, args->a_flip, copied + r * whole);
-        }
+        copy_rows(args, i, height, copied);
         run_block(args, &(rows_of_a){copied, whole, i}, i, height);
     }
 }
