@@ -1,4 +1,4 @@
-/* Conv and ConvTranspose: float and, when the tensors carry a quantization, integer. Convolutions over at
+/* Conv: float and, when the tensors carry a quantization, integer. Convolutions over at
  * most two spatial axes run channels-last through kernels/conv.h and dwconv.h (nodes that the layout
  * pass has not converted are transposed in scratch); more axes take the plain loops below. */
 #include <math.h>
@@ -35,6 +35,17 @@ static adze_status kernel_of(const adze_type *w, int64_t kernel[ADZE_WINDOW_MAX]
     return ADZE_OK;
 }
 
+adze_status adze_conv_check_bias(const adze_infer *infer, adze_dim channels, adze_error *err) {
+    const adze_node *node = adze_infer_node(infer);
+    const adze_type *b = adze_infer_input(infer, 2);
+    bool fits = !b || b->rank < 0 ||
+                (b->rank == 1 && (b->dims[0] == channels || b->dims[0] < 0 || channels < 0));
+    if (fits)
+        return ADZE_OK;
+    return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': the bias is not of shape [%lld]",
+                     adze_node_op(node), adze_node_name(node), (long long)channels);
+}
+
 adze_status adze_conv_infer_with(adze_infer *infer, int weights, adze_dtype out_dtype,
                                  adze_error *err) {
     const adze_node *node = adze_infer_node(infer);
@@ -65,7 +76,9 @@ adze_status adze_conv_infer_with(adze_infer *infer, int weights, adze_dtype out_
 }
 
 static adze_status conv_infer(adze_infer *infer, adze_error *err) {
-    const adze_type *x = adze_infer_input(infer, 0);
+    const adze_type *x = adze_infer_input(infer, 0), *w = adze_infer_input(infer, 1);
+    if (w->rank > 0)
+        ADZE_TRY(adze_conv_check_bias(infer, w->dims[0], err));
     return adze_conv_infer_with(infer, 1, x->quant ? ADZE_F32 : x->dtype, err);
 }
 
@@ -448,159 +461,11 @@ static adze_status conv_plain(adze_run *run, const conv_prepared *p, adze_error 
     return ADZE_OK;
 }
 
-/* ---- ConvTranspose: each input point adds its kernel into the output ---- */
-
-static adze_dim transposed_size(adze_infer *infer, const adze_window *w, int i, adze_dim in,
-                                int64_t extra) {
-    if (w->auto_pad == ADZE_PAD_SAME_LOWER || w->auto_pad == ADZE_PAD_SAME_UPPER)
-        return adze_infer_mul(infer, in, w->stride[i]);
-    int64_t rest = extra + adze_window_span(w, i) - w->pad_begin[i] - w->pad_end[i];
-    adze_dim grown = adze_infer_mul(infer, adze_infer_sub(infer, in, 1), w->stride[i]);
-    return rest >= 0 ? adze_infer_add(infer, grown, rest) : adze_infer_sub(infer, grown, -rest);
-}
-
-static adze_status transposed_infer(adze_infer *infer, adze_error *err) {
-    const adze_node *node = adze_infer_node(infer);
-    const adze_type *x = adze_infer_input(infer, 0), *w = adze_infer_input(infer, 1);
-    if (x->rank < 0 || w->rank < 0)
-        return ADZE_OK;
-    int64_t kernel[ADZE_WINDOW_MAX] = {0};
-    int rank = x->rank - 2, count, extra_count;
-    bool last = is_last(node);
-    if (x->rank < 3 || w->rank != x->rank || rank > ADZE_WINDOW_MAX)
-        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input of rank %d, weights of rank %d",
-                         adze_node_op(node), adze_node_name(node), x->rank, w->rank);
-    if (kernel_of(w, kernel) != ADZE_OK)
-        return ADZE_OK;
-    adze_window window;
-    ADZE_TRY(adze_window_read(&window, node, rank, kernel, err));
-    const int64_t *wanted = adze_node_ints(node, "output_shape", &count);
-    const int64_t *extra = adze_node_ints(node, "output_padding", &extra_count);
-    adze_type y = *x;
-    y.quant = NULL;
-    y.dims[last ? x->rank - 1 : 1] = adze_infer_mul(infer, w->dims[1], adze_node_int(node, "group", 1));
-    for (int i = 0; i < rank; i++) {
-        int at = (last ? 1 : 2) + i;
-        y.dims[at] = wanted && i < count ? wanted[i]
-                                         : transposed_size(infer, &window, i, x->dims[at],
-                                                           extra && i < extra_count ? extra[i] : 0);
-    }
-    adze_infer_set(infer, 0, &y);
-    return ADZE_OK;
-}
-
-static adze_status transposed_prepare(adze_prepare *prepare, adze_error *err) {
-    const adze_tensor *x = adze_prepare_input(prepare, 0);
-    if (x->quant || adze_dtype_describe(x->dtype)->kind != ADZE_KIND_FLOAT)
-        return adze_fail(err, ADZE_UNSUPPORTED, "element type %s",
-                         adze_dtype_describe(x->dtype)->name);
-    return ADZE_OK;
-}
-
-typedef struct transposed_job {
-    adze_run *run;
-    adze_window window;
-    int64_t c, oc_group, groups, in_points, out_points, taps;
-    float lo, hi;
-} transposed_job;
-
-/* Where input point `in` with tap `t` lands, or -1. */
-static int64_t landing(const transposed_job *j, int64_t in, int64_t t) {
-    const adze_tensor *x = j->run->inputs[0], *y = j->run->outputs[0];
-    int64_t out = 0, stride = 1;
-    for (int d = j->window.rank - 1; d >= 0; d--) {
-        int64_t i = in % x->dims[2 + d], k = t % j->window.kernel[d];
-        in /= x->dims[2 + d];
-        t /= j->window.kernel[d];
-        int64_t o = i * j->window.stride[d] + k * j->window.dilation[d] - j->window.pad_begin[d];
-        if (o < 0 || o >= y->dims[2 + d])
-            return -1;
-        out += o * stride;
-        stride *= y->dims[2 + d];
-    }
-    return out;
-}
-
-/* One output channel of one image; sums in double scratch of the worker. */
-static void transposed_channel(void *user, int64_t piece, int worker) {
-    const transposed_job *j = user;
-    const adze_tensor *x = j->run->inputs[0], *w = j->run->inputs[1];
-    const adze_tensor *b = j->run->input_count > 2 ? j->run->inputs[2] : NULL;
-    int64_t oc = j->oc_group * j->groups, n = piece / oc, o = piece % oc;
-    int64_t group = o / j->oc_group, per_group = j->c / j->groups;
-    double *sum = (double *)j->run->scratch + (int64_t)worker * j->out_points;
-    for (int64_t i = 0; i < j->out_points; i++)
-        sum[i] = b ? adze_tensor_get_f64(b, o) : 0;
-    for (int64_t in = 0; in < j->in_points; in++)
-        for (int64_t t = 0; t < j->taps; t++) {
-            int64_t out = landing(j, in, t);
-            for (int64_t c = group * per_group; out >= 0 && c < (group + 1) * per_group; c++)
-                sum[out] += adze_tensor_get_f64(x, (n * j->c + c) * j->in_points + in) *
-                            adze_tensor_get_f64(w, (c * j->oc_group + o % j->oc_group) * j->taps + t);
-        }
-    for (int64_t i = 0; i < j->out_points; i++) {
-        double v = sum[i];
-        v = v < (double)j->lo ? (double)j->lo : v > (double)j->hi ? (double)j->hi : v;
-        adze_tensor_set_f64(j->run->outputs[0], piece * j->out_points + i, v);
-    }
-}
-
-/* Pads that make the output the wanted size (output_shape, SAME_*): ONNX ConvTranspose. */
-static void resolve_transposed(adze_window *w, const adze_node *node, const int64_t *in,
-                               const int64_t *out) {
-    int count, extra_count;
-    const int64_t *wanted = adze_node_ints(node, "output_shape", &count);
-    const int64_t *extra = adze_node_ints(node, "output_padding", &extra_count);
-    if (!wanted && w->auto_pad != ADZE_PAD_SAME_UPPER && w->auto_pad != ADZE_PAD_SAME_LOWER)
-        return;
-    for (int i = 0; i < w->rank; i++) {
-        int64_t total = w->stride[i] * (in[i] - 1) + (extra && i < extra_count ? extra[i] : 0) +
-                        adze_window_span(w, i) - out[i];
-        int64_t half = total / 2;
-        w->pad_begin[i] = w->auto_pad == ADZE_PAD_SAME_UPPER ? half : total - half;
-        w->pad_end[i] = total - w->pad_begin[i];
-    }
-}
-
-static size_t transposed_scratch(const adze_run *run) {
-    const adze_tensor *y = run->outputs[0];
-    int64_t points = y->dims[0] * y->dims[1];
-    return points < 1 ? 0
-                      : (size_t)(adze_tensor_elements(y) / points) * sizeof(double) *
-                            (size_t)adze_run_threads(run);
-}
-
-static adze_status transposed_run(adze_run *run, adze_error *err) {
-    const adze_tensor *x = run->inputs[0], *w = run->inputs[1], *y = run->outputs[0];
-    transposed_job j = {.run = run,
-                        .c = x->dims[1],
-                        .oc_group = w->dims[1],
-                        .groups = adze_node_int(run->node, "group", 1),
-                        .in_points = 1,
-                        .out_points = 1,
-                        .taps = 1,
-                        .lo = adze_node_float(run->node, ADZE_FUSED_LO, -INFINITY),
-                        .hi = adze_node_float(run->node, ADZE_FUSED_HI, INFINITY)};
-    ADZE_TRY(adze_window_read(&j.window, run->node, x->rank - 2, &w->dims[2], err));
-    resolve_transposed(&j.window, run->node, &x->dims[2], &y->dims[2]);
-    for (int i = 2; i < x->rank; i++) {
-        j.in_points *= x->dims[i];
-        j.out_points *= y->dims[i];
-        j.taps *= w->dims[i];
-    }
-    adze_run_parallel(run, y->dims[0] * y->dims[1], transposed_channel, &j);
-    return ADZE_OK;
-}
-
 #define WINDOW_ATTRS "auto_pad dilations group kernel_shape pads strides "
 
 const adze_op adze_ops_convolution[] = {
     {.name = "Conv", .domain = "", .since = 1, .min_inputs = 2, .max_inputs = 4, .min_outputs = 1,
      .max_outputs = 1, .quant = ADZE_QUANT_WEIGHTED, .attrs = WINDOW_ATTRS, .infer = conv_infer,
      .cost = conv_cost, .prepare = conv_prepare, .scratch = conv_scratch, .run = conv_run},
-    {.name = "ConvTranspose", .domain = "", .since = 1, .min_inputs = 2, .max_inputs = 3,
-     .min_outputs = 1, .max_outputs = 1, .attrs = WINDOW_ATTRS "output_padding output_shape",
-     .infer = transposed_infer, .cost = conv_cost, .prepare = transposed_prepare,
-     .scratch = transposed_scratch, .run = transposed_run},
     {0},
 };

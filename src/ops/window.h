@@ -32,6 +32,9 @@ void adze_window_resolve(adze_window *w, const int64_t *in);
 /* Shape of a convolution whose weights are input `weights`. */
 adze_status adze_conv_infer_with(adze_infer *infer, int weights, adze_dtype out_dtype,
                                  adze_error *err) ADZE_MUST_CHECK;
+/* Input 2 is absent or [channels]. */
+adze_status adze_conv_check_bias(const adze_infer *infer, adze_dim channels,
+                                 adze_error *err) ADZE_MUST_CHECK;
 /* Span of the kernel with its dilation. */
 int64_t adze_window_span(const adze_window *w, int axis);
 

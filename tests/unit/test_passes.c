@@ -337,7 +337,7 @@ TEST(fuses_batch_norm_into_transposed_and_grouped)
     adze_node_set_float(n, "beta", 0.5f);
     output(batch_norm(n->outputs[0], 5));
     EXPECT("BatchNormalization", 0);
-    EXPECT(NULL, 2);
+    EXPECT(NULL, 4); /* and two Transposes */
     same_result(FLOAT);
     finish();
 }

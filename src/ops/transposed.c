@@ -1,0 +1,479 @@
+/* ConvTranspose. float32 over one or two spatial axes: each row of the output is the sum of matrix
+ * products of input rows with the taps of one kernel row, whose columns are spread over the row
+ * (channels last; other nodes are turned in scratch). Everything else: plain loops in double. */
+#include <math.h>
+#include <string.h>
+
+#include "ops/execute.h"
+#include "ops/fused.h"
+#include "ops/window.h"
+
+static bool is_last(const adze_node *node)
+{
+    return adze_node_int(node, ADZE_FUSED_CHANNELS_LAST, 0) != 0;
+}
+
+/* ---- inference ---- */
+
+static adze_dim output_size(adze_infer *infer, const adze_window *w, int i, adze_dim in,
+                            int64_t extra)
+{
+    if (w->auto_pad == ADZE_PAD_SAME_LOWER || w->auto_pad == ADZE_PAD_SAME_UPPER)
+        return adze_infer_mul(infer, in, w->stride[i]);
+    int64_t rest = extra + adze_window_span(w, i) - w->pad_begin[i] - w->pad_end[i];
+    adze_dim grown = adze_infer_mul(infer, adze_infer_sub(infer, in, 1), w->stride[i]);
+    return rest >= 0 ? adze_infer_add(infer, grown, rest) : adze_infer_sub(infer, grown, -rest);
+}
+
+/* What the attributes say of axis i beside the window. */
+static int64_t listed(const adze_node *node, const char *name, int i, int64_t otherwise)
+{
+    int count;
+    const int64_t *values = adze_node_ints(node, name, &count);
+    return i < count ? values[i] : otherwise;
+}
+
+static adze_status check_weights(const adze_infer *infer, adze_dim channels, const adze_type *w,
+                                 adze_error *err)
+{
+    const adze_node *node = adze_infer_node(infer);
+    int64_t groups = adze_node_int(node, "group", 1);
+    if (groups < 1 || (w->dims[0] >= 0 && w->dims[0] % groups != 0) ||
+        (channels >= 0 && w->dims[0] >= 0 && channels != w->dims[0]))
+        return adze_fail(err, ADZE_BAD_MODEL,
+                         "%s '%s': input has %lld channels, weights take %lld in %lld groups",
+                         adze_node_op(node), adze_node_name(node), (long long)channels,
+                         (long long)w->dims[0], (long long)groups);
+    return adze_conv_check_bias(infer, w->dims[1] < 0 ? -1 : w->dims[1] * groups, err);
+}
+
+static adze_status transposed_infer(adze_infer *infer, adze_error *err)
+{
+    const adze_node *node = adze_infer_node(infer);
+    const adze_type *x = adze_infer_input(infer, 0), *w = adze_infer_input(infer, 1);
+    if (x->rank < 0 || w->rank < 0)
+        return ADZE_OK;
+    int rank = x->rank - 2, c = is_last(node) ? x->rank - 1 : 1;
+    if (x->rank < 3 || w->rank != x->rank || rank > ADZE_WINDOW_MAX)
+        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input of rank %d, weights of rank %d",
+                         adze_node_op(node), adze_node_name(node), x->rank, w->rank);
+    ADZE_TRY(check_weights(infer, x->dims[c], w, err));
+    for (int i = 2; i < w->rank; i++)
+        if (w->dims[i] < 0)
+            return ADZE_OK;
+    adze_window window;
+    ADZE_TRY(adze_window_read(&window, node, rank, &w->dims[2], err));
+    adze_type y = *x;
+    y.quant = NULL;
+    y.dims[c] = adze_infer_mul(infer, w->dims[1], adze_node_int(node, "group", 1));
+    for (int i = 0; i < rank; i++) {
+        int at = (is_last(node) ? 1 : 2) + i;
+        int64_t wanted = listed(node, "output_shape", i, -1);
+        y.dims[at] = wanted >= 0 ? wanted
+                                 : output_size(infer, &window, i, x->dims[at],
+                                               listed(node, "output_padding", i, 0));
+    }
+    adze_infer_set(infer, 0, &y);
+    return ADZE_OK;
+}
+
+static void transposed_cost(adze_cost *cost, const adze_node *node,
+                            const adze_tensor *const *inputs, const adze_tensor *const *outputs)
+{
+    ADZE_UNUSED(node);
+    ADZE_UNUSED(outputs);
+    const adze_tensor *w = inputs[1];
+    if (w->rank > 0 && w->dims[0] > 0)
+        cost->operations = 2.0 * (double)adze_tensor_elements(inputs[0]) *
+                           (double)adze_tensor_elements(w) / (double)w->dims[0];
+}
+
+/* Pads that make the output the wanted size (output_shape, SAME_*): ONNX ConvTranspose. */
+static void resolve(adze_window *w, const adze_node *node, const int64_t *in, const int64_t *out)
+{
+    if (!adze_node_has(node, "output_shape") && w->auto_pad != ADZE_PAD_SAME_UPPER &&
+        w->auto_pad != ADZE_PAD_SAME_LOWER)
+        return;
+    for (int i = 0; i < w->rank; i++) {
+        int64_t total = w->stride[i] * (in[i] - 1) + listed(node, "output_padding", i, 0) +
+                        adze_window_span(w, i) - out[i];
+        int64_t half = total / 2;
+        w->pad_begin[i] = w->auto_pad == ADZE_PAD_SAME_UPPER ? half : total - half;
+        w->pad_end[i] = total - w->pad_begin[i];
+    }
+}
+
+/* ---- the geometry of the fast form; one spatial axis is the width ---- */
+
+typedef struct transposed_shape {
+    int64_t n, h, w, c, oh, ow, oc, groups;
+    int64_t kh, kw, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+} transposed_shape;
+
+static adze_status read_shape(transposed_shape *s, const adze_run *run, adze_error *err)
+{
+    const adze_tensor *x = run->inputs[0], *w = run->inputs[1], *y = run->outputs[0];
+    adze_window window;
+    bool last = is_last(run->node), flat = x->rank == 3;
+    int c = last ? x->rank - 1 : 1, at = last ? 1 : 2, v = flat ? 0 : 1;
+    ADZE_TRY(adze_window_read(&window, run->node, x->rank - 2, &w->dims[2], err));
+    resolve(&window, run->node, &x->dims[at], &y->dims[at]);
+    *s = (transposed_shape){.n = x->dims[0],
+                            .h = flat ? 1 : x->dims[at],
+                            .w = x->dims[at + v],
+                            .c = x->dims[c],
+                            .oh = flat ? 1 : y->dims[at],
+                            .ow = y->dims[at + v],
+                            .oc = y->dims[c],
+                            .groups = adze_node_int(run->node, "group", 1),
+                            .kh = flat ? 1 : window.kernel[0],
+                            .kw = window.kernel[v],
+                            .stride_h = flat ? 1 : window.stride[0],
+                            .stride_w = window.stride[v],
+                            .dilation_h = flat ? 1 : window.dilation[0],
+                            .dilation_w = window.dilation[v],
+                            .pad_top = flat ? 0 : window.pad_begin[0],
+                            .pad_left = window.pad_begin[v]};
+    return ADZE_OK;
+}
+
+/* ---- preparation ---- */
+
+typedef struct transposed_prepared {
+    bool fast;
+    const float *packed; /* [groups][kh] packed matrices [c / groups, kw * oc / groups] */
+    size_t packed_size;  /* floats of one */
+} transposed_prepared;
+
+/* Weights [c, oc / groups, kh, kw], channels `first` on, kernel row kh -> [c / groups, kw, oc / groups]. */
+static void kernel_row(const adze_tensor *w, int64_t first, int64_t count, int64_t row, float *out)
+{
+    const float *from = w->data;
+    int64_t oc = w->dims[1], kh = w->rank == 3 ? 1 : w->dims[2], kw = w->dims[w->rank - 1];
+    for (int64_t c = 0; c < count; c++)
+        for (int64_t t = 0; t < kw; t++)
+            for (int64_t o = 0; o < oc; o++)
+                out[(c * kw + t) * oc + o] = from[(((first + c) * oc + o) * kh + row) * kw + t];
+}
+
+static adze_status pack(adze_prepare *prepare, transposed_prepared *p, adze_error *err)
+{
+    const adze_gemm_f32_table *table = &adze_prepare_kernels(prepare)->gemm_f32;
+    const adze_tensor *w = adze_prepare_input(prepare, 1);
+    int64_t groups = adze_node_int(adze_prepare_node(prepare), "group", 1);
+    int64_t kh = w->rank == 3 ? 1 : w->dims[2], per_group = w->dims[0] / groups;
+    int64_t columns = w->dims[1] * w->dims[w->rank - 1];
+    p->packed_size = (table->packed_size(columns, per_group) + 15) & ~(size_t)15;
+    float *packed =
+        adze_prepare_alloc(prepare, p->packed_size * sizeof(float) * (size_t)(groups * kh));
+    float *row = adze_prepare_alloc(prepare, (size_t)(per_group * columns) * sizeof(float));
+    if (!packed || !row)
+        return adze_fail(err, ADZE_NO_MEMORY, "ConvTranspose: packed weights");
+    for (int64_t g = 0; g < groups; g++)
+        for (int64_t k = 0; k < kh; k++) {
+            kernel_row(w, g * per_group, per_group, k, row);
+            table->pack_b(columns, per_group, row, columns, 1,
+                          packed + (size_t)(g * kh + k) * p->packed_size);
+        }
+    p->packed = packed;
+    p->fast = true;
+    return ADZE_OK;
+}
+
+static adze_status transposed_prepare(adze_prepare *prepare, adze_error *err)
+{
+    const adze_tensor *x = adze_prepare_input(prepare, 0), *w = adze_prepare_input(prepare, 1);
+    if (x->quant || adze_dtype_describe(x->dtype)->kind != ADZE_KIND_FLOAT)
+        return adze_fail(err, ADZE_UNSUPPORTED, "element type %s",
+                         adze_dtype_describe(x->dtype)->name);
+    transposed_prepared *p = adze_prepare_alloc(prepare, sizeof *p);
+    if (!p)
+        return adze_fail(err, ADZE_NO_MEMORY, "ConvTranspose");
+    adze_prepare_set(prepare, p);
+    bool fits = x->dtype == ADZE_F32 && w->data && (w->rank == 3 || w->rank == 4) &&
+                adze_tensor_elements(w) > 0;
+    return fits ? pack(prepare, p, err) : ADZE_OK;
+}
+
+/* ---- fast: rows of the output ---- */
+
+typedef struct fast_job {
+    const adze_run *run;
+    const transposed_prepared *p;
+    transposed_shape s;
+    const float *x, *bias;
+    float *y, *columns; /* the latter: [workers][w, kw * oc / groups] */
+    float lo, hi;
+} fast_job;
+
+static size_t column_count(const transposed_shape *s)
+{
+    return (size_t)(s->w * s->kw * (s->oc / s->groups));
+}
+
+/* Adds the products of one input row to an output row, at the columns where they land. */
+static void spread(const transposed_shape *s, const float *columns, float *row)
+{
+    int64_t oc = s->oc / s->groups;
+    for (int64_t i = 0; i < s->w; i++)
+        for (int64_t t = 0; t < s->kw; t++) {
+            int64_t o = i * s->stride_w + t * s->dilation_w - s->pad_left;
+            const float *from = columns + (i * s->kw + t) * oc;
+            float *to = row + o * s->oc;
+            for (int64_t k = 0; o >= 0 && o < s->ow && k < oc; k++)
+                to[k] += from[k];
+        }
+}
+
+/* Output row gets the products with kernel row k of input row `in`. */
+static void add_row(const fast_job *j, int64_t image, int64_t in, int64_t k, float *columns,
+                    float *row)
+{
+    const transposed_shape *s = &j->s;
+    int64_t per_group = s->c / s->groups, oc = s->oc / s->groups;
+    for (int64_t g = 0; g < s->groups; g++) {
+        adze_gemm_f32_args args = {.m = s->w,
+                                   .n = s->kw * oc,
+                                   .k = per_group,
+                                   .a = j->x + (image * s->h + in) * s->w * s->c + g * per_group,
+                                   .lda = s->c,
+                                   .b = j->p->packed + (size_t)(g * s->kh + k) * j->p->packed_size,
+                                   .c = columns,
+                                   .ldc = s->kw * oc,
+                                   .lo = -INFINITY,
+                                   .hi = INFINITY};
+        j->run->kernels->gemm_f32.run(&args);
+        spread(s, columns, row + g * oc);
+    }
+}
+
+static void begin_row(const fast_job *j, float *row)
+{
+    size_t bytes = (size_t)j->s.oc * sizeof *row;
+    for (int64_t i = 0; i < j->s.ow; i++)
+        if (j->bias)
+            memcpy(row + i * j->s.oc, j->bias, bytes);
+        else
+            memset(row + i * j->s.oc, 0, bytes);
+}
+
+static void end_row(const fast_job *j, float *row)
+{
+    if (isinf(j->lo) && isinf(j->hi))
+        return;
+    for (int64_t i = 0; i < j->s.ow * j->s.oc; i++) {
+        float v = row[i];
+        row[i] = v < j->lo ? j->lo : v > j->hi ? j->hi : v;
+    }
+}
+
+static void fast_row(void *user, int64_t piece, int worker)
+{
+    const fast_job *j = user;
+    const transposed_shape *s = &j->s;
+    int64_t image = piece / s->oh, o = piece % s->oh;
+    float *row = j->y + piece * s->ow * s->oc;
+    float *columns = j->columns + (size_t)worker * column_count(s);
+    begin_row(j, row);
+    for (int64_t k = 0; k < s->kh; k++) {
+        int64_t at = o + s->pad_top - k * s->dilation_h;
+        if (at >= 0 && at % s->stride_h == 0 && at / s->stride_h < s->h)
+            add_row(j, image, at / s->stride_h, k, columns, row);
+    }
+    end_row(j, row);
+}
+
+/* ---- fast: scratch [columns of the workers] [x] [y] ---- */
+
+typedef struct transposed_areas {
+    size_t x, y, total;
+} transposed_areas;
+
+static size_t take(size_t *at, size_t size)
+{
+    size_t begin = *at;
+    *at += (size + 63) & ~(size_t)63;
+    return begin;
+}
+
+static transposed_areas areas_of(const adze_run *run, const transposed_shape *s)
+{
+    transposed_areas a = {0};
+    take(&a.total, column_count(s) * sizeof(float) * (size_t)adze_run_threads(run));
+    if (!is_last(run->node)) {
+        a.x = take(&a.total, run->inputs[0]->size);
+        a.y = take(&a.total, run->outputs[0]->size);
+    }
+    return a;
+}
+
+typedef struct turn_job {
+    const adze_run *run;
+    const float *from;
+    float *to;
+    int64_t rows, columns;
+} turn_job;
+
+static void turn_image(void *user, int64_t image, int worker)
+{
+    ADZE_UNUSED(worker);
+    const turn_job *j = user;
+    int64_t at = image * j->rows * j->columns;
+    adze_transpose(&j->run->kernels->rows, sizeof(float), j->rows, j->columns, j->from + at,
+                   j->to + at);
+}
+
+/* [n, rows, columns] -> [n, columns, rows] */
+static void turn(adze_run *run, int64_t n, int64_t rows, int64_t columns, const float *from,
+                 float *to)
+{
+    turn_job job = {run, from, to, rows, columns};
+    adze_run_parallel(run, n, turn_image, &job);
+}
+
+static adze_status run_fast(adze_run *run, const transposed_prepared *p, adze_error *err)
+{
+    const adze_tensor *b = run->input_count > 2 ? run->inputs[2] : NULL;
+    fast_job j = {.run = run,
+                  .p = p,
+                  .x = run->inputs[0]->data,
+                  .bias = b ? b->data : NULL,
+                  .y = run->outputs[0]->data,
+                  .columns = run->scratch,
+                  .lo = adze_node_float(run->node, ADZE_FUSED_LO, -INFINITY),
+                  .hi = adze_node_float(run->node, ADZE_FUSED_HI, INFINITY)};
+    ADZE_TRY(read_shape(&j.s, run, err));
+    const transposed_shape *s = &j.s;
+    transposed_areas a = areas_of(run, s);
+    bool last = is_last(run->node);
+    uint8_t *scratch = run->scratch;
+    if (!last) {
+        float *x = (float *)(void *)(scratch + a.x);
+        turn(run, s->n, s->c, s->h * s->w, j.x, x);
+        j.x = x;
+        j.y = (float *)(void *)(scratch + a.y);
+    }
+    adze_run_parallel(run, s->n * s->oh, fast_row, &j);
+    if (!last)
+        turn(run, s->n, s->oh * s->ow, s->oc, j.y, run->outputs[0]->data);
+    return ADZE_OK;
+}
+
+/* ---- plain: any number of axes, any float type ---- */
+
+typedef struct plain_job {
+    adze_run *run;
+    adze_window window;
+    int64_t c, oc_group, groups, in_points, out_points, taps;
+    float lo, hi;
+} plain_job;
+
+/* Where input point `in` with tap `t` lands, or -1. */
+static int64_t landing(const plain_job *j, int64_t in, int64_t t)
+{
+    const adze_tensor *x = j->run->inputs[0], *y = j->run->outputs[0];
+    int64_t out = 0, stride = 1;
+    for (int d = j->window.rank - 1; d >= 0; d--) {
+        int64_t i = in % x->dims[2 + d], k = t % j->window.kernel[d];
+        in /= x->dims[2 + d];
+        t /= j->window.kernel[d];
+        int64_t o = i * j->window.stride[d] + k * j->window.dilation[d] - j->window.pad_begin[d];
+        if (o < 0 || o >= y->dims[2 + d])
+            return -1;
+        out += o * stride;
+        stride *= y->dims[2 + d];
+    }
+    return out;
+}
+
+/* One output channel of one image; sums in double scratch of the worker. */
+static void plain_channel(void *user, int64_t piece, int worker)
+{
+    const plain_job *j = user;
+    const adze_tensor *x = j->run->inputs[0], *w = j->run->inputs[1];
+    const adze_tensor *b = j->run->input_count > 2 ? j->run->inputs[2] : NULL;
+    int64_t oc = j->oc_group * j->groups, n = piece / oc, o = piece % oc;
+    int64_t group = o / j->oc_group, per_group = j->c / j->groups;
+    double *sum = (double *)j->run->scratch + (int64_t)worker * j->out_points;
+    for (int64_t i = 0; i < j->out_points; i++)
+        sum[i] = b ? adze_tensor_get_f64(b, o) : 0;
+    for (int64_t in = 0; in < j->in_points; in++)
+        for (int64_t t = 0; t < j->taps; t++) {
+            int64_t out = landing(j, in, t);
+            for (int64_t c = group * per_group; out >= 0 && c < (group + 1) * per_group; c++)
+                sum[out] +=
+                    adze_tensor_get_f64(x, (n * j->c + c) * j->in_points + in) *
+                    adze_tensor_get_f64(w, (c * j->oc_group + o % j->oc_group) * j->taps + t);
+        }
+    for (int64_t i = 0; i < j->out_points; i++) {
+        double v = sum[i];
+        v = v < (double)j->lo ? (double)j->lo : v > (double)j->hi ? (double)j->hi : v;
+        adze_tensor_set_f64(j->run->outputs[0], piece * j->out_points + i, v);
+    }
+}
+
+/* ---- both ---- */
+
+static size_t transposed_scratch(const adze_run *run)
+{
+    const transposed_prepared *p = run->prepared;
+    const adze_tensor *y = run->outputs[0];
+    transposed_shape s;
+    if (p->fast)
+        return read_shape(&s, run, NULL) == ADZE_OK ? areas_of(run, &s).total : 0;
+    int64_t points = y->dims[0] * y->dims[1];
+    return points < 1 ? 0
+                      : (size_t)(adze_tensor_elements(y) / points) * sizeof(double) *
+                            (size_t)adze_run_threads(run);
+}
+
+static adze_status run_plain(adze_run *run, adze_error *err)
+{
+    const adze_tensor *x = run->inputs[0], *w = run->inputs[1], *y = run->outputs[0];
+    plain_job j = {.run = run,
+                   .c = x->dims[1],
+                   .oc_group = w->dims[1],
+                   .groups = adze_node_int(run->node, "group", 1),
+                   .in_points = 1,
+                   .out_points = 1,
+                   .taps = 1,
+                   .lo = adze_node_float(run->node, ADZE_FUSED_LO, -INFINITY),
+                   .hi = adze_node_float(run->node, ADZE_FUSED_HI, INFINITY)};
+    if (is_last(run->node))
+        return adze_fail(err, ADZE_UNSUPPORTED, "ConvTranspose '%s': fused form without a kernel",
+                         adze_node_name(run->node));
+    ADZE_TRY(adze_window_read(&j.window, run->node, x->rank - 2, &w->dims[2], err));
+    resolve(&j.window, run->node, &x->dims[2], &y->dims[2]);
+    for (int i = 2; i < x->rank; i++) {
+        j.in_points *= x->dims[i];
+        j.out_points *= y->dims[i];
+        j.taps *= w->dims[i];
+    }
+    adze_run_parallel(run, y->dims[0] * y->dims[1], plain_channel, &j);
+    return ADZE_OK;
+}
+
+static adze_status transposed_run(adze_run *run, adze_error *err)
+{
+    const transposed_prepared *p = run->prepared;
+    if (adze_tensor_elements(run->outputs[0]) == 0)
+        return ADZE_OK;
+    return p->fast ? run_fast(run, p, err) : run_plain(run, err);
+}
+
+const adze_op adze_ops_transposed[] = {
+    {.name = "ConvTranspose",
+     .domain = "",
+     .since = 1,
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "auto_pad dilations group kernel_shape pads strides output_padding output_shape",
+     .infer = transposed_infer,
+     .cost = transposed_cost,
+     .prepare = transposed_prepare,
+     .scratch = transposed_scratch,
+     .run = transposed_run},
+    {0},
+};
