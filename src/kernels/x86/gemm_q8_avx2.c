@@ -13,8 +13,9 @@ typedef struct tile_args {
     const int16_t *a; /* rows of whole groups */
     ptrdiff_t lda;
     const int8_t *b;
-    ptrdiff_t panel; /* bytes from one panel to the next */
-    int64_t groups;  /* of two rows of k */
+    ptrdiff_t panel;          /* bytes from one panel to the next */
+    int64_t segments, groups; /* of k; of two rows in a segment */
+    ptrdiff_t skip;           /* from the end of a segment to the next */
 } tile_args;
 
 typedef void (*tile_fn)(const tile_args *t, __m256i *out);
@@ -28,6 +29,23 @@ INLINE __m256i pair(const int16_t *a)
     int32_t value;
     memcpy(&value, a, sizeof value);
     return _mm256_set1_epi32(value);
+}
+
+/* One group of k. Three rows share a pointer; lda reaches the other two. */
+INLINE void multiply(const int R, const int V, sums *s, const int16_t *const *rows, ptrdiff_t lda,
+                     const int8_t *b, ptrdiff_t panel)
+{
+    __m256i right[MAX_PANELS];
+    UNROLL
+    for (int v = 0; v < V; v++)
+        right[v] = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(b + v * panel)));
+    UNROLL
+    for (int r = 0; r < R; r++) {
+        __m256i left = pair(rows[r / 3] + r % 3 * lda);
+        UNROLL
+        for (int v = 0; v < V; v++)
+            s->at[r][v] = _mm256_add_epi32(s->at[r][v], _mm256_madd_epi16(left, right[v]));
+    }
 }
 
 /* Adds to out[R][V]. */
@@ -45,21 +63,16 @@ INLINE void tile(const int R, const int V, const tile_args *t, __m256i *out)
     UNROLL
     for (int r = 0; r < R; r += 3)
         rows[r / 3] = t->a + r * t->lda;
-    for (int64_t p = 0; p < t->groups; p++, b += KR * NR) {
-        __m256i right[MAX_PANELS];
-        UNROLL
-        for (int v = 0; v < V; v++)
-            right[v] = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(b + v * t->panel)));
-        UNROLL
-        for (int r = 0; r < R; r++) {
-            __m256i left = pair(rows[r / 3] + r % 3 * t->lda);
+    for (int64_t segment = 0; segment < t->segments; segment++) {
+        for (int64_t p = 0; p < t->groups; p++, b += KR * NR) {
+            multiply(R, V, &s, rows, t->lda, b, t->panel);
             UNROLL
-            for (int v = 0; v < V; v++)
-                s.at[r][v] = _mm256_add_epi32(s.at[r][v], _mm256_madd_epi16(left, right[v]));
+            for (int r = 0; r < R; r += 3)
+                rows[r / 3] += KR;
         }
         UNROLL
         for (int r = 0; r < R; r += 3)
-            rows[r / 3] += KR;
+            rows[r / 3] += t->skip;
     }
     UNROLL
     for (int r = 0; r < R; r++) {
@@ -100,22 +113,11 @@ static void widen(const uint8_t *a, int64_t count, uint8_t flip, int16_t *to)
         to[count] = 0;
 }
 
-/* Elements [from, from + count) of k of a row; count is whole segments if there is a view. */
-static void widen_row(const adze_gemm_q8_args *args, int64_t row, int64_t from, int64_t count,
-                      int16_t *to)
-{
-    int64_t part = args->view ? args->k / args->view->segments : count;
-    for (int64_t p = from; p < from + count; p += part) {
-        ptrdiff_t at = adze_a_offset(args->view, args->lda, args->k, row, p);
-        widen(args->a + at, part, args->a_flip, to + (p - from));
-    }
-}
-
-/* A block of widened rows: [row, row + rows), elements [from, from + count) of k. */
+/* Rows [row, row + rows) of A, widened; their segments are `stride` apart. */
 typedef struct block {
     int16_t *a;
-    ptrdiff_t lda;
-    int64_t row, rows, from, count;
+    ptrdiff_t lda, stride;
+    int64_t row, rows, segments;
 } block;
 
 /* Some panels against a block. */
@@ -126,8 +128,10 @@ static void run_panels(const adze_gemm_q8_args *args, const block *b, int64_t co
         .lda = b->lda,
         .b = args->b + (size_t)(column / NR) * panel_size(args->k),
         .panel = (ptrdiff_t)panel_size(args->k),
-        .groups = (b->count + KR - 1) / KR,
+        .segments = b->segments,
+        .groups = (args->k / b->segments + KR - 1) / KR,
     };
+    t.skip = b->stride - t.groups * KR;
     __m256i out[MR * MAX_PANELS];
     adze_cut cut = adze_cut_rows(0, b->rows, 0, MR);
     for (int64_t i = 0; i < b->rows; i += f.rows) {
@@ -147,27 +151,27 @@ static void run_block(const adze_gemm_q8_args *args, const block *b)
         run_panels(args, b, p * NR, (int)ADZE_MIN(panels - p, MAX_PANELS));
 }
 
-enum { MAX_COPY = 32 * 1024 }; /* numbers of 16 bits */
+enum {
+    MAX_COPY = 32 * 1024,
+    COPY = 10 * 1024
+}; /* numbers of 16 bits; what the nearest cache holds */
 
 /* One row that does not fit: part by part. */
 static void run_long_row(const adze_gemm_q8_args *args, int64_t row)
 {
     int16_t copied[MAX_COPY];
-    int64_t part = MAX_COPY;
-    if (args->view) {
-        int64_t segment = args->k / args->view->segments;
-        part = ADZE_MAX(MAX_COPY / segment, 1) * segment;
-    }
+    int64_t segment = args->view ? args->k / args->view->segments : args->k;
     for (int64_t column = 0; column < args->n; column += NR) {
         adze_q8_finish_avx2 f = adze_q8_finish_avx2_make(args, row, column, 1);
         f.rows = 1;
         __m256i out;
         adze_gemm_q8_start_avx2(&f, &out);
-        tile_args t = {.a = copied};
+        tile_args t = {.a = copied, .segments = 1};
         t.b = args->b + (size_t)(column / NR) * panel_size(args->k);
-        for (int64_t from = 0; from < args->k; from += part) {
-            int64_t count = ADZE_MIN(part, args->k - from);
-            widen_row(args, row, from, count, copied);
+        for (int64_t from = 0, count; from < args->k; from += count) {
+            count = ADZE_MIN(segment - from % segment, MAX_COPY);
+            ptrdiff_t at = adze_a_offset(args->view, args->lda, args->k, row, from);
+            widen(args->a + at, count, args->a_flip, copied);
             t.groups = (count + KR - 1) / KR;
             tiles[1][1](&t, &out);
             t.b += t.groups * KR * NR;
@@ -176,26 +180,55 @@ static void run_long_row(const adze_gemm_q8_args *args, int64_t row)
     }
 }
 
-/* As many rows at a time as fit a copy in the first-level cache. */
-static void run(const adze_gemm_q8_args *args)
+/* As many rows of a plain matrix at a time as fit the copy. */
+static void run_plain(const adze_gemm_q8_args *args, int16_t *copied)
 {
-    enum { COPY = 10 * 1024 };
-    int64_t whole = (args->k + KR - 1) / KR * KR, rows = COPY / ADZE_MAX(whole, 1);
-    if (whole > MAX_COPY) {
-        for (int64_t i = 0; i < args->m; i++)
-            run_long_row(args, i);
-        return;
-    }
-    int16_t copied[MAX_COPY];
-    block b = {.a = copied, .lda = whole, .count = args->k};
-    int64_t most = MAX_COPY / ADZE_MAX(whole, 1);
-    rows = ADZE_MIN(ADZE_MAX(rows / MR, 2) * MR, ADZE_MAX(most, 1));
-    for (b.row = 0; b.row < args->m; b.row += rows) {
-        b.rows = ADZE_MIN(rows, args->m - b.row);
-        for (int64_t r = 0; r < b.rows; r++)
-            widen_row(args, b.row + r, 0, args->k, copied + r * whole);
+    int64_t whole = ADZE_MAX((args->k + KR - 1) / KR * KR, KR);
+    int64_t most = ADZE_MIN(ADZE_MAX(COPY / whole / MR, 2) * MR, MAX_COPY / whole);
+    block b = {.a = copied, .lda = whole, .segments = 1};
+    for (b.row = 0; b.row < args->m; b.row += b.rows) {
+        b.rows = ADZE_MIN(most, args->m - b.row);
+        for (int64_t r = 0; r < b.rows; r++) {
+            const uint8_t *a = args->a + (b.row + r) * args->lda;
+            widen(a, args->k, args->a_flip, copied + r * whole);
+        }
         run_block(args, &b);
     }
+}
+
+/* Rows of one group overlap: what they cover of each segment is widened once. */
+static void run_view(const adze_gemm_q8_args *args, int64_t most, int16_t *copied)
+{
+    const adze_gemm_view *view = args->view;
+    int64_t segment = args->k / view->segments;
+    block b = {.a = copied, .lda = args->lda, .segments = view->segments};
+    adze_cut cut = adze_cut_rows(0, args->m, view->group, most);
+    for (b.row = 0; b.row < args->m; b.row += b.rows) {
+        b.rows = adze_cut_next(&cut);
+        int64_t covered = (b.rows - 1) * args->lda + segment;
+        b.stride = (covered + KR - 1) / KR * KR;
+        const uint8_t *a = args->a + adze_a_offset(view, args->lda, args->k, b.row, 0);
+        for (int64_t i = 0; i < view->segments; i++)
+            widen(a + i * view->segment_stride, covered, args->a_flip, copied + i * b.stride);
+        run_block(args, &b);
+    }
+}
+
+static void run(const adze_gemm_q8_args *args)
+{
+    int16_t copied[MAX_COPY];
+    int64_t most = args->k <= MAX_COPY ? 1 : 0; /* rows that fit */
+    if (args->view && args->k > 0) {
+        int64_t room = MAX_COPY / args->view->segments - KR - args->k / args->view->segments;
+        most = room >= 0 ? room / args->lda + 1 : 0;
+    }
+    if (most == 0)
+        for (int64_t i = 0; i < args->m; i++)
+            run_long_row(args, i);
+    else if (args->view)
+        run_view(args, most, copied);
+    else
+        run_plain(args, copied);
 }
 
 static size_t packed_size(int64_t n, int64_t k)
