@@ -6,10 +6,12 @@
 
 /* The first are kernels of float32 (eltwise.h, same order not needed); the others exist in C
  * only. */
+/* clang-format off */
 #define ADZE_PAIR_LIST(X)                                                                          \
-    X(ADD)                                                                                         \
-    X(SUB) X(MUL) X(DIV) X(MIN) X(MAX) X(PRELU) X(POW) X(FMOD) X(MOD) X(EQUAL) X(LESS)             \
-        X(LESS_EQUAL) X(GREATER) X(GREATER_EQUAL) X(AND) X(OR) X(XOR) X(SHIFT_LEFT) X(SHIFT_RIGHT)
+    X(ADD) X(SUB) X(MUL) X(DIV) X(MIN) X(MAX) X(PRELU) X(POW) X(FMOD) X(MOD)                       \
+    X(EQUAL) X(LESS) X(LESS_EQUAL) X(GREATER) X(GREATER_EQUAL)                                     \
+    X(AND) X(OR) X(XOR) X(SHIFT_LEFT) X(SHIFT_RIGHT)
+/* clang-format on */
 
 typedef enum adze_pair {
 #define X(name) ADZE_PAIR_##name,

@@ -1,5 +1,7 @@
 /* See helpers.h. Inference and attributes first, then loading and storing, then broadcasting. */
 #include "ops/helpers.h"
+
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 #include "tensor/dtype.h"
@@ -158,6 +160,14 @@ adze_status adze_ops_bad(const adze_node *node, adze_error *err, const char *wha
 {
     return adze_fail(err, ADZE_BAD_MODEL, "node %s (%s): %s", adze_node_name(node),
                      adze_node_op(node), what);
+}
+
+int adze_ops_choice(const char *const *names, const char *name)
+{
+    for (int i = 0; names[i]; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
 }
 
 adze_status adze_ops_unsupported(const adze_node *node, adze_dtype dtype, adze_error *err)
@@ -392,6 +402,7 @@ void adze_ops_broadcast_range(const adze_broadcast *b, int64_t begin, int64_t en
 {
     if (begin >= end)
         return;
+    assert(b->rank >= 1 && b->operands <= 3);
     int last = b->rank - 1;
     int64_t width = b->dims[last], column = begin % width, rest = begin / width;
     int64_t index[ADZE_MAX_RANK], from[3] = {0, 0, 0};

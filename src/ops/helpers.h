@@ -10,8 +10,8 @@
 #define ADZE_OPS_INT_LIST(X)                                                                       \
     X(I8, int8_t)                                                                                  \
     X(U8, uint8_t)                                                                                 \
-    X(I16, int16_t) X(U16, uint16_t) X(I32, int32_t) X(U32, uint32_t) X(I64, int64_t)              \
-        X(U64, uint64_t)
+    X(I16, int16_t)                                                                                \
+    X(U16, uint16_t) X(I32, int32_t) X(U32, uint32_t) X(I64, int64_t) X(U64, uint64_t)
 
 #define ADZE_OPS_MAX_INTS 64
 
@@ -47,6 +47,8 @@ adze_status adze_ops_axis(int *out, const adze_node *node, int64_t axis, int ran
 /* Axes from numbers; fails on repetition. */
 adze_status adze_ops_axes(int *out, const adze_node *node, const int64_t *axes, int count, int rank,
                           adze_error *err);
+/* Place of a name in a list that ends with NULL; -1: none. */
+int adze_ops_choice(const char *const *names, const char *name);
 adze_status adze_ops_unsupported(const adze_node *node, adze_dtype dtype, adze_error *err);
 adze_status adze_ops_bad(const adze_node *node, adze_error *err, const char *what);
 

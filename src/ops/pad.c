@@ -55,6 +55,12 @@ static adze_status pad_infer(adze_infer *infer, adze_error *err)
 
 typedef enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP } pad_mode;
 
+static int mode_of(const adze_node *node)
+{
+    static const char *const names[] = {"constant", "reflect", "edge", "wrap", NULL};
+    return adze_ops_choice(names, adze_node_string(node, "mode", "constant"));
+}
+
 static int64_t source_of(pad_mode mode, int64_t i, int64_t n)
 {
     if (i >= 0 && i < n)
@@ -113,12 +119,8 @@ static void set_fill(const adze_kernels *kernels, adze_ops_map *map, const adze_
 static adze_status pad_run(adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0], *value = adze_ops_input(run, 2);
-    static const char *const names[] = {"constant", "reflect", "edge", "wrap"};
-    const char *name = adze_node_string(run->node, "mode", "constant");
-    int mode = 0, axes[ADZE_MAX_RANK];
+    int axes[ADZE_MAX_RANK];
     int64_t given[ADZE_MAX_RANK], pads[2 * ADZE_MAX_RANK], before[ADZE_MAX_RANK] = {0};
-    while (mode < 3 && strcmp(names[mode], name) != 0)
-        mode++;
     int n = x->rank;
     for (int i = 0; i < n; i++)
         given[i] = i;
@@ -131,7 +133,7 @@ static adze_status pad_run(adze_run *run, adze_error *err)
         before[axes[i]] = pads[i];
     adze_ops_map map = {.x = x, .y = run->outputs[0]};
     set_fill(run->kernels, &map, value && value->data ? value : NULL);
-    run_pad(run, &map, (pad_mode)mode, before);
+    run_pad(run, &map, (pad_mode)mode_of(run->node), before);
     return ADZE_OK;
 }
 
@@ -156,7 +158,7 @@ static adze_status center_infer(adze_infer *infer, adze_error *err)
     const adze_node *node = adze_infer_node(infer);
     if (!x)
         return ADZE_OK;
-    int axes[ADZE_MAX_RANK], n;
+    int axes[ADZE_MAX_RANK] = {0}, n;
     adze_dim shape[ADZE_MAX_RANK];
     ADZE_TRY(center_axes(axes, &n, node, x->rank, err));
     int known = adze_ops_ints(infer, 1, shape, ADZE_MAX_RANK);
@@ -174,7 +176,7 @@ static adze_status center_run(adze_run *run, adze_error *err)
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     adze_ops_map map = {.x = x, .y = run->outputs[0]};
-    int64_t before[ADZE_MAX_RANK];
+    int64_t before[ADZE_MAX_RANK] = {0};
     for (int i = 0; i < x->rank; i++) { /* cut or add half on each side, the odd one at the end */
         int64_t more = map.y->dims[i] - x->dims[i];
         before[i] = more >= 0 ? more / 2 : -(-more / 2);
@@ -209,11 +211,9 @@ static adze_status trilu_run(adze_run *run, adze_error *err)
 static adze_status pad_prepare(adze_prepare *prepare, adze_error *err)
 {
     const adze_node *node = adze_prepare_node(prepare);
-    const char *mode = adze_node_string(node, "mode", "constant");
-    if (strcmp(mode, "constant") && strcmp(mode, "reflect") && strcmp(mode, "edge") &&
-        strcmp(mode, "wrap"))
+    if (mode_of(node) < 0)
         return adze_fail(err, ADZE_UNSUPPORTED, "node %s (Pad): mode '%s'", adze_node_name(node),
-                         mode);
+                         adze_node_string(node, "mode", ""));
     return adze_ops_prepare_move(prepare, err);
 }
 

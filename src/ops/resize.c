@@ -121,7 +121,7 @@ static adze_status resize_infer(adze_infer *infer, adze_error *err)
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
         return ADZE_OK;
-    int axes[ADZE_MAX_RANK], n;
+    int axes[ADZE_MAX_RANK] = {0}, n;
     ADZE_TRY(resize_axes(axes, &n, adze_infer_node(infer), x->rank, err));
     adze_type y = *x;
     if (is_given(adze_infer_input(infer, 3)))
@@ -134,22 +134,20 @@ static adze_status resize_infer(adze_infer *infer, adze_error *err)
 
 /* ---- parameters of a run ---- */
 
-static adze_resize_mode mode_of(const adze_node *node)
+static int mode_of(const adze_node *node)
 {
-    const char *mode = adze_node_string(node, "mode", "nearest");
-    return strcmp(mode, "linear") == 0  ? ADZE_RESIZE_LINEAR
-           : strcmp(mode, "cubic") == 0 ? ADZE_RESIZE_CUBIC
-                                        : ADZE_RESIZE_NEAREST;
+    static const char *const names[] = {"nearest", "linear", "cubic", NULL};
+    return adze_ops_choice(names, adze_node_string(node, "mode", "nearest"));
 }
 
 static adze_resize_spec spec_of(const adze_node *node)
 {
-    adze_resize_spec s = {.mode = mode_of(node)};
+    adze_resize_spec s = {.mode = (adze_resize_mode)mode_of(node)};
     const char *nearest = adze_node_string(node, "nearest_mode", "round_prefer_floor");
-    s.nearest = adze_resize_find(adze_resize_nearest_names, nearest);
+    s.nearest = adze_ops_choice(adze_resize_nearest_names, nearest);
     s.coordinate =
-        adze_resize_find(adze_resize_coordinate_names,
-                         adze_node_string(node, "coordinate_transformation_mode", "half_pixel"));
+        adze_ops_choice(adze_resize_coordinate_names,
+                        adze_node_string(node, "coordinate_transformation_mode", "half_pixel"));
     s.antialias = adze_node_int(node, "antialias", 0) != 0 && s.mode != ADZE_RESIZE_NEAREST;
     s.exclude_outside = adze_node_int(node, "exclude_outside", 0) != 0;
     s.cubic_a = (double)adze_node_float(node, "cubic_coeff_a", -0.75f);
@@ -161,8 +159,8 @@ static adze_status fill_axes(adze_resize_axis *list, const adze_run *run, adze_e
 {
     const adze_tensor *x = run->inputs[0], *y = run->outputs[0], *roi = adze_ops_input(run, 1);
     const adze_tensor *scales = adze_ops_input(run, 2), *sizes = adze_ops_input(run, 3);
-    int axes[ADZE_MAX_RANK], n;
-    int64_t in[ADZE_MAX_RANK], wanted[ADZE_MAX_RANK];
+    int axes[ADZE_MAX_RANK] = {0}, n;
+    int64_t in[ADZE_MAX_RANK] = {0}, wanted[ADZE_MAX_RANK] = {0};
     ADZE_TRY(resize_axes(axes, &n, run->node, x->rank, err));
     bool by_sizes = sizes && adze_tensor_elements(sizes) == n && n > 0;
     if (!by_sizes && (!scales || adze_tensor_elements(scales) != n))
@@ -338,7 +336,7 @@ static void run_pass(adze_run *run, pass_job *job, const int64_t *dims, int rank
         job->inner *= dims[i];
     int64_t grain = 8192 / ADZE_MAX(1, job->inner * job->table.taps);
     if (job->inner == 1)
-        adze_ops_parallel(run, outer, ADZE_MAX(1, grain / job->out), line_range, job);
+        adze_ops_parallel(run, outer, ADZE_MAX(1, grain / ADZE_MAX(1, job->out)), line_range, job);
     else
         adze_ops_parallel(run, outer * job->out, ADZE_MAX(1, grain), row_range, job);
 }
@@ -411,7 +409,7 @@ static void run_weighted(adze_run *run, const adze_resize_axis *axes, const adze
 
 static adze_status resize_run(adze_run *run, adze_error *err)
 {
-    adze_resize_axis axes[ADZE_MAX_RANK];
+    adze_resize_axis axes[ADZE_MAX_RANK] = {{0}};
     adze_resize_spec spec = spec_of(run->node);
     if (adze_tensor_elements(run->outputs[0]) == 0)
         return ADZE_OK;
@@ -438,7 +436,7 @@ static adze_status resize_prepare(adze_prepare *prepare, adze_error *err)
     const adze_tensor *x = adze_prepare_input(prepare, 0);
     const char *mode = adze_node_string(node, "mode", "nearest");
     adze_resize_spec spec = spec_of(node);
-    if (strcmp(mode, "nearest") && strcmp(mode, "linear") && strcmp(mode, "cubic"))
+    if (mode_of(node) < 0)
         return unknown_choice(node, "mode", mode, err);
     if (spec.coordinate < 0)
         return unknown_choice(node, "coordinate_transformation_mode",
@@ -457,7 +455,8 @@ static void resize_cost(adze_cost *cost, const adze_node *node, const adze_tenso
     static const int each[] = {
         [ADZE_RESIZE_NEAREST] = 0, [ADZE_RESIZE_LINEAR] = 6, [ADZE_RESIZE_CUBIC] = 14};
     ADZE_UNUSED(inputs);
-    cost->operations = each[mode_of(node)] * (double)adze_tensor_elements(outputs[0]);
+    int mode = mode_of(node);
+    cost->operations = (mode < 0 ? 0 : each[mode]) * (double)adze_tensor_elements(outputs[0]);
 }
 
 const adze_op adze_ops_resize[] = {

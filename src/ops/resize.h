@@ -26,7 +26,6 @@ enum { /* order of adze_resize_coordinate_names, adze_resize_nearest_names */
 
 extern const char *const adze_resize_coordinate_names[]; /* NULL at the end */
 extern const char *const adze_resize_nearest_names[];
-int adze_resize_find(const char *const *names, const char *name); /* -1: none */
 
 typedef struct adze_resize_spec {
     adze_resize_mode mode;

@@ -11,14 +11,6 @@ const char *const adze_resize_coordinate_names[] = {
 const char *const adze_resize_nearest_names[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
                                                  "ceil", NULL};
 
-int adze_resize_find(const char *const *names, const char *name)
-{
-    for (int i = 0; names[i]; i++)
-        if (strcmp(names[i], name) == 0)
-            return i;
-    return -1;
-}
-
 /* Input coordinate of output coordinate i; false: outside, takes the extrapolation value. */
 static bool coordinate(const adze_resize_axis *a, int mode, int64_t i, double *out)
 {
