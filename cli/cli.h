@@ -79,5 +79,7 @@ CLI_COMMAND(inspect);
 CLI_COMMAND(graph);
 CLI_COMMAND(run);
 CLI_COMMAND(cases);
+CLI_COMMAND(convert);
+CLI_COMMAND(quantize);
 
 #endif

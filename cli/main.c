@@ -17,6 +17,16 @@ const cli_command cli_commands[] = {
      cmd_run},
     {"cases", "DIR", "Runs ONNX backend test cases (folders with model.onnx and test_data_set_*).",
      "adze cases node\nadze cases node --only 'test_conv*' --list results.tsv", cmd_cases},
+    {"convert", "IN OUT", "Writes a model in another format (by extension) or with fixed shapes.",
+     "adze convert model.onnx plain.onnx\n"
+     "adze convert model.onnx one.onnx --shape image=1x3x224x224",
+     cmd_convert},
+    {"quantize", "MODEL",
+     "Applies one recipe: int8 (static, dynamic), smaller weights, float16.",
+     "adze quantize model.onnx --calibration images/ --preprocess p.json --output int8.onnx\n"
+     "adze quantize model.onnx --scheme weight_only --set weights.type=int4 --output w4.onnx\n"
+     "adze quantize model.onnx --recipe resolved.json --output int8.onnx",
+     cmd_quantize},
     {0},
 };
 

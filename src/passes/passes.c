@@ -159,6 +159,22 @@ adze_status adze_passes_run(adze_graph *graph, const adze_pass_options *options,
     return status;
 }
 
+adze_status adze_passes_run_one(adze_graph *graph, const char *name, adze_error *err)
+{
+    adze_arena scratch = {0};
+    adze_type *types;
+    size_t i = 0;
+    while (i < ADZE_COUNT_OF(passes) && strcmp(passes[i].name, name) != 0)
+        i++;
+    if (i == ADZE_COUNT_OF(passes))
+        return adze_fail(err, ADZE_NOT_FOUND, "no pass is called %s", name);
+    adze_status status = save_types(&types, graph, &scratch, err);
+    if (status == ADZE_OK)
+        status = run_pass(graph, &passes[i], types, err);
+    adze_arena_free(&scratch);
+    return status;
+}
+
 adze_status adze_graph_rewrite(adze_graph *graph, const char *after, adze_error *err)
 {
     adze_pass_options options = adze_pass_options_default();

@@ -20,5 +20,8 @@ adze_pass_options adze_pass_options_default(void);
 
 adze_status adze_passes_run(adze_graph *graph, const adze_pass_options *options,
                             adze_error *err) ADZE_MUST_CHECK;
+/* The first pass of this name alone. */
+adze_status adze_passes_run_one(adze_graph *graph, const char *name,
+                                adze_error *err) ADZE_MUST_CHECK;
 
 #endif

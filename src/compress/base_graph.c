@@ -1,0 +1,99 @@
+/* What all schemes start from. */
+#include "compress/base_graph.h"
+
+#include <string.h>
+
+#include "passes/passes.h"
+
+static adze_status fold(adze_graph *graph, adze_error *err)
+{
+    static const char *const names[] = {"remove_dead", "fold_constants", "remove_identities",
+                                        "fuse_batch_norm", "remove_dead"};
+    ADZE_TRY(adze_graph_infer(graph, err));
+    for (size_t i = 0; i < ADZE_COUNT_OF(names); i++)
+        ADZE_TRY(adze_passes_run_one(graph, names[i], err));
+    return ADZE_OK;
+}
+
+adze_status adze_compress_base_graph(adze_graph **out, const adze_graph *graph, adze_error *err)
+{
+    adze_graph *base;
+    ADZE_TRY(adze_graph_clone(&base, graph, err));
+    adze_status status = fold(base, err);
+    if (status != ADZE_OK)
+        adze_graph_free(&base);
+    else
+        *out = base;
+    return status;
+}
+
+/* ---- questions about nodes ---- */
+
+bool adze_compress_is(const adze_node *node, const char *op)
+{
+    return node && !*node->domain && strcmp(node->op_type, op) == 0;
+}
+
+static bool plain_gemm(const adze_node *node)
+{
+    return !adze_compress_is(node, "Gemm") ||
+           (adze_node_float(node, "alpha", 1) == 1 && adze_node_float(node, "beta", 1) == 1 &&
+            !adze_node_int(node, "transA", 0));
+}
+
+static bool bias_fits(const adze_node *node)
+{
+    if (node->input_count < 3 || !node->inputs[2])
+        return true;
+    const adze_tensor *bias = node->inputs[2]->constant;
+    return node->inputs[2]->role == ADZE_ROLE_CONSTANT && bias && bias->dtype == ADZE_F32 &&
+           bias->rank == 1 && bias->dims[0] == adze_compress_channels(node);
+}
+
+bool adze_compress_has_weights(const adze_node *node)
+{
+    if (!node->op || node->op->quant != ADZE_QUANT_WEIGHTED || node->input_count < 2 ||
+        !node->inputs[0] || !node->inputs[1] || !plain_gemm(node))
+        return false;
+    const adze_value *x = node->inputs[0], *w = node->inputs[1];
+    if (x->constant || x->type.dtype != ADZE_F32 || w->role != ADZE_ROLE_CONSTANT ||
+        w->type.dtype != ADZE_F32 || w->type.rank < 2 || w->type.quant)
+        return false;
+    if (adze_compress_is(node, "MatMul") && w->type.rank != 2)
+        return false;
+    return adze_tensor_elements(w->constant) > 0 && bias_fits(node);
+}
+
+int adze_compress_weight_axis(const adze_node *node)
+{
+    if (adze_compress_is(node, "Gemm"))
+        return adze_node_int(node, "transB", 0) ? 0 : 1;
+    if (adze_compress_is(node, "ConvTranspose") && adze_node_int(node, "group", 1) != 1)
+        return -1;
+    int axis = node->op->weight_axis;
+    return axis < 0 ? axis + node->inputs[1]->type.rank : axis;
+}
+
+int64_t adze_compress_channels(const adze_node *node)
+{
+    int axis = adze_compress_weight_axis(node);
+    const adze_tensor *w = node->inputs[1]->constant;
+    return axis < 0 ? w->dims[1] * adze_node_int(node, "group", 1) : w->dims[axis];
+}
+
+int adze_compress_input_axis(const adze_node *node)
+{
+    bool matrix = adze_compress_is(node, "MatMul") || adze_compress_is(node, "Gemm");
+    return matrix ? node->inputs[0]->type.rank - 1 : 1;
+}
+
+adze_value *adze_compress_constant(adze_graph *graph, const char *name, adze_dtype dtype, int rank,
+                                   const int64_t *dims, void **data)
+{
+    size_t size = adze_dtype_bytes(dtype, adze_shape_elements(rank, dims));
+    *data = size == SIZE_MAX ? NULL : adze_arena_alloc(&graph->arena, 1, ADZE_MAX(size, 1));
+    if (!*data)
+        return NULL;
+    adze_tensor tensor = adze_tensor_view(dtype, rank, dims, *data);
+    return adze_graph_add_constant(graph, name, &tensor, false);
+}
