@@ -22,7 +22,7 @@ void adze_conv_f32_pack(const adze_kernels *k, const adze_conv_shape *s, const f
 static adze_gemm_q8_conv q8_pack_shape(const adze_conv_plan *p)
 {
     const adze_conv_shape *s = p->shape;
-    return (adze_gemm_q8_conv){p->n, p->group_c, s->kh * s->kw, p->segments};
+    return (adze_gemm_q8_conv){p->n, p->group_c, s->kh * s->kw, s->kh};
 }
 
 size_t adze_conv_q8_packed_size(const adze_kernels *k, const adze_conv_shape *s)
@@ -169,13 +169,13 @@ static void place_q8(const q8_job *job, int64_t g, const adze_block *at, uint8_t
 /* Sums of the rows of A, without what rounds its segments up. */
 static void sum_rows(const adze_conv_plan *p, const adze_gemm_q8_args *args, int32_t *sums)
 {
-    adze_gemm_view plain = {.group = INT64_MAX, .segments = 1};
+    adze_gemm_view plain = {.group = INT64_MAX, .segment_stride = p->part};
     const adze_gemm_view *v = args->view ? args->view : &plain;
     for (int64_t i = 0; i < args->m; i++) {
         const uint8_t *a = args->a + i / v->group * v->group_stride + i % v->group * args->lda;
         int32_t sum = 0;
-        for (int64_t segment = 0; segment < p->segments; segment++, a += v->segment_stride)
-            for (int64_t j = 0; j < p->k / p->segments; j++)
+        for (int64_t segment = 0; segment < p->shape->kh; segment++, a += v->segment_stride)
+            for (int64_t j = 0; j < p->shape->kw * p->group_c; j++)
                 sum += a[j] ^ args->a_flip;
         sums[i] = sum;
     }

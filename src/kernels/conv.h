@@ -39,7 +39,8 @@ typedef struct adze_conv_q8_args {
     void *scratch;
 } adze_conv_q8_args;
 
-/* Weights come as ONNX has them, [oc, c / groups, kh, kw]. Packed sizes in bytes. */
+/* Weights come as ONNX has them, [oc, c / groups, kh, kw]. Packed sizes in bytes. Of the shape, only c,
+ * oc, kh, kw and groups matter here: what is packed once serves all sizes of pictures. */
 size_t adze_conv_f32_packed_size(const adze_kernels *k, const adze_conv_shape *s);
 void adze_conv_f32_pack(const adze_kernels *k, const adze_conv_shape *s, const float *weights,
                         float *packed);

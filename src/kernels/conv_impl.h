@@ -17,8 +17,8 @@ typedef struct adze_conv_plan {
     int64_t inputs;      /* elements of x */
     int64_t m, n, k;     /* of the matrix product of one group */
     int64_t group_c;     /* input channels of a group */
-    int64_t segments;    /* of k: 1, or kh in lines */
-    int64_t depth;       /* k with each segment rounded up to whole groups of the table */
+    int64_t part;        /* kw * group_c, rounded up to whole groups of the table */
+    int64_t depth;       /* kh parts: k as the product sees it */
     int64_t pitch;       /* elements from one copied line to the next */
     int64_t lines;       /* output lines of a piece, not across images */
     adze_split split;    /* lines: m counts output lines */

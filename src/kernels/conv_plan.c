@@ -57,9 +57,9 @@ adze_conv_plan adze_conv_plan_make(const adze_kernels *kernels, const adze_conv_
     p.m = s->n * s->oh * s->ow;
     p.n = s->oc / s->groups;
     p.k = s->kh * s->kw * p.group_c;
-    p.segments = p.way == ADZE_CONV_LINES ? s->kh : 1;
-    int64_t segment = p.k / p.segments, kr = q8 ? kernels->gemm_q8.kr : 1;
-    p.depth = p.segments * ((segment + kr - 1) / kr * kr);
+    int64_t kr = q8 ? kernels->gemm_q8.kr : 1;
+    p.part = (s->kw * p.group_c + kr - 1) / kr * kr;
+    p.depth = s->kh * p.part;
     p.pitch = ((s->ow - 1) * s->stride_w + s->kw) * s->c;
     size_t row_bytes = (size_t)ADZE_MAX(p.depth, 1) * element;
     if (p.way == ADZE_CONV_LINES) {
@@ -103,7 +103,7 @@ adze_gemm_view adze_conv_view(const adze_conv_plan *p)
     return (adze_gemm_view){
         .group = s->ow,
         .group_stride = s->stride_h * p->pitch,
-        .segments = p->segments,
+        .segments = s->kh,
         .segment_stride = s->dilation_h * p->pitch,
     };
 }
@@ -149,7 +149,8 @@ void adze_conv_gather(const adze_conv_plan *p, const adze_conv_source *from, int
                       int64_t rows, uint8_t *out)
 {
     const adze_conv_shape *s = p->shape;
-    size_t part = (size_t)(s->kw * p->group_c) * p->element;
+    size_t bytes = (size_t)(s->kw * p->group_c) * p->element;
+    size_t part = (size_t)p->part * p->element;
     size_t line_bytes = (size_t)(s->w * s->c) * p->element;
     size_t row_bytes = (size_t)p->depth * p->element;
     int64_t image = first / (s->oh * s->ow), oy = first / s->ow % s->oh, ox = first % s->ow;
@@ -158,7 +159,7 @@ void adze_conv_gather(const adze_conv_plan *p, const adze_conv_source *from, int
         uint8_t *to = out;
         for (int64_t ky = 0; ky < s->kh; ky++, iy += s->dilation_h, to += part) {
             if (iy < 0 || iy >= s->h)
-                memset(to, from->pad, part);
+                memset(to, from->pad, bytes);
             else
                 gather_row(p, from, from->x + (size_t)(image * s->h + iy) * line_bytes, ix, to);
         }
