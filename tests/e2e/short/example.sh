@@ -21,6 +21,8 @@ flags=$(pkg-config --define-prefix --static --cflags --libs adze)
 # shellcheck disable=SC2086
 "$compiler" $sanitize "$ADZE_SOURCE/examples/classify.c" $flags -o classify
 
+[ "$(by-cmake/custom_operator)" = "0 1 8 27 " ] || { echo "custom_operator computes something else"; exit 1; }
+
 data=$models/t10k-images-idx3-ubyte.gz
 by-cmake/classify "$models/fashion-mnist.onnx" "$data" "$models/preprocess.json" >example.txt
 ./classify "$models/fashion-mnist.onnx" "$data" "$models/preprocess.json" | cmp - example.txt
