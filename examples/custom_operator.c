@@ -26,7 +26,6 @@ static adze_status cube_prepare(adze_prepare *prepare, adze_error *err)
 }
 
 enum { PIECE = 4096 };
-
 static void cube_piece(void *user, int64_t piece, int worker)
 {
     const adze_run *run = user;
@@ -87,8 +86,8 @@ int main(void)
 
     must(adze_plan_create(&plan, graph, NULL, &err));
     must(adze_session_open(&session, plan, NULL, &err));
-    float numbers[] = {-1, 1, 2, 3};
-    adze_tensor input = adze_tensor_view(ADZE_F32, 1, (int64_t[]){4}, numbers), output;
+    adze_tensor output,
+        input = adze_tensor_view(ADZE_F32, 1, (int64_t[]){4}, (float[]){-1, 1, 2, 3});
     must(adze_session_run(session, &input, &output, &err));
     for (int64_t i = 0; i < adze_tensor_elements(&output); i++)
         printf("%g ", adze_tensor_get_f64(&output, i));
