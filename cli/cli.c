@@ -183,6 +183,16 @@ int cli_named_input(const adze_graph *graph, const char *text, const char **file
     return -1;
 }
 
+bool cli_seconds(const char *text, double *seconds) {
+    char *end;
+    double value = strtod(text, &end);
+    double unit = strcmp(end, "h") == 0 ? 3600 : strcmp(end, "m") == 0 ? 60 : 1;
+    if (end == text || !(value > 0) || (*end && unit == 1 && strcmp(end, "s") != 0))
+        return false;
+    *seconds = value * unit;
+    return true;
+}
+
 /* ---- progress and interruption ---- */
 
 static bool progress_open;

@@ -69,6 +69,9 @@ int cli_usage(const cli_command *command, const char *format, ...) ADZE_PRINTF(2
  * '=' the only input is meant. */
 int cli_named_input(const adze_graph *graph, const char *text, const char **file);
 
+/* "120", "120s", "2m", "1h" -> seconds; false when malformed. */
+bool cli_seconds(const char *text, double *seconds);
+
 /* Progress on stderr: a line that is rewritten on a terminal, plain lines otherwise. */
 void cli_progress(const char *format, ...) ADZE_PRINTF(1, 2);
 void cli_progress_end(void);
@@ -78,6 +81,7 @@ bool cli_interrupted(void); /* Ctrl-C was pressed */
 CLI_COMMAND(inspect);
 CLI_COMMAND(graph);
 CLI_COMMAND(run);
+CLI_COMMAND(optimize);
 CLI_COMMAND(cases);
 CLI_COMMAND(convert);
 CLI_COMMAND(quantize);

@@ -15,6 +15,12 @@ const cli_command cli_commands[] = {
      "adze run model.onnx --input image=x.npy --output-dir out\n"
      "adze run model.onnx --input x.npy --dump-values values",
      cmd_run},
+    {"optimize", "MODEL", "Finds the best model inside your limits, measured on this machine.",
+     "adze optimize model.onnx --calibration train.npz --data test.npz --require 'top1>=original-1%' "
+     "--output out\n"
+     "adze optimize model.onnx --data pictures/ --preprocess p.json --require 'size<=300KB' --goal size "
+     "--budget 5m --output out",
+     cmd_optimize},
     {"cases", "DIR", "Runs ONNX backend test cases (folders with model.onnx and test_data_set_*).",
      "adze cases node\nadze cases node --only 'test_conv*' --list results.tsv", cmd_cases},
     {"convert", "IN OUT", "Writes a model in another format (by extension) or with fixed shapes.",

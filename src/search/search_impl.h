@@ -1,0 +1,109 @@
+/* The inside of a search. */
+#ifndef ADZE_SEARCH_SEARCH_IMPL_H
+#define ADZE_SEARCH_SEARCH_IMPL_H
+#include "adze/compress.h"
+#include "adze/session.h"
+#include "adze/search.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "search/candidates.h"
+#include "search/gate.h"
+#include "search/ledger.h"
+
+/* The two parts of the data: one to choose by, one to certify by. */
+typedef enum search_part { PART_SELECTION, PART_CERTIFICATION, PART_COUNT } search_part;
+
+typedef struct trial {
+    const char *name, *scheme;
+    const json_t *proposed; /* recipe; borrowed from the candidate */
+    char key[65];
+    json_t *record;     /* what the ledger keeps: see measure_trial */
+    const char *status; /* "original", "front", "beaten", "rejected", "dropped", "failed" */
+    const char *reason; /* why it lost */
+    bool finalist, passes;
+    json_t *certified; /* finalists: {metrics, latency, size, peak_memory, gates} */
+} trial;
+
+typedef struct search {
+    adze_optimize_options options;
+    adze_arena arena;
+    adze_context *context;
+    adze_model *model;
+    const char *model_path;
+    char model_hash[65], key_prefix[65];
+    adze_dataset *calibration_data, *all_data, *parts[PART_COUNT];
+    adze_calibration *calibration;
+    adze_plan *plan;            /* of the original */
+    struct search_reference *reference[PART_COUNT]; /* judge.c */
+    const char *metric;         /* "top1" with labels, else "agreement" */
+    bool labelled;
+    search_gate *gates;
+    int gate_count;
+    adze_ledger *ledger;
+    adze_candidates candidates;
+    trial *trials;              /* [0] is the original */
+    int trial_count, trial_capacity;
+    double started;
+    int measured, reused;       /* trials measured now, taken from the ledger */
+    double slowdown;            /* test hook: extra milliseconds a run for candidates */
+} search;
+
+/* ---- judge.c: what one model is worth ---- */
+
+/* Opens plan and evaluations of the original. */
+adze_status search_judge_original(search *s, adze_error *err) ADZE_MUST_CHECK;
+/* Metrics on a part as {name: {value, low, high, n}}; at most `limit` samples (0: all). */
+adze_status search_judge_quality(search *s, const adze_plan *plan, search_part part, int64_t limit,
+                                 json_t **metrics, adze_error *err) ADZE_MUST_CHECK;
+/* Interleaved with the original for about `seconds`: {p50, p95, mean, original_p50,
+ * speedup: {value, low, high, n}}. */
+adze_status search_judge_latency(search *s, const adze_plan *plan, double seconds, json_t **latency,
+                                 adze_error *err) ADZE_MUST_CHECK;
+/* Judges all gates on facts {metrics, latency, size, peak_memory} of a candidate: *verdicts is a new array
+ * of {requirement, verdict, value, low, high, note}; *worst 0 pass, 1 undecided, 2 fail. */
+adze_status search_judge_gates(search *s, const json_t *facts, search_part part, json_t **verdicts,
+                               int *worst, adze_error *err) ADZE_MUST_CHECK;
+/* Peak resident bytes of a fresh process that runs the model file; NAN when it cannot be measured. */
+double search_judge_memory(search *s, const char *path);
+
+void search_reference_free(struct search_reference **reference);
+
+/* ---- trial.c ---- */
+
+/* Measures a candidate, or takes its record from the ledger; a candidate that cannot be made is a failed
+ * trial, not a failure. Appends to s->trials. */
+adze_status search_try(search *s, const adze_candidate *candidate, adze_error *err) ADZE_MUST_CHECK;
+/* The model of a trial, made again from its resolved recipe, opened from the file it is saved to. */
+adze_status search_make_model(search *s, const trial *t, const char *path,
+                              adze_error *err) ADZE_MUST_CHECK;
+/* SHA-256 of all that a trial of this recipe depends on. */
+adze_status search_key(char key[65], const search *s, const json_t *recipe,
+                       adze_error *err) ADZE_MUST_CHECK;
+/* Calibrates, once. */
+adze_status search_need_calibration(search *s, adze_error *err) ADZE_MUST_CHECK;
+trial *search_add_trial(search *s);
+double search_number(const json_t *object, const char *path); /* "metric.value"; NAN when absent */
+double search_elapsed(const search *s);
+void search_progress(search *s, const char *format, ...) ADZE_PRINTF(2, 3);
+bool search_cancelled(const search *s);
+
+/* ---- choose.c ---- */
+
+/* Sets status and reason of all trials from their selection figures; marks finalists. */
+adze_status search_choose_finalists(search *s, adze_error *err) ADZE_MUST_CHECK;
+/* Index of the measured static trial with the best metric on the selection part, not among `not_these`
+ * first ones; -1: none. */
+int search_best_static(const search *s, int rank);
+/* After certification: front, rejected, the best (index, or -1). */
+int search_choose_best(search *s);
+/* Most sensitive weighted nodes first: how much leaving each alone in float helps the outputs. */
+adze_status search_rank_nodes(search *s, const adze_candidate *around, const char ***names, int *count,
+                              adze_error *err) ADZE_MUST_CHECK;
+
+/* ---- outcome.c ---- */
+
+/* Writes reports, recipes, models; *json and *text as adze_optimize says. */
+adze_status search_write(search *s, int best, char **json, char **text,
+                         adze_error *err) ADZE_MUST_CHECK;
+
+#endif
