@@ -116,7 +116,7 @@ static adze_status read_array(const batch *b)
     int64_t length = adze_shape_elements(array->rank - 1, array->dims + 1);
     ADZE_TRY(make_room(b, array->rank - 1, array->dims + 1));
     for (int64_t i = 0; i < b->count; i++) {
-        int64_t sample;
+        int64_t sample = 0;
         ADZE_TRY(source_index(&sample, b, i));
         convert(b, array, sample * length, length, i * length);
     }
@@ -191,7 +191,7 @@ static adze_status put_picture(const batch *b, const adze_picture *picture, int6
 static adze_status read_pictures(const batch *b)
 {
     for (int64_t i = 0; i < b->count; i++) {
-        int64_t sample;
+        int64_t sample = 0;
         adze_picture picture;
         adze_image image = {0};
         ADZE_TRY(source_index(&sample, b, i));

@@ -52,7 +52,7 @@ static adze_status open_labels_beside(adze_source *s, const char *path, adze_err
 
 static adze_status open_idx_pair(adze_source *s, const char *path, adze_error *err)
 {
-    adze_tensor array;
+    adze_tensor array = {0};
     ADZE_TRY(open_idx(s, &array, path, err));
     bool given = s->preprocess_given;
     s->preprocess_given = true; /* IDX files of bytes are pictures, described or not */
@@ -81,7 +81,7 @@ static adze_status open_array(adze_source *s, adze_tensor *out, const char *path
 adze_status adze_source_open_npy(adze_source *s, const char *name, const char *path,
                                  adze_error *err)
 {
-    adze_tensor array;
+    adze_tensor array = {0};
     ADZE_TRY(open_array(s, &array, path, err));
     return adze_source_add_array(s, name, &array, path, err);
 }
@@ -119,7 +119,7 @@ static adze_status add_features(adze_source *s, const adze_csv *csv, int label, 
     int64_t features = csv->column_count - (label >= 0), dims[2] = {csv->rows, features};
     if (features == 0)
         return adze_fail(err, ADZE_BAD_DATA, "%s: no column besides the label", s->path);
-    adze_tensor array;
+    adze_tensor array = {0};
     ADZE_TRY(adze_tensor_make(&array, ADZE_F32, 2, dims, err));
     float *out = array.data;
     for (int c = 0; c < csv->column_count; c++) {
@@ -140,7 +140,7 @@ static adze_status add_label_column(adze_source *s, const adze_csv_column *colum
         classes = classes && column->values[i] >= 0 &&
                   column->values[i] == floor(column->values[i]) && column->values[i] < 1e9;
     int64_t dims[2] = {rows, 1};
-    adze_tensor array;
+    adze_tensor array = {0};
     ADZE_TRY(adze_tensor_make(&array, classes ? ADZE_I32 : ADZE_F32, classes ? 1 : 2, dims, err));
     for (int64_t i = 0; i < rows; i++)
         adze_tensor_set_f64(&array, i, column->values[i]);
@@ -249,7 +249,7 @@ adze_status adze_source_open_file(adze_source *s, const char *path, adze_error *
 adze_status adze_source_open_labels(adze_source *s, const char *path, adze_error *err)
 {
     file_kind kind;
-    adze_tensor array;
+    adze_tensor array = {0};
     ADZE_TRY(find_kind(&kind, path, err));
     if (kind != IDX && kind != NPY)
         return adze_fail(err, ADZE_BAD_FILE, "%s: labels: expected an IDX or .npy file", path);

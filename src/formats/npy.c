@@ -276,7 +276,7 @@ static adze_status copy_array(adze_tensor *out, const adze_npy_header *header, c
 adze_status adze_npy_parse(adze_tensor *out, const uint8_t *bytes, size_t size, const char *where,
                            adze_error *err)
 {
-    adze_npy_header header;
+    adze_npy_header header = {0};
     ADZE_TRY(adze_npy_parse_header(&header, bytes, size, where, err));
     const uint8_t *data = bytes + header.data_offset;
     bool aligned = (uintptr_t)data % number_size(header.dtype) == 0;
@@ -293,7 +293,7 @@ adze_status adze_npy_load(adze_tensor *out, const char *path, adze_error *err)
     adze_mapping *file;
     ADZE_TRY(adze_mapping_open(&file, path, err));
     const uint8_t *bytes = adze_mapping_bytes(file);
-    adze_npy_header header;
+    adze_npy_header header = {0};
     adze_status status = adze_npy_parse_header(&header, bytes, adze_mapping_size(file), path, err);
     if (status == ADZE_OK)
         status = copy_array(out, &header, bytes + header.data_offset, path, err);
@@ -369,11 +369,11 @@ size_t adze_npy_make_header(char out[ADZE_NPY_HEADER], const adze_tensor *tensor
 
 adze_status adze_npy_save(const adze_tensor *tensor, const char *path, adze_error *err)
 {
-    adze_tensor array;
+    adze_tensor array = {0};
     adze_status status = adze_npy_convert(&array, tensor, err);
     if (status != ADZE_OK)
         return adze_wrap(err, status, "%s", path);
-    adze_output *output;
+    adze_output *output = NULL;
     status = adze_output_open(&output, path, err);
     if (status == ADZE_OK) {
         char header[ADZE_NPY_HEADER];

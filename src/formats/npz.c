@@ -124,7 +124,7 @@ adze_status adze_npz_read(adze_tensor *out, const adze_npz *npz, int index, adze
 static adze_status add_array(adze_zip_writer *writer, const char *name, const adze_tensor *tensor,
                              bool compress, adze_error *err)
 {
-    adze_tensor array;
+    adze_tensor array = {0};
     ADZE_TRY(adze_npy_convert(&array, tensor, err));
     char header[ADZE_NPY_HEADER];
     adze_zip_part parts[2] = {{header, adze_npy_make_header(header, &array)},
