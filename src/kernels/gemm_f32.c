@@ -1,7 +1,8 @@
 /* Float matrix product: the plain C version, which defines the result up to rounding, and packing. */
 #include "kernels/gemm_f32.h"
 
-#include "base/cpu.h"
+#include <string.h>
+
 #include "kernels/gemm_impl.h"
 
 enum { MR = 4, NR = 8 };
@@ -12,8 +13,11 @@ void adze_gemm_f32_pack(int nr, const adze_pack_source *source, const float *b, 
         int64_t columns = ADZE_MIN(nr, source->n - j);
         for (int64_t i = 0; i < source->k; i++) {
             const float *from = b + adze_pack_offset(source, i, j);
-            for (int64_t x = 0; x < columns; x++)
-                packed[x] = from[x * source->column_stride];
+            if (source->column_stride == 1)
+                memcpy(packed, from, (size_t)columns * sizeof *packed);
+            else
+                for (int64_t x = 0; x < columns; x++)
+                    packed[x] = from[x * source->column_stride];
             for (int64_t x = columns; x < nr; x++)
                 packed[x] = 0;
             packed += nr;
