@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { MR = 6, NR = ADZE_Q8_AVX2_NR, KR = 2, MAX_PANELS = ADZE_Q8_AVX2_PANELS };
+enum { MR = ADZE_Q8_AVX2_MR, NR = ADZE_Q8_AVX2_NR, KR = 2, MAX_PANELS = ADZE_Q8_AVX2_PANELS };
 
 typedef struct tile_args {
     const int16_t *a; /* rows of whole groups */
@@ -16,6 +16,7 @@ typedef struct tile_args {
     ptrdiff_t panel;          /* bytes from one panel to the next */
     int64_t segments, groups; /* of k; of two rows in a segment */
     ptrdiff_t skip;           /* from the end of a segment to the next */
+    const __m256i *start;     /* [panels]: what the products are added to */
 } tile_args;
 
 typedef void (*tile_fn)(const tile_args *t, __m256i *out);
@@ -48,7 +49,6 @@ INLINE void multiply(const int R, const int V, sums *s, const int16_t *const *ro
     }
 }
 
-/* Adds to out[R][V]. */
 INLINE void tile(const int R, const int V, const tile_args *t, __m256i *out)
 {
     sums s;
@@ -56,7 +56,7 @@ INLINE void tile(const int R, const int V, const tile_args *t, __m256i *out)
     for (int r = 0; r < R; r++) {
         UNROLL
         for (int v = 0; v < V; v++)
-            s.at[r][v] = out[r * V + v];
+            s.at[r][v] = t->start[v];
     }
     const int16_t *rows[(MR + 2) / 3];
     const int8_t *b = t->b;
@@ -132,13 +132,13 @@ static void run_panels(const adze_gemm_q8_args *args, const block *b, int64_t co
         .groups = (args->k / b->segments + KR - 1) / KR,
     };
     t.skip = b->stride - t.groups * KR;
+    t.start = f.start;
     __m256i out[MR * MAX_PANELS];
     adze_cut cut = adze_cut_rows(0, b->rows, 0, MR);
     for (int64_t i = 0; i < b->rows; i += f.rows) {
         f.rows = (int)adze_cut_next(&cut);
         f.row = b->row + i;
         t.a = b->a + i * b->lda;
-        adze_gemm_q8_start_avx2(&f, out);
         tiles[panels][f.rows](&t, out);
         adze_gemm_q8_finish_avx2(&f, out);
     }
@@ -164,9 +164,8 @@ static void run_long_row(const adze_gemm_q8_args *args, int64_t row)
     for (int64_t column = 0; column < args->n; column += NR) {
         adze_q8_finish_avx2 f = adze_q8_finish_avx2_make(args, row, column, 1);
         f.rows = 1;
-        __m256i out;
-        adze_gemm_q8_start_avx2(&f, &out);
-        tile_args t = {.a = copied, .segments = 1};
+        __m256i out = f.start[0];
+        tile_args t = {.a = copied, .segments = 1, .start = &out};
         t.b = args->b + (size_t)(column / NR) * panel_size(args->k);
         for (int64_t from = 0, count; from < args->k; from += count) {
             count = ADZE_MIN(segment - from % segment, MAX_COPY);

@@ -18,52 +18,52 @@ adze_q8_finish_avx2 adze_q8_finish_avx2_make(const adze_gemm_q8_args *args, int6
         f.mask[v] = mask;
         if (args->bias)
             f.start[v] = _mm256_maskload_epi32(args->bias + at, mask);
-        if (args->row_sum)
-            f.b_zero[v] = _mm256_maskload_epi32(args->b_zero + at, mask);
-        if (args->output != ADZE_Q8_TO_I32)
-            f.scale[v] = _mm256_maskload_ps(args->scale + at, mask);
+        if (args->output == ADZE_Q8_TO_I32)
+            continue;
+        f.scale[v] = _mm256_maskload_ps(args->scale + at, mask);
+        __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1);
+        __m256 small = _mm256_cmp_ps(_mm256_andnot_ps(sign, f.scale[v]), one, _CMP_LT_OQ);
+        f.wide = f.wide || _mm256_movemask_ps(small) != 0xff;
     }
+    f.wide = f.wide || args->residual;
     return f;
 }
 
-void adze_gemm_q8_start_avx2(const adze_q8_finish_avx2 *f, __m256i *sums)
-{
-    for (int r = 0; r < f->rows; r++)
-        for (int v = 0; v < f->panels; v++) {
-            __m256i sum = f->start[v];
-            if (f->args->row_sum) {
-                __m256i row = _mm256_set1_epi32(f->args->row_sum[f->row + r]);
-                sum = _mm256_sub_epi32(sum, _mm256_mullo_epi32(row, f->b_zero[v]));
-            }
-            sums[r * f->panels + v] = sum;
-        }
-}
-
+/* Signed outputs are made as unsigned ones 128 higher, then flipped. */
 typedef struct rounding {
     __m256 low, high;
     __m256i zero;
-    bool is_signed;
+    __m128i lo, hi, flip;
+    bool wide;
 } rounding;
 
-static rounding make_rounding(int32_t zero, int32_t lo, int32_t hi, bool is_signed)
+static rounding make_rounding(int32_t zero, int32_t lo, int32_t hi, bool is_signed, bool wide)
 {
-    return (rounding){_mm256_set1_ps((float)(lo - zero)), _mm256_set1_ps((float)(hi - zero)),
-                      _mm256_set1_epi16((short)zero), is_signed};
+    int32_t shift = is_signed ? 128 : 0;
+    return (rounding){
+        .low = _mm256_set1_ps((float)(lo - zero)),
+        .high = _mm256_set1_ps((float)(hi - zero)),
+        .zero = _mm256_set1_epi16((short)(zero + shift)),
+        .lo = _mm_set1_epi8((char)(lo + shift)),
+        .hi = _mm_set1_epi8((char)(hi + shift)),
+        .flip = _mm_set1_epi8((char)shift),
+        .wide = wide,
+    };
 }
 
-INLINE __m256 clamp(const rounding *to, __m256 v)
-{
-    return _mm256_max_ps(_mm256_min_ps(v, to->high), to->low);
-}
-
-/* 16 values as bytes. */
+/* 16 values as bytes. Saturation of the 16-bit and 8-bit steps lies outside of lo and hi. */
 INLINE __m128i to_bytes(const rounding *to, __m256 a, __m256 b)
 {
-    __m256i low = _mm256_cvtps_epi32(clamp(to, a)), high = _mm256_cvtps_epi32(clamp(to, b));
-    __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
-    words = _mm256_add_epi16(words, to->zero);
-    __m128i first = _mm256_castsi256_si128(words), second = _mm256_extracti128_si256(words, 1);
-    return to->is_signed ? _mm_packs_epi16(first, second) : _mm_packus_epi16(first, second);
+    if (to->wide) {
+        a = _mm256_min_ps(a, to->high);
+        b = _mm256_min_ps(b, to->high);
+    }
+    __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b));
+    words = _mm256_permute4x64_epi64(_mm256_adds_epi16(words, to->zero), 0xd8);
+    __m128i bytes =
+        _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    bytes = _mm_min_epu8(_mm_max_epu8(bytes, to->lo), to->hi);
+    return _mm_xor_si128(bytes, to->flip);
 }
 
 /* What the sum of t and the residual would be before rounding to y. */
@@ -77,7 +77,8 @@ static __m256 add_residual(const adze_q8_finish_avx2 *f, const rounding *to, __m
     __m128i eight = _mm_loadl_epi64((const __m128i *)bytes);
     __m256i other = r->is_signed ? _mm256_cvtepi8_epi32(eight) : _mm256_cvtepu8_epi32(eight);
     other = _mm256_sub_epi32(other, _mm256_set1_epi32(r->zero));
-    __m256 t = _mm256_round_ps(clamp(to, v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    v = _mm256_max_ps(_mm256_min_ps(v, to->high), to->low);
+    __m256 t = _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     __m256 left = _mm256_mul_ps(t, _mm256_set1_ps(r->t_scale));
     return _mm256_add_ps(left, _mm256_mul_ps(_mm256_cvtepi32_ps(other), _mm256_set1_ps(r->scale)));
 }
@@ -87,8 +88,9 @@ INLINE void finish_q8(const int V, const bool residual, const adze_q8_finish_avx
 {
     const adze_gemm_q8_args *args = f->args;
     const adze_q8_residual *r = args->residual;
-    const rounding own = make_rounding(args->zero, args->lo, args->hi, args->c_signed);
-    const rounding last = residual ? make_rounding(r->y_zero, r->y_lo, r->y_hi, r->y_signed) : own;
+    const rounding own = make_rounding(args->zero, args->lo, args->hi, args->c_signed, f->wide);
+    const rounding last =
+        residual ? make_rounding(r->y_zero, r->y_lo, r->y_hi, r->y_signed, true) : own;
     for (int row = 0; row < f->rows; row++) {
         __m256 v[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
         UNROLL
@@ -127,8 +129,27 @@ static void finish_wide(const adze_q8_finish_avx2 *f, const __m256i *sums)
         }
 }
 
+/* sums less row_sum * b_zero. */
+static void subtract_zero_points(const adze_q8_finish_avx2 *f, const __m256i *sums, __m256i *out)
+{
+    for (int v = 0; v < f->panels; v++) {
+        const int32_t *from = f->args->b_zero + f->column + v * NR;
+        __m256i zero = _mm256_maskload_epi32(from, f->mask[v]);
+        for (int row = 0; row < f->rows; row++) {
+            __m256i sum = _mm256_set1_epi32(f->args->row_sum[f->row + row]);
+            int at = row * f->panels + v;
+            out[at] = _mm256_sub_epi32(sums[at], _mm256_mullo_epi32(sum, zero));
+        }
+    }
+}
+
 void adze_gemm_q8_finish_avx2(const adze_q8_finish_avx2 *f, const __m256i *sums)
 {
+    __m256i corrected[ADZE_Q8_AVX2_MR * ADZE_Q8_AVX2_PANELS];
+    if (f->args->row_sum) {
+        subtract_zero_points(f, sums, corrected);
+        sums = corrected;
+    }
     if (f->args->output != ADZE_Q8_TO_Q8)
         finish_wide(f, sums);
     else if (f->args->residual && f->panels == 2)
