@@ -228,7 +228,9 @@ void adze_dwconv_q8_rows_avx2(const adze_dwconv_q8_args *args, int64_t image, in
     }
     block b;
     for (int64_t channel = 0; channel < s->c; channel += CHANNELS) {
-        prepare(&b, args, channel);
+        /* the last block overlaps the one before, rather than being narrow */
+        int64_t full = s->c >= CHANNELS ? ADZE_MIN(channel, s->c - CHANNELS) : channel;
+        prepare(&b, args, full);
         for (int64_t oy = first; oy < last; oy++)
             row(&b, image, oy);
     }
