@@ -74,6 +74,20 @@ static bool is_plain_integer(const adze_tensor *x)
            adze_ops_element(x->dtype);
 }
 
+static adze_status clip_infer(adze_infer *infer, adze_error *err)
+{
+    ADZE_TRY(adze_ops_need_scalar(infer, 1, err));
+    ADZE_TRY(adze_ops_need_scalar(infer, 2, err));
+    const adze_type *x = adze_infer_input(infer, 0);
+    for (int i = 1; i < adze_infer_input_count(infer); i++) {
+        const adze_type *limit = adze_infer_input(infer, i);
+        if (limit && !x->quant && !limit->quant && limit->dtype != x->dtype)
+            return adze_ops_bad(adze_infer_node(infer), err,
+                                "limits differ from the input in type");
+    }
+    return adze_ops_infer_same(infer, err);
+}
+
 static adze_status clip_prepare(adze_prepare *prepare, adze_error *err)
 {
     const adze_tensor *x = adze_prepare_input(prepare, 0);
@@ -81,9 +95,9 @@ static adze_status clip_prepare(adze_prepare *prepare, adze_error *err)
         return ADZE_OK;
     const adze_tensor *lo = adze_ops_prepare_input(prepare, 1);
     const adze_tensor *hi = adze_ops_prepare_input(prepare, 2);
-    if (adze_ops_is_q8(x) && ((lo && !lo->data) || (hi && !hi->data)))
-        return adze_fail(err, ADZE_UNSUPPORTED, "node %s (Clip): quantized, limits not constant",
-                         adze_node_name(adze_prepare_node(prepare)));
+    bool known = (!lo || lo->data) && (!hi || hi->data);
+    if (!known && adze_ops_can_load(x))
+        return ADZE_OK; /* no table: the limits are read at run time */
     return adze_unary_prepare_call(prepare, clip_call(lo, hi), err);
 }
 
@@ -150,7 +164,7 @@ const adze_op adze_ops_activation[] = {
      .max_inputs = 2,
      .min_outputs = 1,
      .max_outputs = 1,
-     .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE,
+     .flags = ADZE_OP_ELEMENTWISE,
      .attrs = "alpha",
      .infer = swiglu_infer,
      .prepare = swiglu_prepare,
@@ -165,7 +179,7 @@ const adze_op adze_ops_activation[] = {
      .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE,
      .quant = ADZE_QUANT_COMPUTE,
      .attrs = "",
-     .infer = adze_ops_infer_same,
+     .infer = clip_infer,
      .prepare = clip_prepare,
      .run = clip_run},
     ADZE_BINARY_ROW("PRelu", 9, PRELU, ADZE_OP_INPLACE, ADZE_QUANT_COMPUTE, ""),

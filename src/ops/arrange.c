@@ -102,11 +102,10 @@ static adze_status expand_infer(adze_infer *infer, adze_error *err)
 
 static adze_status expand_run(adze_run *run, adze_error *err)
 {
-    ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
     adze_broadcast b;
-    adze_ops_broadcast(&b, y, 1, &x);
+    ADZE_TRY(adze_ops_broadcast(&b, run, y, 1, &x, err));
     adze_ops_layout l = layout_of(x, y);
     l.rank = b.rank;
     memcpy(l.dims, b.dims, sizeof b.dims);
@@ -400,6 +399,8 @@ static adze_status concat_run(adze_run *run, adze_error *err)
     for (int i = 0; i < run->input_count; i++) {
         const adze_tensor *x = run->inputs[i];
         int64_t row = outer ? adze_tensor_elements(x) / outer : 0;
+        if (row > inner - offset)
+            return adze_ops_bad(run->node, err, "inputs differ in an axis that is not joined");
         if (!same_scale(x, y)) {
             concat_requantized(run, x, outer, row, inner, offset);
         } else {
@@ -472,6 +473,8 @@ static adze_status split_run(adze_run *run, adze_error *err)
         if (length < 0 || length > total - first)
             return adze_ops_bad(run->node, err, "the sizes do not fit the axis");
         adze_tensor *y = run->outputs[i];
+        if (y && y->dims[axis] != length)
+            return adze_ops_bad(run->node, err, "the sizes are not those that were inferred");
         if (y) {
             adze_ops_layout l = layout_of(x, y);
             l.rank = 2;

@@ -229,7 +229,7 @@ static int32_t quantized_limit(const adze_tensor *y, float limit, int32_t lo, in
     return !(v > (float)lo) ? lo : v < (float)hi ? (int32_t)v : hi;
 }
 
-static void q8_setup(pair_job *job)
+static adze_status q8_setup(pair_job *job, const adze_run *run, adze_error *err)
 {
     const adze_tensor *a = job->x[0], *b = job->x[1], *y = job->y;
     float ys = y->quant->scale[0], as = a->quant->scale[0], bs = b->quant->scale[0];
@@ -260,29 +260,31 @@ static void q8_setup(pair_job *job)
         job->q8.b_scale = q.a_scale;
         job->x[0] = b;
         job->x[1] = a;
-        adze_ops_broadcast(&job->b, y, 2, job->x);
+        ADZE_TRY(adze_ops_broadcast(&job->b, run, y, 2, job->x, err));
     }
+    return ADZE_OK;
 }
 
-static adze_broadcast_fn choose_row(pair_job *job)
+static bool is_q8_pair(const pair_job *job)
+{
+    return job->pair <= ADZE_PAIR_MUL && adze_ops_is_q8(job->x[0]) && adze_ops_is_q8(job->x[1]) &&
+           adze_ops_is_q8(job->y);
+}
+
+static void choose_row(pair_job *job)
 {
     const adze_tensor *a = job->x[0], *b = job->x[1];
     bool quant = a->quant || b->quant || job->y->quant;
-    if (quant && job->pair <= ADZE_PAIR_MUL && adze_ops_is_q8(a) && adze_ops_is_q8(b) &&
-        adze_ops_is_q8(job->y)) {
-        q8_setup(job);
-        return q8_row;
-    }
-    if (quant || a->dtype == ADZE_F16 || a->dtype == ADZE_BF16 ||
-        (a->dtype == ADZE_F32 && b->dtype != ADZE_F32)) {
+    bool narrow = quant || a->dtype == ADZE_F16 || a->dtype == ADZE_BF16 ||
+                  (a->dtype == ADZE_F32 && b->dtype != ADZE_F32);
+    if (narrow)
         job->typed = adze_pair_typed(job->pair, ADZE_F32);
-        return narrow_row;
-    }
-    if (a->dtype != b->dtype)
-        return mixed_row;
-    if (a->dtype == ADZE_STRING)
-        return string_row;
-    return job->typed ? typed_row : float_row;
+    job->row = is_q8_pair(job)           ? q8_row
+               : narrow                  ? narrow_row
+               : a->dtype != b->dtype    ? mixed_row
+               : a->dtype == ADZE_STRING ? string_row
+               : job->typed              ? typed_row
+                                         : float_row;
 }
 
 static void pair_range(void *user, int64_t begin, int64_t end, int worker)
@@ -295,7 +297,6 @@ static void pair_range(void *user, int64_t begin, int64_t end, int worker)
 adze_status adze_binary_run_pair(adze_run *run, adze_pair pair, const adze_tensor *a,
                                  const adze_tensor *b, adze_tensor *y, adze_error *err)
 {
-    ADZE_UNUSED(err);
     pair_job job = {.kernels = run->kernels, .pair = pair, .x = {a, b}, .y = y};
     job.kernel = has_kernel(pair) ? kernel_of[pair] : ADZE_BINARY_ADD;
     job.typed = adze_pair_typed(pair, a->dtype);
@@ -304,8 +305,10 @@ adze_status adze_binary_run_pair(adze_run *run, adze_pair pair, const adze_tenso
     job.lo = adze_node_float(run->node, ADZE_FUSED_LO, -INFINITY);
     job.hi = adze_node_float(run->node, ADZE_FUSED_HI, INFINITY);
     job.clamp = job.lo > -INFINITY || job.hi < INFINITY;
-    adze_ops_broadcast(&job.b, y, 2, job.x);
-    job.row = choose_row(&job);
+    ADZE_TRY(adze_ops_broadcast(&job.b, run, y, 2, job.x, err));
+    choose_row(&job);
+    if (job.row == q8_row)
+        ADZE_TRY(q8_setup(&job, run, err));
     adze_ops_parallel(run, job.b.total, pair == ADZE_PAIR_POW ? GRAIN / 16 : GRAIN, pair_range,
                       &job);
     return ADZE_OK;

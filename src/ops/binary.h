@@ -25,7 +25,8 @@ typedef struct adze_pair_spec {
     adze_pair pair;
 } adze_pair_spec;
 
-/* Rows of operator families: two inputs, and any number of them folded from the left. */
+/* Rows of operator families: two inputs, and any number of them folded from the left (not in
+ * place: a value may come in twice). */
 #define ADZE_BINARY_ROW(op, version, pair_name, flag_bits, quant_rule, attributes)                 \
     {                                                                                              \
         .domain = "", .name = op, .since = version, .min_inputs = 2, .max_inputs = 2,              \
@@ -40,7 +41,7 @@ typedef struct adze_pair_spec {
 #define ADZE_VARIADIC_ROW(op, version, pair_name)                                                  \
     {                                                                                              \
         .domain = "", .name = op, .since = version, .min_inputs = 1, .max_inputs = -1,             \
-        .min_outputs = 1, .max_outputs = 1, .flags = ADZE_OP_INPLACE | ADZE_OP_ELEMENTWISE,        \
+        .min_outputs = 1, .max_outputs = 1, .flags = ADZE_OP_ELEMENTWISE,                          \
         .quant = ADZE_QUANT_COMPUTE, .attrs = "", .infer = adze_binary_infer,                      \
         .cost = adze_variadic_cost, .prepare = adze_binary_prepare, .run = adze_variadic_run,      \
         .user = (void *)&(const adze_pair_spec)                                                    \

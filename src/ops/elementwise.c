@@ -95,6 +95,8 @@ static adze_status where_infer(adze_infer *infer, adze_error *err)
                     *b = adze_ops_ranked(infer, 2);
     if (!c || !a || !b)
         return ADZE_OK;
+    if (a->dtype != b->dtype)
+        return adze_ops_bad(adze_infer_node(infer), err, "inputs differ in type");
     adze_type ab, y;
     ADZE_TRY(adze_infer_broadcast(infer, &ab, a, b, err));
     ADZE_TRY(adze_infer_broadcast(infer, &y, &ab, c, err));
@@ -170,16 +172,21 @@ static void where_range(void *user, int64_t begin, int64_t end, int worker)
 
 static adze_status where_run(adze_run *run, adze_error *err)
 {
-    ADZE_UNUSED(err);
     where_job job = {.y = run->outputs[0]->data, .size = adze_ops_element(run->inputs[1]->dtype)};
     for (int i = 0; i < 3; i++)
         job.x[i] = run->inputs[i]->data;
-    adze_ops_broadcast(&job.b, run->outputs[0], 3, run->inputs);
+    ADZE_TRY(adze_ops_broadcast(&job.b, run, run->outputs[0], 3, run->inputs, err));
     adze_ops_parallel(run, job.b.total, GRAIN, where_range, &job);
     return ADZE_OK;
 }
 
 /* ---- CumSum, CumProd ---- */
+
+static adze_status running_infer(adze_infer *infer, adze_error *err)
+{
+    ADZE_TRY(adze_ops_need_scalar(infer, 1, err));
+    return adze_ops_infer_same(infer, err);
+}
 
 static adze_status running_prepare(adze_prepare *prepare, adze_error *err)
 {
@@ -381,7 +388,7 @@ const adze_op adze_ops_elementwise[] = {
      .min_outputs = 1,
      .max_outputs = 1,
      .attrs = "exclusive reverse",
-     .infer = adze_ops_infer_same,
+     .infer = running_infer,
      .prepare = running_prepare,
      .run = running_run},
     {.domain = "",
@@ -392,7 +399,7 @@ const adze_op adze_ops_elementwise[] = {
      .min_outputs = 1,
      .max_outputs = 1,
      .attrs = "exclusive reverse",
-     .infer = adze_ops_infer_same,
+     .infer = running_infer,
      .prepare = running_prepare,
      .run = running_run},
     {.name = NULL},

@@ -64,6 +64,18 @@ adze_status adze_ops_infer_broadcast(adze_infer *infer, adze_error *err)
     return ADZE_OK;
 }
 
+adze_status adze_ops_need_scalar(const adze_infer *infer, int i, adze_error *err)
+{
+    const adze_type *type = adze_ops_ranked(infer, i);
+    bool one = true;
+    for (int k = 0; type && k < type->rank; k++)
+        one = one && (type->dims[k] == 1 || !adze_dim_known(type->dims[k]));
+    return one ? ADZE_OK
+               : adze_fail(err, ADZE_BAD_MODEL, "node %s (%s): input %d must be one number",
+                           adze_node_name(adze_infer_node(infer)),
+                           adze_node_op(adze_infer_node(infer)), i);
+}
+
 adze_dim adze_ops_number(int64_t value)
 {
     return value >= 0 ? value : INT64_MIN - value;
@@ -364,9 +376,25 @@ static void operand_strides(int64_t *strides, const adze_tensor *x, int rank)
     }
 }
 
-void adze_ops_broadcast(adze_broadcast *out, const adze_tensor *y, int operands,
-                        const adze_tensor *const *inputs)
+static bool broadcasts_to(const adze_tensor *x, const adze_tensor *y)
 {
+    for (int i = 0; i < x->rank; i++)
+        if (x->dims[i] != 1 && x->dims[i] != y->dims[y->rank - x->rank + i])
+            return false;
+    return x->rank <= y->rank;
+}
+
+adze_status adze_ops_broadcast(adze_broadcast *out, const adze_run *run, const adze_tensor *y,
+                               int operands, const adze_tensor *const *inputs, adze_error *err)
+{
+    for (int k = 0; k < operands; k++)
+        if (!broadcasts_to(inputs[k], y)) {
+            char from[100], to[100];
+            return adze_fail(err, ADZE_BAD_DATA, "node %s (%s): %s does not broadcast to %s",
+                             adze_node_name(run->node), adze_node_op(run->node),
+                             adze_tensor_format(inputs[k], from, sizeof from),
+                             adze_tensor_format(y, to, sizeof to));
+        }
     int64_t strides[3][ADZE_MAX_RANK];
     for (int k = 0; k < operands; k++)
         operand_strides(strides[k], inputs[k], y->rank);
@@ -390,6 +418,7 @@ void adze_ops_broadcast(adze_broadcast *out, const adze_tensor *y, int operands,
         for (int k = 0; k < operands; k++)
             out->stride[k][0] = 1;
     }
+    return ADZE_OK;
 }
 
 int adze_ops_step(const adze_broadcast *b, int operand)

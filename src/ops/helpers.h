@@ -28,6 +28,9 @@ adze_status adze_ops_infer_move(adze_infer *infer, adze_error *err);
 /* Broadcast of all inputs, type of input 0. */
 adze_status adze_ops_infer_broadcast(adze_infer *infer, adze_error *err);
 
+/* Input i, if there, must have one element (when that can be told). */
+adze_status adze_ops_need_scalar(const adze_infer *infer, int i, adze_error *err);
+
 /* Integers that flow as data are dimensions (below zero: symbols), so numbers below zero are
  * coded. */
 adze_dim adze_ops_number(int64_t value);
@@ -92,8 +95,9 @@ typedef struct adze_broadcast {
 } adze_broadcast;
 typedef void (*adze_broadcast_fn)(void *user, int64_t n, const int64_t *from, int64_t to);
 
-void adze_ops_broadcast(adze_broadcast *out, const adze_tensor *y, int operands,
-                        const adze_tensor *const *inputs);
+/* Fails when the shapes of this run do not broadcast to y. */
+adze_status adze_ops_broadcast(adze_broadcast *out, const adze_run *run, const adze_tensor *y,
+                               int operands, const adze_tensor *const *inputs, adze_error *err);
 /* fn for each piece of a row in output elements [begin, end): n elements, operand k from element
  * from[k] with step adze_ops_step(b, k), output from element `to`. */
 void adze_ops_broadcast_range(const adze_broadcast *b, int64_t begin, int64_t end,

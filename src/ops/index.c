@@ -226,6 +226,9 @@ static adze_status gather_nd_run(adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0], *indices = run->inputs[1];
     coordinates c = coordinates_of(x, indices, (int)adze_node_int(run->node, "batch_dims", 0));
+    for (int i = 0; i < c.batch; i++)
+        if (indices->dims[i] != x->dims[i])
+            return adze_ops_bad(run->node, err, "data and indices differ in a batch axis");
     size_t size = adze_ops_element(x->dtype) * (size_t)c.slice;
     for (int64_t row = 0; row < c.rows; row++) {
         int64_t from = named_slice(&c, x, indices, row);
@@ -314,8 +317,9 @@ static adze_status scatter_elements_run(adze_run *run, adze_error *err)
     ADZE_TRY(status);
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", 0), x->rank, err));
     adze_ops_copy_bytes(run, y->data, x->data, y->size);
-    if (adze_tensor_elements(run->inputs[2]) < adze_tensor_elements(indices))
-        return adze_ops_bad(run->node, err, "fewer updates than indices");
+    if (adze_tensor_elements(run->inputs[2]) < adze_tensor_elements(indices) ||
+        run->inputs[2]->dtype != x->dtype || indices->rank != x->rank)
+        return adze_ops_bad(run->node, err, "data, indices and updates do not fit");
     for (int64_t i = 0; i < adze_tensor_elements(indices); i++) {
         int64_t to = named_element(x, indices, axis, i);
         if (to < 0)
@@ -337,8 +341,9 @@ static adze_status scatter_nd_run(adze_run *run, adze_error *err)
                             "indices have more coordinates than the data have axes");
     coordinates c = coordinates_of(x, indices, 0);
     adze_ops_copy_bytes(run, y->data, x->data, y->size);
-    if (adze_tensor_elements(run->inputs[2]) < c.rows * c.slice)
-        return adze_ops_bad(run->node, err, "fewer updates than indices");
+    if (adze_tensor_elements(run->inputs[2]) < c.rows * c.slice ||
+        run->inputs[2]->dtype != x->dtype)
+        return adze_ops_bad(run->node, err, "data, indices and updates do not fit");
     for (int64_t row = 0; row < c.rows; row++) {
         int64_t to = named_slice(&c, x, indices, row);
         if (to < 0)
@@ -363,6 +368,11 @@ static adze_status tensor_scatter_run(adze_run *run, adze_error *err)
         outer *= x->dims[i];
     for (int i = axis + 1; i < x->rank; i++)
         row *= x->dims[i];
+    bool fits = update->rank == x->rank && update->dtype == x->dtype && axis > 0 && outer > 0;
+    for (int i = 0; i < x->rank && fits; i++)
+        fits = i == axis || update->dims[i] == x->dims[i];
+    if (!fits || (where && adze_tensor_elements(where) != x->dims[0]))
+        return adze_ops_bad(run->node, err, "cache, update and indices do not fit");
     int64_t batches = x->dims[0], n = update->dims[axis];
     adze_ops_copy_bytes(run, y->data, x->data, y->size);
     for (int64_t o = 0; o < outer; o++) {
@@ -490,6 +500,7 @@ static adze_status one_hot_infer(adze_infer *infer, adze_error *err)
     if (i->rank + 1 > ADZE_MAX_RANK)
         return adze_ops_bad(node, err, "more axes than a tensor can have");
     ADZE_TRY(adze_ops_axis(&axis, node, adze_node_int(node, "axis", -1), i->rank + 1, err));
+    ADZE_TRY(adze_ops_need_scalar(infer, 1, err));
     const adze_tensor *depth = adze_infer_content(infer, 1);
     adze_dim d;
     if (depth)
@@ -511,6 +522,8 @@ static adze_status one_hot_run(adze_run *run, adze_error *err)
     adze_tensor *y = run->outputs[0];
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", -1), y->rank, err));
+    if (adze_tensor_elements(values) != 2)
+        return adze_ops_bad(run->node, err, "values must be two");
     int64_t inner = 1, depth = y->dims[axis];
     size_t size = adze_ops_element(values->dtype);
     for (int i = axis + 1; i < y->rank; i++)
@@ -537,6 +550,8 @@ static adze_status reverse_run(adze_run *run, adze_error *err)
     int64_t time_axis = adze_node_int(run->node, "time_axis", 0);
     if (x->rank < 2 || batch_axis + time_axis != 1 || batch_axis * time_axis != 0)
         return adze_ops_bad(run->node, err, "batch_axis and time_axis must be 0 and 1");
+    if (adze_tensor_elements(lengths) != x->dims[batch_axis])
+        return adze_ops_bad(run->node, err, "one length for each sequence");
     int64_t batches = x->dims[batch_axis], times = x->dims[time_axis];
     int64_t row = (int64_t)adze_ops_element(x->dtype);
     for (int i = 2; i < x->rank; i++)

@@ -27,6 +27,7 @@ static adze_status pad_infer(adze_infer *infer, adze_error *err)
     const adze_type *x = adze_ops_ranked(infer, 0);
     if (!x)
         return ADZE_OK;
+    ADZE_TRY(adze_ops_need_scalar(infer, 2, err));
     int axes[ADZE_MAX_RANK];
     adze_dim pads[2 * ADZE_MAX_RANK];
     adze_status status;
@@ -188,6 +189,12 @@ static adze_status center_run(adze_run *run, adze_error *err)
 
 /* ---- Trilu ---- */
 
+static adze_status trilu_infer(adze_infer *infer, adze_error *err)
+{
+    ADZE_TRY(adze_ops_need_scalar(infer, 1, err));
+    return adze_ops_infer_same(infer, err);
+}
+
 static adze_status trilu_run(adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0], *k_tensor = adze_ops_input(run, 1);
@@ -227,7 +234,7 @@ const adze_op adze_ops_pad[] = {
     {ROW("CenterCropPad", 18, 2, 2), .quant = ADZE_QUANT_MOVE, .attrs = "axes",
      .infer = center_infer, .prepare = adze_ops_prepare_move, .scratch = pad_scratch,
      .run = center_run},
-    {ROW("Trilu", 14, 1, 2), .attrs = "upper", .infer = adze_ops_infer_same,
+    {ROW("Trilu", 14, 1, 2), .attrs = "upper", .infer = trilu_infer,
      .prepare = adze_ops_prepare_move, .run = trilu_run},
     {.name = NULL},
 };

@@ -120,7 +120,8 @@ static void arg_range(void *user, int64_t begin, int64_t end, int worker)
     }
 }
 
-/* float32, another axis than the last: neighbouring lines side by side, the first extreme of each. */
+/* float32, another axis than the last: neighbouring lines side by side, the first extreme of
+ * each. */
 static void arg_columns(void *user, int64_t begin, int64_t end, int worker)
 {
     enum { CHUNK = 256 };
@@ -209,6 +210,7 @@ static adze_status top_infer(adze_infer *infer, adze_error *err)
         return ADZE_OK;
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, node, adze_node_int(node, "axis", -1), x->rank, err));
+    ADZE_TRY(adze_ops_need_scalar(infer, 1, err));
     adze_type y = *x;
     adze_dim k;
     int64_t number;

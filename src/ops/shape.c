@@ -431,6 +431,8 @@ static adze_status range_infer(adze_infer *infer, adze_error *err)
     const adze_type *type = adze_infer_input(infer, 0);
     const adze_tensor *t[3] = {adze_infer_content(infer, 0), adze_infer_content(infer, 1),
                                adze_infer_content(infer, 2)};
+    for (int i = 0; i < 3; i++)
+        ADZE_TRY(adze_ops_need_scalar(infer, i, err));
     adze_dim dims[3] = {0}, n = 0, known[ADZE_OPS_MAX_INTS];
     int64_t start = 0, delta = 0;
     bool ints = true;
