@@ -30,7 +30,12 @@ static adze_status open_data(search *s, adze_error *err) {
     if (o->calibration)
         return adze_dataset_open(&s->calibration_data, o->calibration, p, err);
     int64_t n = adze_dataset_count(s->parts[PART_SELECTION]);
-    return adze_dataset_subset(&s->calibration_data, s->parts[PART_SELECTION], NULL, n, err);
+    int64_t *all = ADZE_ARENA_ARRAY(&s->arena, int64_t, (size_t)n + 1);
+    if (!all)
+        return adze_fail(err, ADZE_NO_MEMORY, "data");
+    for (int64_t i = 0; i < n; i++)
+        all[i] = i;
+    return adze_dataset_subset(&s->calibration_data, s->parts[PART_SELECTION], all, n, err);
 }
 
 static adze_status open_model(search *s, const char *path, adze_error *err) {

@@ -284,7 +284,7 @@ static const char style[] =
     ".gate.fail::before,.state.rejected::before,.state.failed::before{background:var(--bad)}"
     ".gate.undecided::before,.state.original::before{background:var(--orig)}"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 16px;margin:0}dt{color:var(--soft)}"
-    "dd{margin:0;overflow-wrap:anywhere}summary{cursor:pointer}@media(max-width:560px){main{padding:16px "
+    "dd{margin:0;overflow-wrap:anywhere}summary{cursor:pointer}@media(max-width:560px){.tick{font-size:22px}.axis{font-size:24px}main{padding:16px "
     "12px 40px}dl{grid-template-columns:1fr}dd{margin-bottom:6px}h1{font-size:1.3rem}}</style>";
 
 static void definition(adze_text *out, const char *term, const char *text) {
