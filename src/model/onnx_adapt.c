@@ -289,6 +289,14 @@ static adze_status legacy_broadcast(adze_node *node, adze_node **last, adze_erro
     return set_input(unsqueeze, 1, constant_ints(node, "axes", n, axes, false), err);
 }
 
+/* Opset 6 and before: one slope a channel, without an axis that says so. */
+static adze_status prelu_slope(adze_node *node, adze_node **last, adze_error *err) {
+    const adze_type *slope = node->input_count > 1 && node->inputs[1] ? &node->inputs[1]->type : NULL;
+    if (slope && slope->rank == 1 && slope->dims[0] != 1 && !adze_node_set_int(node, "axis", 1))
+        return out_of_memory(err);
+    return legacy_broadcast(node, last, err);
+}
+
 /* Before opset 21 scale and bias have one element a group; since then one a channel. */
 static adze_status group_norm_channels(adze_node *node, adze_node **last, adze_error *err) {
     ADZE_UNUSED(last);
@@ -335,7 +343,7 @@ static const rule rules[] = {
     {"Equal", 7, legacy_broadcast},
     {"Less", 7, legacy_broadcast},
     {"Greater", 7, legacy_broadcast},
-    {"PRelu", 7, legacy_broadcast},
+    {"PRelu", 7, prelu_slope},
     {"BatchNormalization", 14, batch_norm_outputs},
     {"Clip", 11, clip_bounds},
     {"Dropout", 12, drop_training},
