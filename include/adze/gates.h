@@ -15,11 +15,6 @@ typedef struct adze_estimate {
     double seconds;  /* that measuring took; 0: does not apply */
 } adze_estimate;
 
-/** Successes of two models on the same samples. */
-typedef struct adze_pairs {
-    int64_t both, only_first, only_second, neither;
-} adze_pairs;
-
 /* kinds of quantity: what a bare number, and which units, mean */
 typedef enum adze_quantity {
     ADZE_PROPORTION, /* 0 to 1; "95%" */
@@ -105,10 +100,12 @@ typedef struct adze_gate_result {
     char text[320]; /* one line for people: value, interval, limit, verdict, what would decide */
 } adze_gate_result;
 
-/** Judges. `candidate` NULL: not measured. `original` is needed for relative gates only. `pairs` (first:
- * the candidate) makes the verdict on a proportion relative to the original's sharper; NULL is fine. */
+/** Judges. `candidate` NULL: not measured. `original` is needed for relative gates only. `paired`:
+ * candidate - gate->factor * original with an interval made on the same samples, which is sharper than the
+ * two intervals together (adze_evaluation_difference); NULL is fine. */
 ADZE_API adze_gate_result adze_gate_judge(const adze_gate *gate, const adze_estimate *candidate,
-                                          const adze_estimate *original, const adze_pairs *pairs);
+                                          const adze_estimate *original,
+                                          const adze_estimate *paired);
 
 /** A value with its metric's unit, for people: "93.4 %", "1.52 ms", "300 KB"; returns buf. */
 ADZE_API const char *adze_gate_format(adze_gate_metric metric, double value, char buf[48]);

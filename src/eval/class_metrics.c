@@ -83,26 +83,63 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-bool adze_metrics_class_mean(adze_estimate *out, const adze_metrics *m, adze_gate_metric metric)
+/* The models of a bootstrap: one, or two that are compared. */
+typedef struct contest {
+    const adze_metrics *models[2]; /* the second may be NULL */
+    double factor;
+    int64_t class_count;
+    counts *classes[2]; /* [class_count] */
+    adze_gate_metric metric;
+} contest;
+
+/* Value over the samples; drawn anew from `rng`, or each once when NULL. */
+static double value_of(contest *c, adze_rng *rng)
 {
-    int64_t count = adze_metrics_classes(m);
-    counts *classes = adze_alloc((size_t)count, sizeof *classes);
-    if (!classes)
-        return false;
+    int64_t n = c->models[0]->count;
+    for (int k = 0; k < 2; k++)
+        memset(c->classes[k], 0, (size_t)c->class_count * sizeof *c->classes[k]);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = rng ? (int64_t)adze_rng_below(rng, (uint64_t)n) : i;
+        for (int k = 0; k < 2 && c->models[k]; k++)
+            count_sample(c->classes[k], c->models[k], at);
+    }
+    double value = mean_over(c->classes[0], c->class_count, c->metric);
+    if (c->models[1])
+        value -= c->factor * mean_over(c->classes[1], c->class_count, c->metric);
+    return value;
+}
+
+static bool estimate(adze_estimate *out, contest *c)
+{
     double results[RESAMPLES];
     adze_rng rng = adze_rng_seed(1);
-    for (int64_t i = 0; i < m->count; i++)
-        count_sample(classes, m, i);
-    *out = (adze_estimate){.value = mean_over(classes, count, metric), .samples = m->count};
-    for (int r = 0; r < RESAMPLES; r++) {
-        memset(classes, 0, (size_t)count * sizeof *classes);
-        for (int64_t i = 0; i < m->count; i++)
-            count_sample(classes, m, (int64_t)adze_rng_below(&rng, (uint64_t)m->count));
-        results[r] = mean_over(classes, count, metric);
-    }
+    counts *classes = adze_alloc((size_t)c->class_count * 2, sizeof *classes);
+    if (!classes)
+        return false;
+    c->classes[0] = classes;
+    c->classes[1] = classes + c->class_count;
+    double value = value_of(c, NULL);
+    for (int r = 0; r < RESAMPLES; r++)
+        results[r] = value_of(c, &rng);
     adze_free(classes);
     qsort(results, RESAMPLES, sizeof results[0], by_size);
-    out->low = adze_percentile(results, RESAMPLES, 2.5);
-    out->high = adze_percentile(results, RESAMPLES, 97.5);
+    *out = (adze_estimate){.value = value,
+                           .low = adze_percentile(results, RESAMPLES, 2.5),
+                           .high = adze_percentile(results, RESAMPLES, 97.5),
+                           .samples = c->models[0]->count};
     return true;
+}
+
+bool adze_metrics_class_mean(adze_estimate *out, const adze_metrics *m, adze_gate_metric metric)
+{
+    contest c = {.models = {m}, .class_count = adze_metrics_classes(m), .metric = metric};
+    return estimate(out, &c);
+}
+
+bool adze_metrics_class_difference(adze_estimate *out, const adze_metrics *a, const adze_metrics *b,
+                                   adze_gate_metric metric, double factor)
+{
+    int64_t classes = ADZE_MAX(adze_metrics_classes(a), adze_metrics_classes(b));
+    contest c = {{a, b}, factor, classes, {NULL}, metric};
+    return estimate(out, &c);
 }

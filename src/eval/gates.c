@@ -47,12 +47,11 @@ const char *adze_gate_format(adze_gate_metric metric, double value, char buf[48]
 
 /* Candidate minus factor times original, with the sharpest interval that the data allow. */
 static adze_interval difference(const adze_gate *gate, const adze_estimate *candidate,
-                                const adze_estimate *original, const adze_pairs *pairs)
+                                const adze_estimate *original, const adze_estimate *paired)
 {
     if (!gate->relative)
         return (adze_interval){candidate->low, candidate->high};
-    bool paired = pairs && (gate->metric == ADZE_METRIC_top1 || gate->metric == ADZE_METRIC_top5);
-    return paired ? adze_paired_difference(pairs, gate->factor, 0.95)
+    return paired ? (adze_interval){paired->low, paired->high}
                   : adze_independent_difference(candidate, original, gate->factor);
 }
 
@@ -108,7 +107,7 @@ static void describe(adze_gate_result *result, const adze_gate *gate)
 }
 
 adze_gate_result adze_gate_judge(const adze_gate *gate, const adze_estimate *candidate,
-                                 const adze_estimate *original, const adze_pairs *pairs)
+                                 const adze_estimate *original, const adze_estimate *paired)
 {
     adze_gate_result result = {.verdict = ADZE_VERDICT_UNDECIDED};
     if (!candidate || (gate->relative && !original)) {
@@ -120,7 +119,7 @@ adze_gate_result adze_gate_judge(const adze_gate *gate, const adze_estimate *can
     result.measured = true;
     result.value = *candidate;
     result.limit = gate->offset + (gate->relative ? gate->factor * original->value : 0);
-    set_margin(&result, gate, difference(gate, candidate, original, pairs));
+    set_margin(&result, gate, difference(gate, candidate, original, paired));
     result.verdict = verdict_of(&result);
     if (result.verdict == ADZE_VERDICT_UNDECIDED)
         set_more(&result);

@@ -29,6 +29,8 @@ void adze_metrics_close(adze_metrics **metrics)
     adze_free(m->labels);
     adze_free(m->right[0]);
     adze_free(m->right[1]);
+    adze_free(m->means[0]);
+    adze_free(m->means[1]);
     adze_free(m->scores);
     adze_free(m);
 }
@@ -62,6 +64,8 @@ static adze_status make_room(adze_metrics *m, int64_t n, int64_t width, adze_err
     if (good && capacity > m->capacity) {
         good = grow(&m->predicted, capacity, sizeof *m->predicted) &&
                grow(&m->labels, capacity, sizeof *m->labels) &&
+               grow(&m->means[0], capacity, sizeof *m->means[0]) &&
+               grow(&m->means[1], capacity, sizeof *m->means[1]) &&
                grow(&m->right[0], capacity / 8, 1) && grow(&m->right[1], capacity / 8, 1);
         for (int i = 0; good && i < 2; i++)
             memset(m->right[i] + m->capacity / 8, 0, (size_t)(capacity - m->capacity) / 8);
@@ -162,6 +166,8 @@ static void compare_outputs(adze_metrics *m, const float *a, const float *b, int
     double cosine = lengths > 0 ? dot / lengths : aa == bb; /* two zero vectors are alike */
     add_mean(&m->mse, error / (double)m->width, count);
     add_mean(&m->cosine, cosine, count);
+    m->means[0][count - 1] = (float)(error / (double)m->width);
+    m->means[1][count - 1] = (float)cosine;
     int64_t best = best_class(a, m->width);
     m->agreed += best >= 0 && best == best_class(b, m->width);
 }
@@ -203,6 +209,11 @@ adze_status adze_metrics_add(adze_metrics *m, const adze_tensor *outputs, const 
     return ADZE_OK;
 }
 
+const int32_t *adze_metrics_predicted(const adze_metrics *m)
+{
+    return m->predicted;
+}
+
 const uint8_t *adze_metrics_right(const adze_metrics *m, adze_gate_metric metric)
 {
     if (!m->labelled || (metric != ADZE_METRIC_top1 && metric != ADZE_METRIC_top5))
@@ -227,6 +238,42 @@ adze_status adze_metrics_compare(adze_pairs *out, const adze_metrics *first,
         pairs.neither += !x && !y;
     }
     *out = pairs;
+    return ADZE_OK;
+}
+
+/* Of mse (0) or cosine (1): Student's interval of the differences sample by sample. */
+static adze_estimate mean_difference(const adze_metrics *a, const adze_metrics *b, int which,
+                                     double factor)
+{
+    adze_running_mean sum = {0};
+    for (int64_t i = 0; i < a->count; i++)
+        add_mean(&sum, (double)a->means[which][i] - factor * (double)b->means[which][i], i + 1);
+    return adze_mean_estimate(sum.mean, sum.squares, a->count);
+}
+
+adze_status adze_metrics_difference(adze_estimate *out, const adze_metrics *a,
+                                    const adze_metrics *b, adze_gate_metric metric, double factor,
+                                    adze_error *err)
+{
+    adze_pairs pairs;
+    adze_estimate one, other;
+    if (a->count != b->count || !adze_metrics_get(&one, a, metric) ||
+        !adze_metrics_get(&other, b, metric) || metric == ADZE_METRIC_agreement)
+        return adze_fail(err, ADZE_BAD_ARGUMENT,
+                         "%s: both models must have been measured on the same samples",
+                         adze_gate_metric_name(metric));
+    if (metric == ADZE_METRIC_mse || metric == ADZE_METRIC_cosine) {
+        *out = mean_difference(a, b, metric == ADZE_METRIC_cosine, factor);
+        return ADZE_OK;
+    }
+    if (metric != ADZE_METRIC_top1 && metric != ADZE_METRIC_top5)
+        return adze_metrics_class_difference(out, a, b, metric, factor)
+                   ? ADZE_OK
+                   : adze_fail(err, ADZE_NO_MEMORY, "no memory to compare classes");
+    ADZE_TRY(adze_metrics_compare(&pairs, a, b, metric, err));
+    adze_interval interval = adze_paired_difference(&pairs, factor, 0.95);
+    *out =
+        (adze_estimate){one.value - factor * other.value, interval.low, interval.high, a->count, 0};
     return ADZE_OK;
 }
 

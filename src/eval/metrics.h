@@ -4,6 +4,7 @@
 #define ADZE_EVAL_METRICS_H
 #include "adze/gates.h"
 #include "adze/tensor.h"
+#include "eval/statistics.h"
 
 typedef struct adze_metrics adze_metrics;
 
@@ -39,6 +40,14 @@ void adze_metrics_confusion(const adze_metrics *metrics, int64_t *counts);
 
 /* Bit i of byte i / 8 is set when sample i was right; NULL without labels. */
 const uint8_t *adze_metrics_right(const adze_metrics *metrics, adze_gate_metric top1_or_top5);
+/* Predicted class of each sample [count], -1: none. */
+const int32_t *adze_metrics_predicted(const adze_metrics *metrics);
+/* a - factor * b on the same samples in the same order: Newcombe's interval for top1 and top5, Student's
+ * for mse and cosine, bootstrap over samples for precision, recall, f1. Fails with ADZE_BAD_ARGUMENT when
+ * the numbers of samples differ or one of them was not measured, ADZE_NO_MEMORY. */
+adze_status adze_metrics_difference(adze_estimate *out, const adze_metrics *a,
+                                    const adze_metrics *b, adze_gate_metric metric, double factor,
+                                    adze_error *err) ADZE_MUST_CHECK;
 /* Both models on the same samples in the same order. Fails with ADZE_BAD_ARGUMENT when their numbers
  * differ or labels are missing. */
 adze_status adze_metrics_compare(adze_pairs *out, const adze_metrics *first,

@@ -3,6 +3,11 @@
 #define ADZE_EVAL_STATISTICS_H
 #include "adze/gates.h"
 
+/* Successes of two models on the same samples. */
+typedef struct adze_pairs {
+    int64_t both, only_first, only_second, neither;
+} adze_pairs;
+
 typedef struct adze_interval {
     double low, high;
 } adze_interval;

@@ -171,9 +171,8 @@ static adze_status run_rounds(adze_measurement *m, runner *runners, double *mill
     }
 }
 
-static adze_status measure(adze_measurement *m, runner *runners,
-                           const adze_contestant *contestants, const adze_measure_options *options,
-                           adze_error *err)
+static adze_status measure(adze_measurement *m, runner *runners, const adze_contestant *contestants,
+                           const adze_measure_options *options, adze_error *err)
 {
     double *milliseconds = adze_alloc((size_t)m->count, sizeof *milliseconds);
     adze_status status = milliseconds ? ADZE_OK : adze_fail(err, ADZE_NO_MEMORY, "no memory");

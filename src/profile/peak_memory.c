@@ -51,8 +51,8 @@ static adze_status start(pid_t *child, int *pipe_end, char **argv, adze_error *e
     if (!failed) {
         failed = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
         if (!failed)
-            failed = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null",
-                                                      O_WRONLY, 0);
+            failed =
+                posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
         if (!failed)
             failed = posix_spawn(child, argv[0], &actions, NULL, argv, environ);
         (void)posix_spawn_file_actions_destroy(&actions);

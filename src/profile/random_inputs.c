@@ -46,7 +46,8 @@ static adze_status make_input(adze_tensor *out, const adze_graph *graph, const a
                  kind == ADZE_KIND_BOOL;
     if (type->kind != ADZE_VALUE_TENSOR || !plain)
         return adze_fail(err, ADZE_UNSUPPORTED,
-                         "input '%s': no random values for its type; give it an input", value->name);
+                         "input '%s': no random values for its type; give it an input",
+                         value->name);
     if (type->rank < 0)
         return adze_fail(err, ADZE_BAD_MODEL, "input '%s': its rank is unknown; give its shape",
                          value->name);

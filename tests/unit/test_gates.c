@@ -1,5 +1,6 @@
 /* Requirements: reading them, and verdicts. */
 #include "adze/gates.h"
+#include "eval/statistics.h"
 #include "test.h"
 
 static adze_gate parse(const char *text)
@@ -181,7 +182,9 @@ TEST(pairs_sharpen_the_verdict)
     adze_estimate candidate = {0.922, 0.9166, 0.9271, 10000, 0};
     adze_estimate original = {0.9225, 0.9171, 0.9276, 10000, 0};
     CHECK_EQ(adze_gate_judge(&gate, &candidate, &original, NULL).verdict, ADZE_VERDICT_UNDECIDED);
-    adze_gate_result r = adze_gate_judge(&gate, &candidate, &original, &pairs);
+    adze_interval difference = adze_paired_difference(&pairs, gate.factor, 0.95);
+    adze_estimate paired = {-0.0005, difference.low, difference.high, 10000, 0};
+    adze_gate_result r = adze_gate_judge(&gate, &candidate, &original, &paired);
     CHECK_EQ(r.verdict, ADZE_VERDICT_PASS);
     CHECK_NEAR(r.limit, 0.9175, 1e-12);
     CHECK_NEAR(r.margin, 0.0045, 1e-12);
