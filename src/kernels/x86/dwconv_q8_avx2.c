@@ -74,17 +74,28 @@ static void prepare(block *b, const adze_dwconv_q8_args *args, int64_t channel)
                 interleave(load_weights(b, 2 * p, kx), load_weights(b, 2 * p + 1, kx));
 }
 
-/* The input lines of a window at the block's channels; NULL in the padding. */
+/* The input lines of a window at the block's channels. A line in the padding: one pixel, step 0. */
 typedef struct lines {
     const uint8_t *at[2 * MAX_PAIRS];
+    ptrdiff_t step[2 * MAX_PAIRS];
+    uint8_t padding[CHANNELS];
 } lines;
 
-INLINE __m256i load_pixel(const bool full, const block *b, const uint8_t *line, int64_t ix)
+static void find_lines(const block *b, int64_t image, int64_t oy, lines *l)
 {
     const adze_dwconv_shape *s = &b->args->shape;
-    if (!line || ix < 0 || ix >= s->w)
-        return _mm256_setzero_si256();
-    const uint8_t *x = line + ix * s->c;
+    memset(l->padding, (uint8_t)b->args->x_zero, CHANNELS);
+    for (int64_t ky = 0; ky < 2 * MAX_PAIRS; ky++) {
+        int64_t iy = oy * s->stride_h - s->pad_top + ky * s->dilation_h;
+        bool inside = ky < s->kh && iy >= 0 && iy < s->h;
+        const uint8_t *line = b->args->x + (image * s->h + iy) * s->w * s->c + b->channel;
+        l->at[ky] = inside ? line : l->padding;
+        l->step[ky] = inside ? s->c : 0;
+    }
+}
+
+INLINE __m256i load_pixel(const bool full, const block *b, const uint8_t *x)
+{
     uint8_t copy[CHANNELS] = {0};
     if (!full) {
         memcpy(copy, x, (size_t)b->channels);
@@ -94,14 +105,27 @@ INLINE __m256i load_pixel(const bool full, const block *b, const uint8_t *line, 
     return _mm256_sub_epi16(_mm256_cvtepu8_epi16(bytes), b->x_zero);
 }
 
+/* Columns [ix, ix + count), two taps interleaved, in all pairs. */
 INLINE void make_columns(const bool full, const block *b, const lines *l, int64_t ix, int64_t count,
                          halves *columns)
 {
+    const halves none = {{_mm256_setzero_si256(), _mm256_setzero_si256()}};
+    const int64_t from = ADZE_MIN(ADZE_MAX(-ix, 0), count);
+    const int64_t to = ADZE_MAX(ADZE_MIN(b->args->shape.w - ix, count), from);
     for (int p = 0; p < b->pairs; p++) {
-        const uint8_t *first = l->at[2 * p], *second = l->at[2 * p + 1];
-        for (int64_t i = 0; i < count; i++)
+        const ptrdiff_t step[2] = {l->step[2 * p], l->step[2 * p + 1]};
+        const uint8_t *x[2] = {l->at[2 * p] + (ix + from) * step[0],
+                               l->at[2 * p + 1] + (ix + from) * step[1]};
+        for (int64_t i = 0; i < from; i++)
+            columns[i * b->pairs + p] = none;
+        for (int64_t i = from; i < to; i++) {
             columns[i * b->pairs + p] =
-                interleave(load_pixel(full, b, first, ix + i), load_pixel(full, b, second, ix + i));
+                interleave(load_pixel(full, b, x[0]), load_pixel(full, b, x[1]));
+            x[0] += step[0];
+            x[1] += step[1];
+        }
+        for (int64_t i = to; i < count; i++)
+            columns[i * b->pairs + p] = none;
     }
 }
 
@@ -196,12 +220,8 @@ static void row(const block *b, int64_t image, int64_t oy)
 {
     const adze_dwconv_shape *s = &b->args->shape;
     const outputs_fn finish = find_outputs(b);
-    lines l = {{NULL}};
-    for (int64_t ky = 0; ky < s->kh; ky++) {
-        int64_t iy = oy * s->stride_h - s->pad_top + ky * s->dilation_h;
-        if (iy >= 0 && iy < s->h)
-            l.at[ky] = b->args->x + (image * s->h + iy) * s->w * s->c + b->channel;
-    }
+    lines l;
+    find_lines(b, image, oy, &l);
     uint8_t *y = b->args->y + (image * s->oh + oy) * s->ow * s->c + b->channel;
     int64_t extent = (s->kw - 1) * s->dilation_w + 1;
     int64_t most = (MAX_COLUMNS - extent) / s->stride_w + 1;
