@@ -384,7 +384,7 @@ void adze_report_html(adze_text *out, const json_t *report)
     paragraphs(out, json_object_get(report, "assessment"));
     adze_text_puts(out, "<h2>Everything that was tried</h2><details open><summary>");
     adze_text_printf(out, "%zu candidates, with why they lost</summary>",
-                     json_array_size(json_object_get(report, "trials")));
+                     json_array_size(json_object_get(report, "trials")) - 1);
     trials_table(out, report);
     adze_text_puts(out, "</details><h2>How it was measured</h2>");
     facts(out, report);

@@ -44,7 +44,7 @@ static void row(adze_text *out, const json_t *t, const char *metric, const char 
     with_interval(speed, "speedup", json_object_get(t, "speedup"));
     with_interval(quality, metric, json_object_get(t, "certified_metric"));
     snprintf(ms, sizeof ms, "%.4g ms", number_of(t, "latency_ms"));
-    adze_text_printf(out, "%c %-44.44s %9s %10s  %-22s %s\n",
+    adze_text_printf(out, "%c %-66.66s %9s %10s  %-22s %s\n",
                      *best && strcmp(best, string_of(t, "name")) == 0 ? '*' : ' ',
                      string_of(t, "name"), adze_format_bytes(size, number_of(t, "size")), ms, speed,
                      quality);
@@ -54,7 +54,7 @@ void adze_report_text(adze_text *out, const json_t *report) {
     const char *metric = string_of(report, "metric"), *best = string_of(report, "best");
     const json_t *t, *s;
     size_t i;
-    adze_text_printf(out, "  %-44s %9s %10s  %-22s %s\n", "model", "size", "latency",
+    adze_text_printf(out, "  %-66s %9s %10s  %-22s %s\n", "model", "size", "latency",
                      "speed-up [95 %]", metric);
     json_array_foreach(json_object_get(report, "trials"), i, t)
         if (strcmp(string_of(t, "status"), "original") == 0 ||
