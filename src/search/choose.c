@@ -16,7 +16,7 @@ typedef struct figures {
 static figures figures_of(const search *s, const json_t *facts) {
     char path[64];
     snprintf(path, sizeof path, "metrics.%s.value", s->metric);
-    return (figures){search_number(facts, "latency.p50"), search_number(facts, "size"),
+    return (figures){search_number(facts, "latency.p50.value"), search_number(facts, "size"),
                      search_number(facts, path)};
 }
 
@@ -78,7 +78,7 @@ static void mark_beaten(search *s, trial *t) {
     t->status = "front";
 }
 
-/* Selection-time standing: gates first, then the goal. Smaller is better. */
+/* Standing on the selection part: requirements first, then the goal. Smaller is better. */
 typedef struct standing {
     int index, worst;
     double goal;
@@ -88,7 +88,7 @@ static double goal_of(const search *s, const json_t *facts) {
     const char *goal = s->options.goal ? s->options.goal : "latency";
     char path[96];
     if (strcmp(goal, "latency") == 0)
-        return search_number(facts, "latency.p50");
+        return search_number(facts, "latency.p50.value");
     if (strcmp(goal, "size") == 0)
         return search_number(facts, "size");
     if (strcmp(goal, "memory") == 0) {
@@ -108,17 +108,6 @@ static int by_standing(const void *a, const void *b) {
     return x->goal < y->goal ? -1 : x->goal > y->goal ? 1 : x->index - y->index;
 }
 
-static adze_status stand(search *s, standing *out, int index, adze_error *err) {
-    const trial *t = &s->trials[index];
-    json_t *verdicts = NULL;
-    int worst;
-    ADZE_TRY(search_judge_gates(s, t->record, PART_SELECTION, &verdicts, &worst, err));
-    json_decref(verdicts);
-    /* On the selection part undecided is as good as passed: certification decides. */
-    *out = (standing){index, worst == 2 ? 1 : 0, goal_of(s, t->record)};
-    return ADZE_OK;
-}
-
 adze_status search_choose_finalists(search *s, adze_error *err) {
     standing *list = ADZE_ARENA_ARRAY(&s->arena, standing, (size_t)s->trial_count + 1);
     int count = 0;
@@ -136,7 +125,7 @@ adze_status search_choose_finalists(search *s, adze_error *err) {
         else
             mark_beaten(s, t);
         if (strcmp(t->status, "front") == 0)
-            ADZE_TRY(stand(s, &list[count++], i, err));
+            list[count++] = (standing){i, search_clearly_fails(s, t), goal_of(s, t->record)};
     }
     qsort(list, (size_t)count, sizeof *list, by_standing);
     for (int i = 0; i < count; i++) {

@@ -14,6 +14,38 @@ adze_optimize_options adze_optimize_options_default(void) {
 
 /* ---- setting up ---- */
 
+enum { SCREEN_SAMPLES = 1000, PROBE_SAMPLES = 128 };
+
+static adze_status first_samples(search *s, adze_dataset **out, int64_t most, adze_error *err) {
+    int64_t n = adze_dataset_count(s->parts[PART_SELECTION]);
+    n = most > 0 ? ADZE_MIN(n, most) : n;
+    int64_t *first = ADZE_ARENA_ARRAY(&s->arena, int64_t, (size_t)n + 1);
+    if (!first)
+        return adze_fail(err, ADZE_NO_MEMORY, "data");
+    for (int64_t i = 0; i < n; i++)
+        first[i] = i;
+    return adze_dataset_subset(out, s->parts[PART_SELECTION], first, n, err);
+}
+
+/* Labels decide unless a requirement or the goal names another measure of quality. */
+static const char *choose_metric(const search *s) {
+    static const adze_gate_metric others[] = {ADZE_METRIC_agreement, ADZE_METRIC_cosine,
+                                              ADZE_METRIC_top5, ADZE_METRIC_f1};
+    const char *metric = adze_dataset_has_labels(s->all_data) ? "top1" : "agreement";
+    for (size_t i = 0; i < ADZE_COUNT_OF(others); i++) {
+        const char *name = adze_gate_metric_name(others[i]);
+        bool named = s->options.goal && strcmp(s->options.goal, name) == 0;
+        for (int g = 0; g < s->gate_count; g++) {
+            if (s->gates[g].metric == ADZE_METRIC_top1)
+                return "top1";
+            named |= s->gates[g].metric == others[i];
+        }
+        if (named)
+            return name;
+    }
+    return metric;
+}
+
 static adze_status open_data(search *s, adze_error *err) {
     const adze_optimize_options *o = &s->options;
     adze_preprocess preprocess = adze_preprocess_default();
@@ -23,19 +55,14 @@ static adze_status open_data(search *s, adze_error *err) {
     if (!o->data && !o->calibration)
         return adze_fail(err, ADZE_BAD_ARGUMENT, "no data to judge by: give --data");
     ADZE_TRY(adze_dataset_open(&s->all_data, o->data ? o->data : o->calibration, p, err));
-    s->labelled = adze_dataset_has_labels(s->all_data);
-    s->metric = s->labelled ? "top1" : "agreement";
+    s->metric = choose_metric(s);
     ADZE_TRY(adze_dataset_split(&s->parts[PART_SELECTION], &s->parts[PART_CERTIFICATION],
                                 s->all_data, 0.5, o->seed, err));
+    ADZE_TRY(first_samples(s, &s->parts[PART_SCREEN], SCREEN_SAMPLES, err));
+    ADZE_TRY(first_samples(s, &s->parts[PART_PROBE], PROBE_SAMPLES, err));
     if (o->calibration)
         return adze_dataset_open(&s->calibration_data, o->calibration, p, err);
-    int64_t n = adze_dataset_count(s->parts[PART_SELECTION]);
-    int64_t *all = ADZE_ARENA_ARRAY(&s->arena, int64_t, (size_t)n + 1);
-    if (!all)
-        return adze_fail(err, ADZE_NO_MEMORY, "data");
-    for (int64_t i = 0; i < n; i++)
-        all[i] = i;
-    return adze_dataset_subset(&s->calibration_data, s->parts[PART_SELECTION], all, n, err);
+    return first_samples(s, &s->calibration_data, 0, err);
 }
 
 static adze_status open_model(search *s, const char *path, adze_error *err) {
@@ -51,11 +78,11 @@ static adze_status open_model(search *s, const char *path, adze_error *err) {
 
 static adze_status parse_gates(search *s, adze_error *err) {
     const adze_optimize_options *o = &s->options;
-    s->gates = ADZE_ARENA_ARRAY(&s->arena, search_gate, (size_t)o->requirement_count + 1);
+    s->gates = ADZE_ARENA_ARRAY(&s->arena, adze_gate, (size_t)o->requirement_count + 1);
     if (!s->gates)
         return adze_fail(err, ADZE_NO_MEMORY, "requirements");
     for (int i = 0; i < o->requirement_count; i++) {
-        ADZE_TRY(search_gate_parse(&s->gates[i], o->requirements[i], err));
+        ADZE_TRY(adze_gate_parse(&s->gates[i], o->requirements[i], err));
         s->gate_count++;
     }
     return ADZE_OK;
@@ -173,33 +200,15 @@ static adze_status run_search(search *s, adze_error *err) {
 
 /* ---- certifying ---- */
 
-static adze_status certify_plan(search *s, trial *t, const char *path, adze_error *err) {
+static adze_status certify_file(search *s, trial *t, const char *path, adze_error *err) {
     adze_model *model = NULL;
     adze_plan *plan = NULL;
-    json_t *metrics = NULL, *latency = NULL, *verdicts = NULL;
-    int worst = 2;
-    adze_status status = adze_model_open(&model, s->context, path, err);
-    for (int i = 0; i < s->options.shape_count && status == ADZE_OK; i++)
-        status = adze_model_set_shape(model, s->options.shapes[i], err);
+    adze_status status = search_open_candidate(s, path, &model, &plan, err);
     if (status == ADZE_OK)
-        status = adze_plan_create(&plan, adze_model_graph(model), NULL, err);
-    if (status == ADZE_OK)
-        status = search_judge_quality(s, plan, PART_CERTIFICATION, 0, &metrics, err);
-    if (status == ADZE_OK)
-        status = search_judge_latency(s, plan, 1.0, &latency, err);
+        status = search_certify(s, t, plan, path, err);
     adze_plan_free(&plan);
     adze_model_close(&model);
-    if (status != ADZE_OK)
-        return status;
-    t->certified = json_pack("{s:o, s:o, s:I}", "metrics", metrics, "latency", latency, "size",
-                             (json_int_t)adze_file_size(path));
-    double peak = search_judge_memory(s, path);
-    if (!isnan(peak))
-        json_object_set_new(t->certified, "peak_memory", json_real(peak));
-    ADZE_TRY(search_judge_gates(s, t->certified, PART_CERTIFICATION, &verdicts, &worst, err));
-    json_object_set_new(t->certified, "gates", verdicts);
-    t->passes = worst == 0;
-    return ADZE_OK;
+    return status;
 }
 
 static adze_status certify(search *s, adze_error *err) {
@@ -215,7 +224,7 @@ static adze_status certify(search *s, adze_error *err) {
             return adze_fail(err, ADZE_NO_MEMORY, "certification");
         search_progress(s, "certifying %d of %d: %s", ++number, total, t->name);
         ADZE_TRY(search_make_model(s, t, path, err));
-        adze_status status = certify_plan(s, t, path, err);
+        adze_status status = certify_file(s, t, path, err);
         remove(path);
         ADZE_TRY(status);
     }
@@ -236,7 +245,7 @@ static void tear_down(search *s) {
         json_decref(s->trials[i].certified);
     }
     for (int i = 0; i < PART_COUNT; i++) {
-        search_reference_free(&s->reference[i]);
+        adze_evaluation_free(&s->reference[i]);
         adze_dataset_close(&s->parts[i]);
     }
     adze_plan_free(&s->plan);

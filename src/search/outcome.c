@@ -26,7 +26,7 @@ static json_t *describe_trial(const search *s, const trial *t) {
     json_object_set_new(o, "status", json_string(t->status));
     json_object_set_new(o, "reason", json_string(t->reason));
     json_object_set_new(o, "size", number_or_null(search_number(facts, "size")));
-    json_object_set_new(o, "latency_ms", number_or_null(search_number(facts, "latency.p50")));
+    json_object_set_new(o, "latency_ms", number_or_null(search_number(facts, "latency.p50.value")));
     json_object_set_new(o, "latency", json_deep_copy(json_object_get(facts, "latency")));
     json_t *speedup = json_object_get(json_object_get(facts, "latency"), "speedup");
     json_object_set(o, "speedup", speedup ? speedup : json_null());
@@ -174,8 +174,7 @@ static void describe_gates(json_t *lines, const trial *t) {
     size_t i;
     json_array_foreach(json_object_get(t->certified, "gates"), i, gate) {
         const char *note = json_string_value(json_object_get(gate, "note"));
-        add_line(lines, "%s: %s (%s)", json_string_value(json_object_get(gate, "verdict")),
-                 json_string_value(json_object_get(gate, "requirement")), note ? note : "");
+        add_line(lines, "%s", note ? note : "");
     }
 }
 
@@ -238,8 +237,8 @@ static json_t *describe_facts(const search *s) {
     fact(facts, "Latency",
          "each run of a candidate is timed between runs of the original, in one process; medians, "
          "95 %% intervals of the ratio by paired bootstrap");
-    fact(facts, "Quality", "%s on the same samples as the original, 95 %% intervals",
-         s->labelled ? "top-1 against labels" : "agreement with the original's top-1");
+    fact(facts, "Quality", "%s on the same samples as the original, 95 %% intervals; differences are paired",
+         s->metric);
     fact(facts, "Search", "%d candidates: %d measured now, %d taken from the ledger; %.1f s",
          s->trial_count - 1, s->measured, s->reused, search_elapsed(s));
     return facts;

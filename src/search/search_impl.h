@@ -2,16 +2,23 @@
 #ifndef ADZE_SEARCH_SEARCH_IMPL_H
 #define ADZE_SEARCH_SEARCH_IMPL_H
 #include "adze/compress.h"
-#include "adze/session.h"
+#include "adze/eval.h"
 #include "adze/search.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "search/candidates.h"
-#include "search/gate.h"
 #include "search/ledger.h"
 
-/* The two parts of the data: one to choose by, one to certify by. */
-typedef enum search_part { PART_SELECTION, PART_CERTIFICATION, PART_COUNT } search_part;
+/* Parts of the data: two disjoint ones, to choose by and to certify by, and the first samples of the
+ * first to drop the hopeless by and to rank layers by. */
+typedef enum search_part {
+    PART_SELECTION,
+    PART_CERTIFICATION,
+    PART_SCREEN,
+    PART_PROBE,
+    PART_COUNT
+} search_part;
 
 typedef struct trial {
     const char *name, *scheme;
@@ -21,7 +28,7 @@ typedef struct trial {
     const char *status; /* "original", "front", "beaten", "rejected", "dropped", "failed" */
     const char *reason; /* why it lost */
     bool finalist, passes;
-    json_t *certified; /* finalists: {metrics, latency, size, peak_memory, gates} */
+    json_t *certified; /* finalists and the original: {metrics, latency, size, peak_memory, gates} */
 } trial;
 
 typedef struct search {
@@ -34,10 +41,10 @@ typedef struct search {
     adze_dataset *calibration_data, *all_data, *parts[PART_COUNT];
     adze_calibration *calibration;
     adze_plan *plan;            /* of the original */
-    struct search_reference *reference[PART_COUNT]; /* judge.c */
-    const char *metric;         /* "top1" with labels, else "agreement" */
-    bool labelled;
-    search_gate *gates;
+    adze_evaluation *reference[PART_COUNT]; /* the original's */
+    adze_facts original;                    /* on the certification part */
+    const char *metric;         /* what quality is: "top1" with labels, else "agreement" */
+    adze_gate *gates;
     int gate_count;
     adze_ledger *ledger;
     adze_candidates candidates;
@@ -50,23 +57,20 @@ typedef struct search {
 
 /* ---- judge.c: what one model is worth ---- */
 
-/* Opens plan and evaluations of the original. */
+/* Plan, evaluations and facts of the original; it becomes trial 0. */
 adze_status search_judge_original(search *s, adze_error *err) ADZE_MUST_CHECK;
-/* Metrics on a part as {name: {value, low, high, n}}; at most `limit` samples (0: all). */
-adze_status search_judge_quality(search *s, const adze_plan *plan, search_part part, int64_t limit,
+/* Metrics on a part as {name: {value, low, high, n}}. */
+adze_status search_judge_quality(search *s, const adze_plan *plan, search_part part,
                                  json_t **metrics, adze_error *err) ADZE_MUST_CHECK;
-/* Interleaved with the original for about `seconds`: {p50, p95, mean, original_p50,
- * speedup: {value, low, high, n}}. */
+/* Interleaved with the original for about `seconds`: {p50, p95, p99, mean, speedup: each {value, low,
+ * high, n}, rounds, original_p50}; milliseconds. */
 adze_status search_judge_latency(search *s, const adze_plan *plan, double seconds, json_t **latency,
                                  adze_error *err) ADZE_MUST_CHECK;
-/* Judges all gates on facts {metrics, latency, size, peak_memory} of a candidate: *verdicts is a new array
- * of {requirement, verdict, value, low, high, note}; *worst 0 pass, 1 undecided, 2 fail. */
-adze_status search_judge_gates(search *s, const json_t *facts, search_part part, json_t **verdicts,
-                               int *worst, adze_error *err) ADZE_MUST_CHECK;
-/* Peak resident bytes of a fresh process that runs the model file; NAN when it cannot be measured. */
-double search_judge_memory(search *s, const char *path);
-
-void search_reference_free(struct search_reference **reference);
+/* Everything afresh on the certification part, and the verdicts of all gates: t->certified, t->passes. */
+adze_status search_certify(search *s, trial *t, const adze_plan *plan, const char *path,
+                           adze_error *err) ADZE_MUST_CHECK;
+/* The figures of the selection part break a requirement at face value. */
+bool search_clearly_fails(const search *s, const trial *t);
 
 /* ---- trial.c ---- */
 
@@ -81,6 +85,9 @@ adze_status search_key(char key[65], const search *s, const json_t *recipe,
                        adze_error *err) ADZE_MUST_CHECK;
 /* Calibrates, once. */
 adze_status search_need_calibration(search *s, adze_error *err) ADZE_MUST_CHECK;
+/* Opens a saved candidate and plans it; the caller frees both, on failure too. */
+adze_status search_open_candidate(search *s, const char *path, adze_model **model, adze_plan **plan,
+                                  adze_error *err) ADZE_MUST_CHECK;
 trial *search_add_trial(search *s);
 double search_number(const json_t *object, const char *path); /* "metric.value"; NAN when absent */
 double search_elapsed(const search *s);

@@ -19,7 +19,7 @@ static int by_error(const void *a, const void *b) {
 }
 
 /* Mean squared error of the outputs with this node in float; INFINITY when it cannot be made. */
-static double error_without(search *s, const adze_candidate *around, const char *node, int64_t samples) {
+static double error_without(search *s, const adze_candidate *around, const char *node) {
     adze_candidates one = {0};
     adze_recipe *recipe = NULL;
     adze_model *made = NULL;
@@ -31,7 +31,7 @@ static double error_without(search *s, const adze_candidate *around, const char 
     bool ok = text && adze_recipe_parse(&recipe, text, "candidate", &ignored) == ADZE_OK &&
               adze_quantize(&made, NULL, s->model, recipe, s->calibration, &ignored) == ADZE_OK &&
               adze_plan_create(&plan, adze_model_graph(made), NULL, &ignored) == ADZE_OK &&
-              search_judge_quality(s, plan, PART_SELECTION, samples, &metrics, &ignored) == ADZE_OK;
+              search_judge_quality(s, plan, PART_PROBE, &metrics, &ignored) == ADZE_OK;
     double error = ok ? search_number(metrics, "mse.value") : INFINITY;
     json_decref(metrics);
     adze_plan_free(&plan);
@@ -40,13 +40,6 @@ static double error_without(search *s, const adze_candidate *around, const char 
     adze_candidates_free(&one);
     free(text);
     return isnan(error) ? INFINITY : error;
-}
-
-/* As many samples as fit into a tenth of the budget for all layers. */
-static int64_t affordable_samples(const search *s, int layers) {
-    double ms = search_number(s->trials[0].record, "latency.p50");
-    double fit = s->options.budget_seconds * 100 / (layers * ADZE_MAX(ms, 0.01));
-    return fit < 8 ? 8 : fit > 128 ? 128 : (int64_t)fit;
 }
 
 /* A ranking is measured once: its record in the ledger is the list of names. */
@@ -95,10 +88,9 @@ adze_status search_rank_nodes(search *s, const adze_candidate *around, const cha
         if (op && op->quant == ADZE_QUANT_WEIGHTED)
             list[layers++].name = adze_node_name(adze_graph_node(g, i));
     }
-    int64_t samples = affordable_samples(s, ADZE_MAX(layers, 1));
     for (int i = 0; i < layers && !search_cancelled(s); i++) {
         search_progress(s, "sensitivity of layer %d of %d", i + 1, layers);
-        list[i].error = error_without(s, around, list[i].name, samples);
+        list[i].error = error_without(s, around, list[i].name);
     }
     qsort(list, (size_t)layers, sizeof *list, by_error);
     for (int i = 0; i < layers; i++)

@@ -9,8 +9,6 @@
 #include "base/hash.h"
 #include "search/search_impl.h"
 
-enum { SCREEN_SAMPLES = 1000 };
-
 double search_elapsed(const search *s) {
     return adze_now() - s->started;
 }
@@ -113,6 +111,14 @@ adze_status search_make_model(search *s, const trial *t, const char *path, adze_
     return make(s, json_object_get(t->record, "resolved"), path, NULL, err);
 }
 
+adze_status search_open_candidate(search *s, const char *path, adze_model **model, adze_plan **plan,
+                                  adze_error *err) {
+    ADZE_TRY(adze_model_open(model, s->context, path, err));
+    for (int i = 0; i < s->options.shape_count; i++)
+        ADZE_TRY(adze_model_set_shape(*model, s->options.shapes[i], err));
+    return adze_plan_create(plan, adze_model_graph(*model), NULL, err);
+}
+
 /* ---- measuring ---- */
 
 static const char *same_bytes(const search *s, const char *sha) {
@@ -130,7 +136,8 @@ static bool hopeless(const search *s, const json_t *metrics) {
     snprintf(path, sizeof path, "%s.high", s->metric);
     double high = search_number(metrics, path);
     snprintf(path, sizeof path, "metrics.%s.value", s->metric);
-    double original = s->labelled ? search_number(s->trials[0].record, path) : 1;
+    double original = search_number(s->trials[0].record, path);
+    original = isnan(original) ? 1 : original; /* agreement or cosine with itself */
     return isfinite(high) && isfinite(original) && high < 0.8 * original;
 }
 
@@ -142,9 +149,8 @@ static void set_reason(json_t *record, const char *state, const char *reason) {
 static adze_status measure_plan(search *s, const adze_plan *plan, json_t *record, adze_error *err) {
     json_t *metrics = NULL, *latency = NULL;
     int64_t count = adze_dataset_count(s->parts[PART_SELECTION]);
-    bool screened = count > 2 * SCREEN_SAMPLES;
-    if (screened) {
-        ADZE_TRY(search_judge_quality(s, plan, PART_SELECTION, SCREEN_SAMPLES, &metrics, err));
+    if (count > 2 * adze_dataset_count(s->parts[PART_SCREEN])) {
+        ADZE_TRY(search_judge_quality(s, plan, PART_SCREEN, &metrics, err));
         if (hopeless(s, metrics)) {
             json_object_set_new(record, "metrics", metrics);
             set_reason(record, "dropped", "hopeless on the first samples: dropped early");
@@ -152,7 +158,7 @@ static adze_status measure_plan(search *s, const adze_plan *plan, json_t *record
         }
         json_decref(metrics);
     }
-    ADZE_TRY(search_judge_quality(s, plan, PART_SELECTION, 0, &metrics, err));
+    ADZE_TRY(search_judge_quality(s, plan, PART_SELECTION, &metrics, err));
     json_object_set_new(record, "metrics", metrics);
     if (hopeless(s, metrics)) {
         set_reason(record, "dropped", "hopeless: its results have little to do with the original's");
@@ -178,11 +184,7 @@ static adze_status measure_file(search *s, const char *path, json_t *record, adz
     }
     adze_model *model = NULL;
     adze_plan *plan = NULL;
-    adze_status status = adze_model_open(&model, s->context, path, err);
-    for (int i = 0; i < s->options.shape_count && status == ADZE_OK; i++)
-        status = adze_model_set_shape(model, s->options.shapes[i], err);
-    if (status == ADZE_OK)
-        status = adze_plan_create(&plan, adze_model_graph(model), NULL, err);
+    adze_status status = search_open_candidate(s, path, &model, &plan, err);
     if (status == ADZE_OK)
         status = measure_plan(s, plan, record, err);
     adze_plan_free(&plan);
