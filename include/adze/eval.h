@@ -102,5 +102,22 @@ ADZE_API const adze_estimate *adze_facts_get(const adze_facts *facts, adze_gate_
 ADZE_API adze_gate_result adze_facts_judge(const adze_gate *gate, const adze_facts *candidate,
                                            const adze_facts *original);
 
+typedef struct adze_requirements {
+    const adze_gate *gates;
+    int count;
+    bool passed; /* every gate did; set by adze_facts_report */
+} adze_requirements;
+
+/** adze_evaluation_format of the candidate's evaluation, with what was paired with the original's
+ * ("difference": {metric: {"value", "low", "high", "n"}}, "mcnemar_p") and with the verdicts
+ * ("requirements": [{"require", "verdict", "value", "low", "high", "limit", "margin", "text"}]).
+ * `original`, `requirements` and `dataset` may be NULL. */
+ADZE_MUST_CHECK ADZE_API adze_status adze_facts_report(char **json, char **text,
+                                                       const adze_facts *candidate,
+                                                       const adze_facts *original,
+                                                       adze_requirements *requirements,
+                                                       const adze_dataset *dataset,
+                                                       adze_error *err);
+
 ADZE_END_C
 #endif

@@ -41,3 +41,33 @@ adze_status adze_json_save(const json_t *json, const char *path, adze_error *err
     adze_output_write(output, "\n", 1);
     return adze_output_finish(&output, err);
 }
+
+static char *copy_of(const char *text)
+{
+    size_t size = text ? strlen(text) + 1 : 0;
+    char *copy = text ? adze_alloc(size, 1) : NULL;
+    if (copy)
+        memcpy(copy, text, size);
+    return copy;
+}
+
+adze_status adze_json_report(char **json, char **text, json_t *root, adze_text *human,
+                             adze_error *err)
+{
+    char *dumped = json && root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    char *made_json = copy_of(dumped), *made_text = text ? copy_of(adze_text_get(human)) : NULL;
+    bool ok = root && !human->failed && (!json || made_json) && (!text || made_text);
+    free(dumped);
+    json_decref(root);
+    adze_text_free(human);
+    if (!ok) {
+        adze_free(made_json);
+        adze_free(made_text);
+        return adze_fail(err, ADZE_NO_MEMORY, "no memory for the report");
+    }
+    if (json)
+        *json = made_json;
+    if (text)
+        *text = made_text;
+    return ADZE_OK;
+}

@@ -3,10 +3,15 @@
 #define ADZE_BASE_JSON_H
 #include <jansson.h>
 #include "base/error.h"
+#include "base/text.h"
 
 /* Reads a JSON file; message names file, line and column. *out is a new reference. */
 adze_status adze_json_load(json_t **out, const char *path, adze_error *err) ADZE_MUST_CHECK;
 /* Writes beside and renames; two-space indentation, key order kept; reals with 17 digits. */
 adze_status adze_json_save(const json_t *json, const char *path, adze_error *err) ADZE_MUST_CHECK;
+/* Ends a report: its JSON text and its text for people, each only where wanted (not NULL), to be freed with
+ * adze_free (adze_string_free outside). Takes `root` (NULL: out of memory) and `human`. */
+adze_status adze_json_report(char **json, char **text, json_t *root, adze_text *human,
+                             adze_error *err) ADZE_MUST_CHECK;
 
 #endif
