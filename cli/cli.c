@@ -1,5 +1,6 @@
 /* Option parsing and the small services of commands. */
 #include "cli.h"
+#include "adze/formats.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -191,6 +192,58 @@ bool cli_seconds(const char *text, double *seconds) {
         return false;
     *seconds = value * unit;
     return true;
+}
+
+static int read_inputs(cli_model *m, const cli_list *files, adze_tensor *inputs) {
+    adze_error err = {0};
+    const adze_graph *graph = adze_model_graph(m->model);
+    for (int i = 0; i < files->count; i++) {
+        const char *file;
+        int at = cli_named_input(graph, files->items[i], &file);
+        if (at < 0)
+            return 2;
+        adze_tensor_free(&inputs[at]);
+        if (adze_npy_load(&inputs[at], file, &err) != ADZE_OK)
+            return cli_fail(&err);
+    }
+    for (int i = 0; i < adze_graph_input_count(graph); i++)
+        if (inputs[i].dtype == ADZE_UNDEFINED) {
+            const char *name = adze_value_name(adze_graph_input(graph, i));
+            fprintf(stderr, "adze: input '%s' is missing: give --input %s=FILE.npy\n", name, name);
+            return 2;
+        }
+    return 0;
+}
+
+int cli_load_inputs(cli_model *m, const cli_list *files, adze_tensor **inputs) {
+    size_t count = (size_t)adze_graph_input_count(adze_model_graph(m->model));
+    *inputs = calloc(count + 1, sizeof **inputs);
+    if (!*inputs) {
+        fprintf(stderr, "adze: out of memory\n");
+        return 5;
+    }
+    int code = read_inputs(m, files, *inputs);
+    if (code) {
+        cli_free_inputs(m, *inputs);
+        *inputs = NULL;
+    }
+    return code;
+}
+
+void cli_free_inputs(cli_model *m, adze_tensor *inputs) {
+    for (int i = 0; inputs && i < adze_graph_input_count(adze_model_graph(m->model)); i++)
+        adze_tensor_free(&inputs[i]);
+    free(inputs);
+}
+
+int cli_show(adze_status status, bool as_json, char *json, char *text, const adze_error *err) {
+    if (status == ADZE_OK && as_json)
+        printf("%s\n", json);
+    else if (status == ADZE_OK)
+        printf("%s", text);
+    adze_string_free(&json);
+    adze_string_free(&text);
+    return status == ADZE_OK ? 0 : cli_fail(err);
 }
 
 /* ---- progress and interruption ---- */

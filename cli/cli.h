@@ -69,6 +69,14 @@ int cli_usage(const cli_command *command, const char *format, ...) ADZE_PRINTF(2
  * '=' the only input is meant. */
 int cli_named_input(const adze_graph *graph, const char *text, const char **file);
 
+/* Reads `files` ("NAME=FILE.npy") into an array of all inputs of the model, to be freed with
+ * cli_free_inputs. Returns 0, or prints and returns the exit code (also when one is missing). */
+int cli_load_inputs(cli_model *m, const cli_list *files, adze_tensor **inputs);
+void cli_free_inputs(cli_model *m, adze_tensor *inputs); /* NULL is fine */
+
+/* Prints `json` or `text` to stdout and frees both; returns 0, or the failure's exit code. */
+int cli_show(adze_status status, bool as_json, char *json, char *text, const adze_error *err);
+
 /* "120", "120s", "2m", "1h" -> seconds; false when malformed. */
 bool cli_seconds(const char *text, double *seconds);
 
@@ -85,5 +93,9 @@ CLI_COMMAND(optimize);
 CLI_COMMAND(cases);
 CLI_COMMAND(convert);
 CLI_COMMAND(quantize);
+CLI_COMMAND(bench);
+CLI_COMMAND(profile);
+CLI_COMMAND(eval);
+CLI_COMMAND(device);
 
 #endif

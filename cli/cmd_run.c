@@ -72,28 +72,6 @@ static adze_status execute(cli_model *m, const adze_plan_options *plan_options, 
     return status;
 }
 
-static int load_inputs(cli_model *m, const cli_list *files, adze_tensor *inputs) {
-    adze_error err = {0};
-    const adze_graph *graph = adze_model_graph(m->model);
-    for (int i = 0; i < files->count; i++) {
-        const char *file;
-        int at = cli_named_input(graph, files->items[i], &file);
-        if (at < 0)
-            return 2;
-        adze_tensor_free(&inputs[at]);
-        if (adze_npy_load(&inputs[at], file, &err) != ADZE_OK)
-            return cli_fail(&err);
-    }
-    for (int i = 0; i < adze_graph_input_count(graph); i++)
-        if (inputs[i].dtype == ADZE_UNDEFINED) {
-            fprintf(stderr, "adze: input '%s' is missing: give --input %s=FILE.npy\n",
-                    adze_value_name(adze_graph_input(graph, i)),
-                    adze_value_name(adze_graph_input(graph, i)));
-            return 2;
-        }
-    return 0;
-}
-
 static int make_folder(const char *path) {
     if (!path || mkdir(path, 0777) == 0 || errno == EEXIST)
         return 0;
@@ -118,18 +96,15 @@ CLI_COMMAND(run) {
     if (code >= 0 || (code = cli_open(&m, path)) != 0)
         return code;
     adze_error err = {0};
-    int inputs_count = adze_graph_input_count(adze_model_graph(m.model));
-    adze_tensor *inputs = calloc((size_t)inputs_count + 1, sizeof *inputs);
-    code = load_inputs(&m, &files, inputs);
+    adze_tensor *inputs;
+    code = cli_load_inputs(&m, &files, &inputs);
     if (!code)
         code = make_folder(output_dir);
     if (!code)
         code = make_folder(dump_dir);
     if (!code && execute(&m, &plan, inputs, output_dir, dump_dir, &err) != ADZE_OK)
         code = cli_fail(&err);
-    for (int i = 0; i < inputs_count; i++)
-        adze_tensor_free(&inputs[i]);
-    free(inputs);
+    cli_free_inputs(&m, inputs);
     cli_close(&m);
     return code;
 }

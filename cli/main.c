@@ -15,6 +15,19 @@ const cli_command cli_commands[] = {
      "adze run model.onnx --input image=x.npy --output-dir out\n"
      "adze run model.onnx --input x.npy --dump-values values",
      cmd_run},
+    {"bench", "MODEL", "Latency, throughput and peak memory of a model on this machine.",
+     "adze bench model.onnx --threads 1 --json\n"
+     "adze bench model.onnx --shape image=8x3x224x224 --runs 100",
+     cmd_bench},
+    {"profile", "MODEL", "Time per operator against what the machine could do.",
+     "adze profile model.onnx\nadze profile model.onnx --threads 1 --shape image=1x3x224x224 --json",
+     cmd_profile},
+    {"eval", "MODEL", "Quality on labelled data, with intervals; checks requirements.",
+     "adze eval model.onnx --data images/ --preprocess p.json --json\n"
+     "adze eval int8.onnx --data test.npz --against model.onnx --require 'top1>=original-0.5%'",
+     cmd_eval},
+    {"device", "", "Processor, memory, measured bandwidth and arithmetic peaks per thread count.",
+     "adze device\nadze device --threads 1 --json", cmd_device},
     {"optimize", "MODEL", "Finds the best model inside your limits, measured on this machine.",
      "adze optimize model.onnx --calibration train.npz --data test.npz --require 'top1>=original-1%' "
      "--output out\n"

@@ -112,12 +112,9 @@ typedef struct adze_requirements {
  * ("difference": {metric: {"value", "low", "high", "n"}}, "mcnemar_p") and with the verdicts
  * ("requirements": [{"require", "verdict", "value", "low", "high", "limit", "margin", "text"}]).
  * `original`, `requirements` and `dataset` may be NULL. */
-ADZE_MUST_CHECK ADZE_API adze_status adze_facts_report(char **json, char **text,
-                                                       const adze_facts *candidate,
-                                                       const adze_facts *original,
-                                                       adze_requirements *requirements,
-                                                       const adze_dataset *dataset,
-                                                       adze_error *err);
+ADZE_MUST_CHECK ADZE_API adze_status
+adze_facts_report(char **json, char **text, const adze_facts *candidate, const adze_facts *original,
+                  adze_requirements *requirements, const adze_dataset *dataset, adze_error *err);
 
 ADZE_END_C
 #endif

@@ -140,11 +140,11 @@ static json_t *judge_all(adze_text *t, adze_requirements *requirements, const ad
                               adze_verdict_name(r.verdict), "text", r.text);
         if (o && r.measured)
             (void)json_object_update_new(
-                o, json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:f}", "value", r.value.value, "low",
-                             r.value.low, "high", r.value.high, "limit", r.limit, "margin",
-                             r.margin, "margin_low", r.margin_low, "margin_high", r.margin_high,
-                             "more_samples", (json_int_t)r.more_samples, "more_seconds",
-                             r.more_seconds));
+                o,
+                json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:f}", "value", r.value.value, "low",
+                          r.value.low, "high", r.value.high, "limit", r.limit, "margin", r.margin,
+                          "margin_low", r.margin_low, "margin_high", r.margin_high, "more_samples",
+                          (json_int_t)r.more_samples, "more_seconds", r.more_seconds));
         json_array_append_new(list, o);
         adze_text_printf(t, "%s\n", r.text);
         requirements->passed = requirements->passed && r.verdict == ADZE_VERDICT_PASS;
@@ -154,9 +154,9 @@ static json_t *judge_all(adze_text *t, adze_requirements *requirements, const ad
 
 static json_t *describe(adze_text *t, const adze_evaluation *e, const adze_dataset *dataset)
 {
-    json_t *root = json_pack("{s:I,s:I,s:o}", "samples", (json_int_t)adze_evaluation_samples(e),
-                             "classes", (json_int_t)adze_metrics_classes(e->metrics), "metrics",
-                             metrics_json(e));
+    json_t *root =
+        json_pack("{s:I,s:I,s:o}", "samples", (json_int_t)adze_evaluation_samples(e), "classes",
+                  (json_int_t)adze_metrics_classes(e->metrics), "metrics", metrics_json(e));
     adze_text_printf(t, "%lld samples\n", (long long)adze_evaluation_samples(e));
     print_metrics(t, e);
     if (e->confusion && root) {
@@ -179,8 +179,7 @@ adze_status adze_facts_report(char **json, char **text, const adze_facts *candid
     if (root && original && original->evaluation)
         add_differences(root, &t, candidate->evaluation, original->evaluation);
     if (root && requirements)
-        json_object_set_new(root, "requirements",
-                            judge_all(&t, requirements, candidate, original));
+        json_object_set_new(root, "requirements", judge_all(&t, requirements, candidate, original));
     return adze_json_report(json, text, root, &t, err);
 }
 

@@ -27,7 +27,8 @@ static void add_feature(adze_device *d, const char *name, bool has)
 {
     size_t used = strlen(d->features);
     if (has)
-        (void)snprintf(d->features + used, sizeof d->features - used, "%s%s", used ? " " : "", name);
+        (void)snprintf(d->features + used, sizeof d->features - used, "%s%s", used ? " " : "",
+                       name);
 }
 
 static void find_features(adze_device *d)
@@ -135,7 +136,8 @@ static adze_status measure_row(adze_device_peak *row, int threads, peak_pass *pa
 static int thread_counts(int out[ADZE_DEVICE_ROWS], int most)
 {
     int n = 0;
-    for (int t = 1; t < most && n < ADZE_DEVICE_ROWS - 1; t = most <= ADZE_DEVICE_ROWS ? t + 1 : 2 * t)
+    for (int t = 1; t < most && n < ADZE_DEVICE_ROWS - 1;
+         t = most <= ADZE_DEVICE_ROWS ? t + 1 : 2 * t)
         out[n++] = t;
     out[n++] = most;
     return n;
@@ -185,11 +187,10 @@ static json_t *peaks_json(const adze_device *d)
 {
     json_t *rows = json_array();
     for (int i = 0; i < d->peak_count; i++)
-        json_array_append_new(
-            rows, json_pack("{s:i,s:f,s:f,s:f}", "threads", d->peaks[i].threads,
-                            "read_bytes_per_s", d->peaks[i].read_bandwidth, "f32_operations_per_s",
-                            d->peaks[i].f32_operations, "i8_operations_per_s",
-                            d->peaks[i].i8_operations));
+        json_array_append_new(rows, json_pack("{s:i,s:f,s:f,s:f}", "threads", d->peaks[i].threads,
+                                              "read_bytes_per_s", d->peaks[i].read_bandwidth,
+                                              "f32_operations_per_s", d->peaks[i].f32_operations,
+                                              "i8_operations_per_s", d->peaks[i].i8_operations));
     return rows;
 }
 
@@ -208,9 +209,9 @@ adze_status adze_device_format(char **json, char **text, const adze_device *d, a
         adze_text_printf(&t, "%8d %14.1f %16.1f %16.1f\n", d->peaks[i].threads,
                          d->peaks[i].read_bandwidth / 1e9, d->peaks[i].f32_operations / 1e9,
                          d->peaks[i].i8_operations / 1e9);
-    json_t *root = json_pack("{s:s,s:s,s:s,s:i,s:I,s:s,s:o}", "processor", d->processor,
-                             "features", d->features, "cpu_level", adze_cpu_level_name(d->level),
-                             "cores", d->cores, "memory_bytes", (json_int_t)d->memory, "identity",
-                             identity, "peaks", peaks_json(d));
+    json_t *root = json_pack("{s:s,s:s,s:s,s:i,s:I,s:s,s:o}", "processor", d->processor, "features",
+                             d->features, "cpu_level", adze_cpu_level_name(d->level), "cores",
+                             d->cores, "memory_bytes", (json_int_t)d->memory, "identity", identity,
+                             "peaks", peaks_json(d));
     return adze_json_report(json, text, root, &t, err);
 }

@@ -194,8 +194,7 @@ static void conclude(adze_text *t, const roofline *r)
                          "The bottleneck is moving bytes: such steps take %.0f %% of the time, at "
                          "%.0f %% of the machine's bandwidth; smaller types or fewer steps help.",
                          100 * share(memory, r->total_ms), 100 * share(memory_least, memory));
-    adze_text_printf(t, " All together reach %.0f %% of what the machine could do.",
-                     100 * reached);
+    adze_text_printf(t, " All together reach %.0f %% of what the machine could do.", 100 * reached);
 }
 
 static void print_tables(adze_text *t, const roofline *r)
@@ -226,10 +225,10 @@ static json_t *rows_json(const step_row *rows, int count, double total, bool nam
     json_t *list = json_array();
     for (int i = 0; i < count; i++) {
         const step_row *row = &rows[i];
-        json_t *o = json_pack("{s:s,s:f,s:f,s:f,s:f,s:f,s:f}", "op", row->op, "ms", row->ms,
-                              "share", share(row->ms, total), "operations", row->operations,
-                              "bytes", row->bytes, "least_ms", row->least_ms, "peak_share",
-                              share(row->least_ms, row->ms));
+        json_t *o =
+            json_pack("{s:s,s:f,s:f,s:f,s:f,s:f,s:f}", "op", row->op, "ms", row->ms, "share",
+                      share(row->ms, total), "operations", row->operations, "bytes", row->bytes,
+                      "least_ms", row->least_ms, "peak_share", share(row->least_ms, row->ms));
         if (o && named) {
             json_object_set_new(o, "name", json_string(row->name));
             json_object_set_new(o, "bound", json_string(row->compute_bound ? "compute" : "memory"));
