@@ -60,28 +60,55 @@ static double divergence(const double *magnitudes, int n, int levels, double tot
     return sum / total + log(merged_total / total);
 }
 
-static void entropy(double *low, double *high, const adze_observer *o, int levels)
+/* Numbers of one sign, or of both folded together (sign 0), by magnitude. */
+static double fold_signs(double *magnitudes, const adze_observer *o, int sign)
 {
-    double magnitudes[HALF], total = 0, best = INFINITY;
-    int used = 1, chosen = HALF;
+    double total = 0;
     for (int i = 0; i < HALF; i++) {
-        magnitudes[i] = (double)(o->bins[HALF + i] + o->bins[HALF - 1 - i]);
-        total += magnitudes[i];
-        used = magnitudes[i] > 0 ? i + 1 : used;
+        double above = (double)o->bins[HALF + i], below = (double)o->bins[HALF - 1 - i];
+        magnitudes[i] = (sign >= 0 ? above : 0) + (sign <= 0 ? below : 0);
     }
     /* The bin of zero holds what activations cut off; it would hide everything else. */
-    total -= magnitudes[0];
     magnitudes[0] = magnitudes[1];
-    total += magnitudes[0];
-    for (int n = ADZE_MIN(levels, used); n <= used && total > 0; n += ADZE_MAX(1, used / 256)) {
+    for (int i = 0; i < HALF; i++)
+        total += magnitudes[i];
+    return total;
+}
+
+/* The magnitude beyond which to clip. Spikes (constant backgrounds) mislead the divergence, so never more
+ * than one number in two hundred is clipped. */
+static double entropy_end(const adze_observer *o, int sign, int levels)
+{
+    double magnitudes[HALF], inside = 0, best = INFINITY;
+    double total = fold_signs(magnitudes, o, sign);
+    int used = HALF, least = 0, chosen = HALF;
+    while (used > 1 && magnitudes[used - 1] == 0)
+        used--;
+    while (least < used && inside + magnitudes[least] < 0.995 * total)
+        inside += magnitudes[least++];
+    for (int n = ADZE_MAX(ADZE_MIN(levels, used), least + 1); n <= used && total > 0;
+         n += ADZE_MAX(1, used / 256)) {
         double d = divergence(magnitudes, n, ADZE_MIN(levels, n), total);
         if (d < best) {
             best = d;
             chosen = n;
         }
     }
-    *high = edge(o, HALF + ADZE_MIN(chosen, HALF));
-    *low = -*high;
+    return edge(o, HALF + chosen);
+}
+
+static void entropy(double *low, double *high, const adze_observer *o, bool symmetric)
+{
+    bool both = *low < 0 && *high > 0;
+    if (symmetric) {
+        *high = entropy_end(o, 0, 128);
+        *low = -*high;
+        return;
+    }
+    if (*high > 0)
+        *high = entropy_end(o, 1, both ? 128 : 256);
+    if (*low < 0)
+        *low = -entropy_end(o, -1, both ? 128 : 256);
 }
 
 /* ---- mean squared error ---- */
@@ -141,16 +168,13 @@ void adze_observer_range(float *low, float *high, const adze_observer *o,
                          const adze_activation_recipe *how)
 {
     double least = fmin((double)o->low, 0), most = fmax((double)o->high, 0), a = least, b = most;
-    bool two_sided = least < 0 && most > 0;
     *low = *high = 0;
     if (!o->seen)
         return;
     switch (how->calibrator) {
     case ADZE_CALIBRATOR_MINMAX: break;
     case ADZE_CALIBRATOR_PERCENTILE: percentile(&a, &b, o, how->percentile); break;
-    case ADZE_CALIBRATOR_ENTROPY:
-        entropy(&a, &b, o, two_sided || how->symmetric ? 128 : 256);
-        break;
+    case ADZE_CALIBRATOR_ENTROPY: entropy(&a, &b, o, how->symmetric); break;
     case ADZE_CALIBRATOR_MSE: mean_squared(&a, &b, o, how->symmetric); break;
     }
     *low = (float)fmin(fmax(a, least), 0);

@@ -1,4 +1,5 @@
 /* Applying a recipe: the base graph, equalisation, then the scheme. */
+#include "compress/base_graph.h"
 #include "compress/schemes.h"
 
 typedef adze_status (*scheme_fn)(adze_compression *work, adze_error *err);
@@ -13,14 +14,27 @@ static adze_status leave(adze_compression *work, adze_error *err)
 static const scheme_fn schemes[] = {
     [ADZE_SCHEME_NONE] = leave,
     [ADZE_SCHEME_STATIC] = adze_compress_static,
+    [ADZE_SCHEME_DYNAMIC] = adze_compress_dynamic,
+    [ADZE_SCHEME_WEIGHT_ONLY] = adze_compress_weights,
+    [ADZE_SCHEME_FLOAT16] = adze_compress_float16,
 };
+
+bool adze_compress_wants(const adze_compression *work, const adze_node *node)
+{
+    return adze_compress_has_weights(node) &&
+           !adze_recipe_keeps_float(work->recipe, node->name, node->op_type);
+}
 
 static adze_status apply(adze_compression *work, adze_error *err)
 {
     const adze_recipe *given = work->recipe->resolved ? work->recipe : NULL;
     if (work->recipe->equalize)
         ADZE_TRY(adze_compress_equalize(work->graph, given, work->resolved, err));
+    if (work->recipe->bias_correction)
+        ADZE_TRY(adze_compress_correct_biases(work, err));
     ADZE_TRY(schemes[work->recipe->scheme](work, err));
+    adze_graph_compact(work->graph);
+    ADZE_TRY(adze_graph_sort(work->graph, err));
     return adze_graph_infer(work->graph, err);
 }
 

@@ -2,17 +2,8 @@
  * the QuantizeLinear and DequantizeLinear nodes (static_qdq.c). */
 #ifndef ADZE_COMPRESS_STATIC_PLAN_H
 #define ADZE_COMPRESS_STATIC_PLAN_H
-#include "compress/calibrate.h"
+#include "compress/schemes.h"
 #include "compress/weights.h"
-
-/* What a scheme works on. */
-typedef struct adze_compression {
-    adze_graph *graph;            /* the base graph, being changed */
-    const adze_recipe *recipe;    /* what is asked for */
-    adze_recipe *resolved;        /* takes what came from data; NULL: recipe is resolved already */
-    const adze_observation *seen; /* NULL when not needed */
-    adze_arena *arena;            /* scratch */
-} adze_compression;
 
 typedef struct adze_static_value {
     bool pair;        /* QuantizeLinear and DequantizeLinear stand behind it */
@@ -39,7 +30,5 @@ adze_status adze_static_plan_make(adze_static_plan *out, adze_compression *work,
 adze_static_value *adze_static_root(const adze_static_plan *plan, const adze_value *value);
 /* Input i of this quantized node is an activation (or a constant in the place of one). */
 bool adze_static_is_activation(const adze_node *node, int i);
-
-adze_status adze_compress_static(adze_compression *work, adze_error *err) ADZE_MUST_CHECK;
 
 #endif
