@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 
-.PHONY: all build demo test check asan clang aarch64 bench fuzz lint tidy format size layers headers install clean help
+.PHONY: all build demo test check check-peers asan clang aarch64 bench fuzz lint tidy format size layers headers install clean help
 
 all: build
 
@@ -15,6 +15,9 @@ demo: build ## adze at work in two minutes, on the model that comes with it
 
 test: build ## every unit, kernel and short end-to-end test
 	@tools/run-tests $(BUILD)
+
+check-peers: build ## against ONNX Runtime, in a browser, on other models; what needs pip says so and is skipped
+	@ADZE_E2E_TIMEOUT=1800 tools/run-tests $(BUILD) pip
 
 check:     ## all that .ci/run does: test, layers, headers, lint, clang, sanitizers
 	@.ci/run
@@ -57,4 +60,4 @@ clean:     ## removes every build folder
 	rm -rf build build-*
 
 help:      ## this list
-	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14

@@ -65,7 +65,7 @@ refused "bad .npy" "$ADZE" run "$models/fashion-mnist.onnx" --input image=broken
 head -c 1000 "$models/fashion-mnist.onnx" >broken.onnx
 for command in "quantize broken.onnx --calibration $models/calib-images-idx3-ubyte.gz --output result.onnx" \
     "quantize $models/fashion-mnist.onnx --calibration broken-images-idx3-ubyte.gz --output result.onnx" \
-    "convert broken.onnx --output result.onnx" \
+    "convert broken.onnx result.onnx" \
     "optimize broken.onnx --data $models/t10k-images-idx3-ubyte.gz --output result" \
     "optimize $models/fashion-mnist.onnx --data broken-images-idx3-ubyte.gz --output result"; do
     "$ADZE" --help | grep -q "^  ${command%% *} " || continue
