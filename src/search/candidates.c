@@ -67,10 +67,11 @@ static const calibrator calibrators[] = {
     {"mean squared error", "mse", 0},
 };
 
-static json_t *static_recipe(const calibrator *c, bool is_signed, bool per_channel) {
-    json_t *activations =
-        json_pack("{s:s, s:b, s:s}", "type", is_signed ? "int8" : "uint8", "symmetric", is_signed,
-                  "calibrator", c->name);
+/* Symmetric as uint8 around 128: the numbers are those of int8 around 0, but other runtimes keep signed
+ * activations that several layers share in float. */
+static json_t *static_recipe(const calibrator *c, bool symmetric, bool per_channel) {
+    json_t *activations = json_pack("{s:s, s:b, s:s}", "type", "uint8", "symmetric", symmetric,
+                                    "calibrator", c->name);
     if (c->percentile > 0)
         json_object_set_new(activations, "percentile", json_real(c->percentile));
     return json_pack("{s:i, s:s, s:o, s:{s:s, s:s, s:b}}", "version", 1, "scheme", "static",
@@ -78,12 +79,12 @@ static json_t *static_recipe(const calibrator *c, bool is_signed, bool per_chann
                      per_channel ? "channel" : "tensor", "symmetric", 1);
 }
 
-static void add_static(adze_candidates *list, const calibrator *c, bool is_signed,
+static void add_static(adze_candidates *list, const calibrator *c, bool symmetric,
                        bool per_channel) {
     char name[160];
     snprintf(name, sizeof name, "static int8, %s, %s, weights per %s", c->label,
-             is_signed ? "symmetric" : "asymmetric", per_channel ? "channel" : "tensor");
-    add(list, name, "static int8", static_recipe(c, is_signed, per_channel));
+             symmetric ? "symmetric" : "asymmetric", per_channel ? "channel" : "tensor");
+    add(list, name, "static int8", static_recipe(c, symmetric, per_channel));
 }
 
 void adze_candidates_grid(adze_candidates *list) {
