@@ -10,19 +10,25 @@
 enum { FINALISTS = 10 };
 
 typedef struct figures {
-    double latency, size, quality;
+    double latency; /* against the original in the same race: 1 / speed-up */
+    double size, quality;
 } figures;
 
 static figures figures_of(const search *s, const json_t *facts) {
     char path[64];
     snprintf(path, sizeof path, "metrics.%s.value", s->metric);
-    return (figures){search_number(facts, "latency.p50.value"), search_number(facts, "size"),
-                     search_number(facts, path)};
+    return (figures){1 / search_number(facts, "latency.speedup.value"),
+                     search_number(facts, "size"), search_number(facts, path)};
 }
 
+/* Latencies of two candidates come from two races against the original: they differ by noise of about 1 %. */
+#define LATENCY_NOISE 0.01
+
 static bool beats(const figures *a, const figures *b) {
-    return a->latency <= b->latency && a->size <= b->size && a->quality >= b->quality &&
-           (a->latency < b->latency || a->size < b->size || a->quality > b->quality);
+    return a->latency <= b->latency * (1 + LATENCY_NOISE) && a->size <= b->size &&
+           a->quality >= b->quality &&
+           (a->latency < b->latency * (1 - LATENCY_NOISE) || a->size < b->size ||
+            a->quality > b->quality);
 }
 
 static const char *reasoned(search *s, const char *format, ...) ADZE_PRINTF(2, 3);
@@ -88,7 +94,7 @@ static double goal_of(const search *s, const json_t *facts) {
     const char *goal = s->options.goal ? s->options.goal : "latency";
     char path[96];
     if (strcmp(goal, "latency") == 0)
-        return search_number(facts, "latency.p50.value");
+        return 1 / search_number(facts, "latency.speedup.value");
     if (strcmp(goal, "size") == 0)
         return search_number(facts, "size");
     if (strcmp(goal, "memory") == 0) {
@@ -179,6 +185,16 @@ static const char *broken_gate(search *s, const trial *t) {
     return "";
 }
 
+/* By the goal; where latencies are equal within the noise, by quality. */
+static bool preferred(const search *s, const trial *a, const trial *b) {
+    double goal_a = goal_of(s, a->certified), goal_b = goal_of(s, b->certified);
+    figures fa = figures_of(s, a->certified), fb = figures_of(s, b->certified);
+    bool latency = !s->options.goal || strcmp(s->options.goal, "latency") == 0;
+    if (latency && fabs(goal_a - goal_b) <= LATENCY_NOISE * goal_b && fa.quality != fb.quality)
+        return fa.quality > fb.quality;
+    return goal_a < goal_b;
+}
+
 int search_choose_best(search *s) {
     int best = -1;
     for (int i = 1; i < s->trial_count; i++) {
@@ -211,8 +227,7 @@ int search_choose_best(search *s) {
     }
     for (int i = 1; i < s->trial_count; i++)
         if (s->trials[i].finalist && strcmp(s->trials[i].status, "front") == 0 &&
-            (best < 0 ||
-             goal_of(s, s->trials[i].certified) < goal_of(s, s->trials[best].certified)))
+            (best < 0 || preferred(s, &s->trials[i], &s->trials[best])))
             best = i;
     return best;
 }
