@@ -35,14 +35,30 @@ says 2 "expected NAME=FILE" "$ADZE" run "$model" --input other=x.npy
 says 3 "no such file" "$ADZE" inspect nowhere.onnx
 says 3 "x.npy" "$ADZE" run "$model" --input image=x.npy
 says 2 "" "$ADZE" inspect "$model" --shape nothing=1x2
+says 1 "" "$ADZE" eval "$model" --data "$ADZE_SOURCE/models/fashion-mnist/t10k-images-idx3-ubyte.gz" \
+    --preprocess "$ADZE_SOURCE/models/fashion-mnist/preprocess.json" --limit 300 --require "size<=1KB"
 says 2 "" env ADZE_CPU=i386 "$ADZE" inspect "$model"
 
 command -v python3 >/dev/null || { echo "no python3 to read JSON with"; exit 77; }
 "$ADZE" inspect "$model" --shape image=1x1x28x28 --json >inspect.json
+data=$ADZE_SOURCE/models/fashion-mnist
+"$ADZE" bench "$model" --threads 1 --runs 20 --json >bench.json
+"$ADZE" profile "$model" --threads 1 --runs 5 --json >profile.json
+"$ADZE" eval "$model" --data "$data/t10k-images-idx3-ubyte.gz" --preprocess "$data/preprocess.json" --limit 500 --json \
+    >eval.json 2>/dev/null
 python3 - <<'PY'
 import json
 d = json.load(open("inspect.json"))
 assert d["format"] == "ONNX" and d["inputs"][0]["shape"] == [1, 1, 28, 28], d["inputs"]
 assert d["issues"] == [] and 10e6 < d["operations"] / 2 < 12e6, d["operations"]
 assert abs(sum(o["share"] for o in d["operators"]) - 1) < 1e-9
+
+b = json.load(open("bench.json"))
+assert {"min", "mean", "p50", "p90", "p95", "p99"} <= set(b["latency_ms"]), b
+assert b["threads"] == 1 and b["throughput_per_s"] > 0 and b["peak_rss_bytes"] > 1e6 and b["prepare_ms"] > 0
+assert b["cpu_level"] in ("ref", "avx2", "avx512", "neon")
+p = json.load(open("profile.json"))
+assert p["steps"] and 0.99 < sum(s["share"] for s in p["steps"]) < 1.01
+top1 = json.load(open("eval.json"))["metrics"]["top1"]
+assert top1["n"] == 500 and 0.9 < top1["low"] < top1["value"] < top1["high"] < 1, top1
 PY
