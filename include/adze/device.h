@@ -27,7 +27,7 @@ typedef struct adze_device {
 } adze_device;
 
 typedef struct adze_device_options {
-    double seconds;  /* for each number; 0: 0.1 */
+    double seconds;  /* for each number; 0: 0.2 */
     size_t buffer;   /* bytes read for the bandwidth; 0: 256 MiB, less on small machines */
     int max_threads; /* 0: one per core */
 } adze_device_options;

@@ -13,12 +13,12 @@
 #include "base/json.h"
 #include "kernels/peak.h"
 
-enum { PASS_STEPS = 200000, CHUNK = 1 << 20 };
+enum { PASS_STEPS = 50000, PIECES = 16, CHUNK = 1 << 20 };
 static const size_t largest_buffer = (size_t)256 << 20;
 
 adze_device_options adze_device_options_default(void)
 {
-    return (adze_device_options){.seconds = 0.1};
+    return (adze_device_options){.seconds = 0.2};
 }
 
 /* ---- description ---- */
@@ -121,11 +121,12 @@ static adze_status measure_row(adze_device_peak *row, int threads, peak_pass *pa
     ADZE_TRY(adze_pool_open(&pool, threads, err));
     row->threads = threads;
     pass->compute = pass->kernels.f32;
-    double best = best_pass(pool, threads, compute_piece, pass, seconds);
-    row->f32_operations = pass->operations * threads / best;
+    int pieces = threads * PIECES;
+    double best = best_pass(pool, pieces, compute_piece, pass, seconds);
+    row->f32_operations = pass->operations * pieces / best;
     pass->compute = pass->kernels.i8;
-    best = best_pass(pool, threads, compute_piece, pass, seconds);
-    row->i8_operations = pass->operations * threads / best;
+    best = best_pass(pool, pieces, compute_piece, pass, seconds);
+    row->i8_operations = pass->operations * pieces / best;
     best = best_pass(pool, (int64_t)(buffer / CHUNK), read_piece, pass, seconds);
     row->read_bandwidth = (double)buffer / best;
     adze_pool_close(&pool);
@@ -150,7 +151,7 @@ adze_status adze_device_measure(adze_device *out, const adze_context *context,
     adze_device device;
     int counts[ADZE_DEVICE_ROWS];
     adze_device_describe(&device, context);
-    double seconds = o.seconds > 0 ? o.seconds : 0.1;
+    double seconds = o.seconds > 0 ? o.seconds : 0.2;
     size_t buffer = o.buffer ? o.buffer : largest_buffer;
     if (!o.buffer && device.memory)
         buffer = ADZE_MIN(buffer, (size_t)(device.memory / 8));

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "graph/ir.h"
 
-enum { MOST_SHOWN = 30 };
+enum { MOST_SHOWN = 30, KEPT_RUNS = 512 };
 
 typedef struct step_row {
     const char *name, *op;
@@ -28,6 +28,10 @@ typedef struct roofline {
     step_row *rows, *ops;
     double total_ms, run_ms; /* sum of steps; of a whole run */
     int64_t runs;
+    int steps;
+    double *before;   /* [steps] seconds of all runs so far */
+    float *samples;   /* [steps, KEPT_RUNS] milliseconds of the last runs */
+    float *run_times; /* [KEPT_RUNS] */
 } roofline;
 
 /* ---- gathering ---- */
@@ -73,9 +77,48 @@ static void add_to_operator(roofline *r, const step_row *row)
     r->ops[i].steps++;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Medians, so that what disturbs some runs changes nothing. */
+static double median(float *samples, int64_t runs)
+{
+    size_t n = (size_t)ADZE_MIN(runs, KEPT_RUNS);
+    qsort(samples, n, sizeof *samples, by_value);
+    return n ? (double)samples[n / 2] : 0;
+}
+
+static adze_status prepare_samples(roofline *r, const adze_session *session, adze_error *err)
+{
+    r->steps = adze_session_step_count(session);
+    size_t steps = (size_t)r->steps + 1;
+    r->before = ADZE_ARENA_ARRAY(&r->arena, double, steps);
+    r->samples = ADZE_ARENA_ARRAY(&r->arena, float, steps *KEPT_RUNS);
+    r->run_times = ADZE_ARENA_ARRAY(&r->arena, float, KEPT_RUNS);
+    if (!r->before || !r->samples || !r->run_times)
+        return adze_fail(err, ADZE_NO_MEMORY, "no memory to profile %d steps", r->steps);
+    return ADZE_OK;
+}
+
+static void keep_run(roofline *r, const adze_session *session, double seconds)
+{
+    int64_t at = r->runs++ % KEPT_RUNS;
+    r->run_times[at] = (float)(1e3 * seconds);
+    for (int i = 0; i < r->steps; i++) {
+        adze_step_profile p;
+        adze_session_step(session, i, &p);
+        r->samples[i * KEPT_RUNS + at] = (float)(1e3 * (p.seconds - r->before[i]));
+        r->before[i] = p.seconds;
+    }
+}
+
 static adze_status gather(roofline *r, const adze_session *session, adze_error *err)
 {
-    int steps = adze_session_step_count(session);
+    int steps = r->steps;
+    r->run_ms = median(r->run_times, r->runs);
     r->rows = ADZE_ARENA_ARRAY(&r->arena, step_row, (size_t)steps + 1);
     r->ops = ADZE_ARENA_ARRAY(&r->arena, step_row, (size_t)steps + 1);
     if (!r->rows || !r->ops)
@@ -85,7 +128,7 @@ static adze_status gather(roofline *r, const adze_session *session, adze_error *
         adze_session_step(session, i, &p);
         step_row row = {.name = p.node->name,
                         .op = p.node->op_type,
-                        .ms = p.runs ? 1e3 * p.seconds / (double)p.runs : 0,
+                        .ms = median(r->samples + (size_t)i * KEPT_RUNS, r->runs),
                         .operations = p.cost.operations,
                         .bytes = p.cost.bytes,
                         .integer = is_integer(p.node),
@@ -104,17 +147,18 @@ static adze_status time_runs(roofline *r, adze_session *session, const adze_tens
                              const adze_bench_options *options, adze_tensor *outputs,
                              adze_error *err)
 {
-    int64_t most = options->runs > 0 ? options->runs + options->warmup : INT64_MAX;
     double start = adze_now(), now = start;
-    for (int64_t i = 0; i < most; i++) {
-        bool late = options->runs <= 0 && i >= 5 && now - start >= options->seconds;
+    for (int64_t i = 0; options->runs <= 0 || r->runs < options->runs; i++) {
+        bool late = options->runs <= 0 && r->runs >= 5 && now - start >= options->seconds;
         if (late || (options->cancelled && options->cancelled(options->user)))
             break;
+        double before = adze_now();
         ADZE_TRY(adze_session_run(session, inputs, outputs, err));
         now = adze_now();
-        r->runs = i + 1;
+        keep_run(r, session, now - before);
+        if (i < options->warmup)
+            r->runs = 0;
     }
-    r->run_ms = 1e3 * (now - start) / (double)ADZE_MAX(r->runs, 1);
     return ADZE_OK;
 }
 
@@ -129,7 +173,9 @@ static adze_status profile_plan(roofline *r, const adze_plan *plan, const adze_t
     if (!results)
         return adze_fail(err, ADZE_NO_MEMORY, "no memory to profile");
     ADZE_TRY(adze_session_open(&session, plan, &how, err));
-    adze_status status = time_runs(r, session, inputs, options, results, err);
+    adze_status status = prepare_samples(r, session, err);
+    if (status == ADZE_OK)
+        status = time_runs(r, session, inputs, options, results, err);
     if (status == ADZE_OK)
         status = gather(r, session, err);
     adze_session_close(&session);
@@ -201,7 +247,7 @@ static void print_tables(adze_text *t, const roofline *r)
 {
     adze_text_printf(t,
                      "%d threads, peaks: %.1f GFLOP/s float32, %.1f GOP/s int8, %.1f GB/s\n"
-                     "a run takes %.4f ms, its steps %.4f ms (mean of %lld runs)\n\n",
+                     "a run takes %.4f ms, its steps %.4f ms (medians, %lld runs)\n\n",
                      r->threads, r->peak.f32_operations / 1e9, r->peak.i8_operations / 1e9,
                      r->peak.read_bandwidth / 1e9, r->run_ms, r->total_ms, (long long)r->runs);
     adze_text_puts(t, "       ms  share      rate           peak  step\n");
@@ -290,7 +336,7 @@ adze_status adze_profile_run(char **json, char **text, const adze_model *model,
     adze_device measured;
     roofline r = {.device = device, .threads = adze_context_threads(context)};
     if (!device) {
-        adze_device_options how = {.seconds = 0.05, .max_threads = r.threads};
+        adze_device_options how = {.seconds = 0.1, .max_threads = r.threads};
         ADZE_TRY(adze_device_measure(&measured, context, &how, err));
         r.device = &measured;
     }
