@@ -108,7 +108,7 @@ ADZE_MUST_CHECK ADZE_API adze_status adze_bench_run(char **json, char **text,
 
 /** Time per step and per operator against what the machine could do (roofline: Williams, Waterman,
  * Patterson 2009): the larger of operations / peak and bytes / bandwidth, peaks as measured in `device`
- * (NULL: measured now). Sorted by time; ends with a sentence where the bottleneck is. */
+ * (NULL: measured now, with the bandwidth of as many bytes as a run touches). Sorted by time; ends with a sentence where the bottleneck is. */
 ADZE_MUST_CHECK ADZE_API adze_status adze_profile_run(char **json, char **text,
                                                       const adze_model *model,
                                                       const adze_device *device,

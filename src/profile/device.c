@@ -13,7 +13,9 @@
 #include "base/json.h"
 #include "kernels/peak.h"
 
-enum { PASS_STEPS = 50000, PIECES = 16, CHUNK = 1 << 20 };
+enum { PASS_STEPS = 50000, PIECES = 16, LEAST_CHUNK = 4096, CHUNK = 1 << 20 };
+static const size_t least_pass = (size_t)16
+                                 << 20; /* bytes: so much that starting threads is little */
 static const size_t largest_buffer = (size_t)256 << 20;
 
 adze_device_options adze_device_options_default(void)
@@ -77,6 +79,7 @@ void adze_device_identity(char out[65], const adze_device *device)
 typedef struct peak_pass {
     adze_peak_kernels kernels;
     const uint8_t *buffer;
+    size_t chunk, chunks; /* the buffer is read in chunks, several times when it is small */
     double (*compute)(int64_t steps);
     double operations; /* of one piece */
     uint64_t seen;
@@ -94,7 +97,8 @@ static void compute_piece(void *user, int64_t piece, int worker)
 static void read_piece(void *user, int64_t piece, int worker)
 {
     peak_pass *p = user;
-    uint64_t seen = p->kernels.read(p->buffer + piece * CHUNK, CHUNK);
+    size_t at = (size_t)piece % p->chunks;
+    uint64_t seen = p->kernels.read(p->buffer + at * p->chunk, p->chunk);
     if (piece == 0)
         p->seen ^= seen;
     ADZE_UNUSED(worker);
@@ -127,8 +131,12 @@ static adze_status measure_row(adze_device_peak *row, int threads, peak_pass *pa
     pass->compute = pass->kernels.i8;
     best = best_pass(pool, pieces, compute_piece, pass, seconds);
     row->i8_operations = pass->operations * pieces / best;
-    best = best_pass(pool, (int64_t)(buffer / CHUNK), read_piece, pass, seconds);
-    row->read_bandwidth = (double)buffer / best;
+    pass->chunk =
+        ADZE_MIN(ADZE_MAX(buffer / (size_t)threads / LEAST_CHUNK, 1) * LEAST_CHUNK, CHUNK);
+    pass->chunks = buffer / pass->chunk;
+    size_t reads = pass->chunks * ((least_pass - 1) / (pass->chunks * pass->chunk) + 1);
+    best = best_pass(pool, (int64_t)reads, read_piece, pass, seconds);
+    row->read_bandwidth = (double)(reads * pass->chunk) / best;
     adze_pool_close(&pool);
     return ADZE_OK;
 }
@@ -155,7 +163,7 @@ adze_status adze_device_measure(adze_device *out, const adze_context *context,
     size_t buffer = o.buffer ? o.buffer : largest_buffer;
     if (!o.buffer && device.memory)
         buffer = ADZE_MIN(buffer, (size_t)(device.memory / 8));
-    buffer = ADZE_MAX(buffer / CHUNK, 1) * CHUNK;
+    buffer = ((buffer - 1) / LEAST_CHUNK + 1) * LEAST_CHUNK;
     uint8_t *bytes = adze_alloc(buffer, 1);
     if (!bytes)
         return adze_fail(err, ADZE_NO_MEMORY, "no memory for %zu bytes to read", buffer);

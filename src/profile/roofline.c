@@ -24,14 +24,16 @@ typedef struct roofline {
     adze_arena arena;
     adze_device_peak peak;
     const adze_device *device;
+    adze_device measured; /* when none was given */
+    size_t working_set;   /* bytes that a run touches: they decide which cache they come from */
     int count, op_count, threads;
     step_row *rows, *ops;
     double total_ms, run_ms; /* sum of steps; of a whole run */
     int64_t runs;
     int steps;
-    double *before;   /* [steps] seconds of all runs so far */
-    float *samples;   /* [steps, KEPT_RUNS] milliseconds of the last runs */
-    float *run_times; /* [KEPT_RUNS] */
+    double *before; /* [steps] seconds of all runs so far */
+    float *samples; /* [steps, KEPT_RUNS] milliseconds of the last runs */
+    float *outside; /* [KEPT_RUNS] milliseconds of a run that are in no step */
 } roofline;
 
 /* ---- gathering ---- */
@@ -97,8 +99,8 @@ static adze_status prepare_samples(roofline *r, const adze_session *session, adz
     size_t steps = (size_t)r->steps + 1;
     r->before = ADZE_ARENA_ARRAY(&r->arena, double, steps);
     r->samples = ADZE_ARENA_ARRAY(&r->arena, float, steps *KEPT_RUNS);
-    r->run_times = ADZE_ARENA_ARRAY(&r->arena, float, KEPT_RUNS);
-    if (!r->before || !r->samples || !r->run_times)
+    r->outside = ADZE_ARENA_ARRAY(&r->arena, float, KEPT_RUNS);
+    if (!r->before || !r->samples || !r->outside)
         return adze_fail(err, ADZE_NO_MEMORY, "no memory to profile %d steps", r->steps);
     return ADZE_OK;
 }
@@ -106,19 +108,46 @@ static adze_status prepare_samples(roofline *r, const adze_session *session, adz
 static void keep_run(roofline *r, const adze_session *session, double seconds)
 {
     int64_t at = r->runs++ % KEPT_RUNS;
-    r->run_times[at] = (float)(1e3 * seconds);
     for (int i = 0; i < r->steps; i++) {
         adze_step_profile p;
         adze_session_step(session, i, &p);
         r->samples[i * KEPT_RUNS + at] = (float)(1e3 * (p.seconds - r->before[i]));
+        seconds -= p.seconds - r->before[i];
         r->before[i] = p.seconds;
     }
+    r->outside[at] = (float)(1e3 * seconds);
+}
+
+static size_t constant_bytes(const adze_graph *graph)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < graph->value_count; i++)
+        if (graph->values[i]->role == ADZE_ROLE_CONSTANT)
+            bytes += graph->values[i]->constant->size;
+    return bytes;
+}
+
+/* Peaks, with the bandwidth that bytes of this model have: a small one lives in a cache. */
+static adze_status find_peaks(roofline *r, const adze_plan *plan, const adze_session *session,
+                              adze_error *err)
+{
+    const adze_graph *graph = adze_plan_graph(plan);
+    size_t weights = ADZE_MAX(constant_bytes(graph), adze_plan_memory(plan));
+    r->working_set = weights + adze_session_memory(session);
+    if (!r->device) {
+        adze_device_options how = {
+            .seconds = 0.1, .max_threads = r->threads, .buffer = ADZE_MAX(r->working_set, 1)};
+        how.buffer = ADZE_MIN(how.buffer, (size_t)256 << 20);
+        ADZE_TRY(adze_device_measure(&r->measured, graph->context, &how, err));
+        r->device = &r->measured;
+    }
+    r->peak = adze_device_peak_at(r->device, r->threads);
+    return ADZE_OK;
 }
 
 static adze_status gather(roofline *r, const adze_session *session, adze_error *err)
 {
     int steps = r->steps;
-    r->run_ms = median(r->run_times, r->runs);
     r->rows = ADZE_ARENA_ARRAY(&r->arena, step_row, (size_t)steps + 1);
     r->ops = ADZE_ARENA_ARRAY(&r->arena, step_row, (size_t)steps + 1);
     if (!r->rows || !r->ops)
@@ -138,6 +167,7 @@ static adze_status gather(roofline *r, const adze_session *session, adze_error *
         r->rows[r->count++] = row;
         add_to_operator(r, &row);
     }
+    r->run_ms = r->total_ms + ADZE_MAX(median(r->outside, r->runs), 0.0);
     qsort(r->rows, (size_t)r->count, sizeof *r->rows, by_time);
     qsort(r->ops, (size_t)r->op_count, sizeof *r->ops, by_time);
     return ADZE_OK;
@@ -176,6 +206,8 @@ static adze_status profile_plan(roofline *r, const adze_plan *plan, const adze_t
     adze_status status = prepare_samples(r, session, err);
     if (status == ADZE_OK)
         status = time_runs(r, session, inputs, options, results, err);
+    if (status == ADZE_OK)
+        status = find_peaks(r, plan, session, err);
     if (status == ADZE_OK)
         status = gather(r, session, err);
     adze_session_close(&session);
@@ -245,11 +277,15 @@ static void conclude(adze_text *t, const roofline *r)
 
 static void print_tables(adze_text *t, const roofline *r)
 {
-    adze_text_printf(t,
-                     "%d threads, peaks: %.1f GFLOP/s float32, %.1f GOP/s int8, %.1f GB/s\n"
-                     "a run takes %.4f ms, its steps %.4f ms (medians, %lld runs)\n\n",
-                     r->threads, r->peak.f32_operations / 1e9, r->peak.i8_operations / 1e9,
-                     r->peak.read_bandwidth / 1e9, r->run_ms, r->total_ms, (long long)r->runs);
+    char size[32];
+    adze_text_printf(
+        t,
+        "%d thread%s, peaks: %.1f GFLOP/s float32, %.1f GOP/s int8, %.1f GB/s (reading %s)\n"
+        "a run takes %.4f ms, its steps %.4f ms (medians, %lld runs)\n\n",
+        r->threads, r->threads == 1 ? "" : "s", r->peak.f32_operations / 1e9,
+        r->peak.i8_operations / 1e9, r->peak.read_bandwidth / 1e9,
+        adze_format_bytes(size, (double)r->working_set), r->run_ms, r->total_ms,
+        (long long)r->runs);
     adze_text_puts(t, "       ms  share      rate           peak  step\n");
     for (int i = 0; i < ADZE_MIN(r->count, MOST_SHOWN); i++) {
         char what[160];
@@ -295,13 +331,14 @@ static adze_status report(char **json, char **text, const roofline *r, const adz
     print_tables(&t, r);
     adze_text_printf(&t, "\n%s\n", adze_text_get(&sentence));
     json_t *root = json_pack(
-        "{s:s,s:s,s:i,s:I,s:f,s:f,s:{s:f,s:f,s:f},s:s,s:o,s:o}", "model", adze_model_path(model),
-        "cpu_level", adze_cpu_level_name(r->device->level), "threads", r->threads, "runs",
-        (json_int_t)r->runs, "run_ms", r->run_ms, "steps_ms", r->total_ms, "peaks",
-        "f32_operations_per_s", r->peak.f32_operations, "i8_operations_per_s",
-        r->peak.i8_operations, "read_bytes_per_s", r->peak.read_bandwidth, "bottleneck",
-        adze_text_get(&sentence), "steps", rows_json(r->rows, r->count, r->total_ms, true),
-        "operators", rows_json(r->ops, r->op_count, r->total_ms, false));
+        "{s:s,s:s,s:i,s:I,s:f,s:f,s:I,s:{s:f,s:f,s:f},s:s,s:o,s:o}", "model",
+        adze_model_path(model), "cpu_level", adze_cpu_level_name(r->device->level), "threads",
+        r->threads, "runs", (json_int_t)r->runs, "run_ms", r->run_ms, "steps_ms", r->total_ms,
+        "working_set_bytes", (json_int_t)r->working_set, "peaks", "f32_operations_per_s",
+        r->peak.f32_operations, "i8_operations_per_s", r->peak.i8_operations, "read_bytes_per_s",
+        r->peak.read_bandwidth, "bottleneck", adze_text_get(&sentence), "steps",
+        rows_json(r->rows, r->count, r->total_ms, true), "operators",
+        rows_json(r->ops, r->op_count, r->total_ms, false));
     adze_text_free(&sentence);
     return adze_json_report(json, text, root, &t, err);
 }
@@ -333,14 +370,7 @@ adze_status adze_profile_run(char **json, char **text, const adze_model *model,
 {
     adze_bench_options defaults = adze_bench_options_default();
     const adze_context *context = adze_model_graph(model)->context;
-    adze_device measured;
     roofline r = {.device = device, .threads = adze_context_threads(context)};
-    if (!device) {
-        adze_device_options how = {.seconds = 0.1, .max_threads = r.threads};
-        ADZE_TRY(adze_device_measure(&measured, context, &how, err));
-        r.device = &measured;
-    }
-    r.peak = adze_device_peak_at(r.device, r.threads);
     adze_status status = profile_model(&r, model, options ? options : &defaults, json, text, err);
     adze_arena_free(&r.arena);
     return status;
