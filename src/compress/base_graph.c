@@ -5,6 +5,8 @@
 
 #include "passes/passes.h"
 
+enum { NEWEST_OPSET = 20 };
+
 static adze_status fold(adze_graph *graph, adze_error *err)
 {
     static const char *const names[] = {"remove_dead", "fold_constants", "remove_identities",
@@ -15,11 +17,91 @@ static adze_status fold(adze_graph *graph, adze_error *err)
     return ADZE_OK;
 }
 
+/* Operators that too few can run yet. */
+static bool is_new(const adze_graph *graph)
+{
+    for (int i = 0; i < graph->node_count; i++)
+        if (graph->nodes[i]->op && graph->nodes[i]->op->since > NEWEST_OPSET)
+            return true;
+    return false;
+}
+
+/* Arithmetic that is an activation becomes that operator, which has one scale where its parts had many;
+ * unless that makes the file too new. */
+static adze_status name_activations(adze_graph *graph, adze_error *err)
+{
+    adze_graph *probe;
+    ADZE_TRY(adze_graph_clone(&probe, graph, err));
+    adze_status status = adze_passes_run_one(probe, "name_activations", err);
+    bool better = status == ADZE_OK && !is_new(probe);
+    adze_graph_free(&probe);
+    return better ? adze_passes_run_one(graph, "name_activations", err) : status;
+}
+
+/* ---- matrix products with bias ---- */
+
+static adze_value *row_bias(adze_graph *graph, const adze_node *add, const adze_value *product,
+                            int64_t columns)
+{
+    adze_value *bias = add->inputs[add->inputs[0] == product];
+    const adze_tensor *t = bias->role == ADZE_ROLE_CONSTANT ? bias->constant : NULL;
+    if (!t || t->dtype != ADZE_F32 || t->rank < 1 || t->rank > 2 ||
+        t->dims[t->rank - 1] != columns || adze_tensor_elements(t) != columns)
+        return NULL;
+    if (t->rank == 1)
+        return bias;
+    adze_tensor row = adze_tensor_view(ADZE_F32, 1, &columns, t->data);
+    return adze_graph_add_constant(graph, NULL, &row, false);
+}
+
+/* MatMul and the Add behind it are a Gemm, whose bias may be an integer. */
+static void join_bias(adze_graph *graph, const adze_uses *uses, adze_node *node)
+{
+    if (!adze_compress_is(node, "MatMul") || !adze_compress_has_weights(node) ||
+        node->inputs[0]->type.rank != 2 || node->input_count != 2)
+        return;
+    adze_value *product = node->outputs[0];
+    adze_node *add = uses->count[product->id] == 1 ? uses->users[product->id][0] : NULL;
+    if (!adze_compress_is(add, "Add") || add->outputs[0]->type.rank != 2)
+        return;
+    adze_value *bias = row_bias(graph, add, product, adze_compress_channels(node));
+    const adze_op *gemm = adze_op_find(graph->context, "", "Gemm");
+    if (!bias || !gemm || !adze_node_add_input(node, bias))
+        return;
+    node->op_type = gemm->name;
+    node->op = gemm;
+    product->producer = NULL;
+    node->outputs[0] = add->outputs[0];
+    node->outputs[0]->producer = node;
+    node->outputs[0]->producer_output = 0;
+    adze_node_kill(add);
+}
+
+static adze_status join_biases(adze_graph *graph, adze_error *err)
+{
+    adze_arena scratch = {0};
+    adze_uses uses;
+    bool ok = adze_uses_build(&uses, graph, &scratch);
+    for (int i = 0; ok && i < graph->node_count; i++)
+        if (!graph->nodes[i]->dead)
+            join_bias(graph, &uses, graph->nodes[i]);
+    adze_arena_free(&scratch);
+    if (!ok)
+        return adze_fail(err, ADZE_NO_MEMORY, "quantizing: out of memory");
+    adze_graph_compact(graph);
+    ADZE_TRY(adze_graph_sort(graph, err));
+    return adze_graph_infer(graph, err);
+}
+
 adze_status adze_compress_base_graph(adze_graph **out, const adze_graph *graph, adze_error *err)
 {
     adze_graph *base;
     ADZE_TRY(adze_graph_clone(&base, graph, err));
     adze_status status = fold(base, err);
+    if (status == ADZE_OK)
+        status = name_activations(base, err);
+    if (status == ADZE_OK)
+        status = join_biases(base, err);
     if (status != ADZE_OK)
         adze_graph_free(&base);
     else

@@ -45,7 +45,8 @@ static bool computes_well(const adze_node *node)
         "Relu",      "Clip", "LeakyRelu", "Sigmoid",     "HardSigmoid",
         "HardSwish", "Tanh", "Elu",       "Swish",       "Gelu",
         "Mish",      NULL};
-    return is_one_of(node, ops);
+    bool divides = adze_compress_is(node, "Div") && node->inputs[1]->role == ADZE_ROLE_CONSTANT;
+    return divides || is_one_of(node, ops);
 }
 
 static bool from_integers(const adze_static_plan *p, const adze_value *v)
@@ -108,7 +109,6 @@ static bool is_weighted(const adze_node *node)
     return node->op && node->op->quant == ADZE_QUANT_WEIGHTED;
 }
 
-/* Nodes that would compute on integers in vain: their input is dequantized for a float operator. */
 static void mark_nodes(adze_static_plan *p)
 {
     const adze_graph *g = p->work->graph;

@@ -126,11 +126,11 @@ static adze_status write_weighted(writer *w, adze_node *node, adze_error *err)
     return adze_qdq_dequantized(&w->qdq, &node->inputs[1], stored, &q, &grouping, true, err);
 }
 
-/* A constant operand of arithmetic: in the type of the result, one scale. */
+/* A constant operand of arithmetic: in the type of activations, one scale. */
 static adze_status write_operand(writer *w, adze_node *node, int i, adze_error *err)
 {
-    const adze_static_value *result = adze_static_root(w->plan, node->outputs[0]);
-    adze_weight_recipe how = {.type = result->type, .symmetric = result->symmetric};
+    const adze_activation_recipe *activations = &w->plan->work->recipe->activations;
+    adze_weight_recipe how = {.type = activations->type, .symmetric = activations->symmetric};
     adze_grouping one = {-1, 0};
     adze_quantized q;
     adze_value *stored;
