@@ -9,8 +9,9 @@ enum { NEWEST_OPSET = 20 };
 
 static adze_status fold(adze_graph *graph, adze_error *err)
 {
-    static const char *const names[] = {"remove_dead", "fold_constants", "remove_identities",
-                                        "fuse_batch_norm", "remove_dead"};
+    static const char *const names[] = {"remove_dead",       "fold_constants",
+                                        "remove_identities", "name_hard_activations",
+                                        "fuse_batch_norm",   "remove_dead"};
     ADZE_TRY(adze_graph_infer(graph, err));
     for (size_t i = 0; i < ADZE_COUNT_OF(names); i++)
         ADZE_TRY(adze_passes_run_one(graph, names[i], err));

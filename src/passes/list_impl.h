@@ -12,6 +12,7 @@ adze_status adze_pass_fuse_pad(adze_graph *graph, bool *changed, adze_error *err
 adze_status adze_pass_fuse_bias(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_fuse_activation(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_fuse_residual(adze_graph *graph, bool *changed, adze_error *err);
+adze_status adze_pass_name_hard_activations(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_name_activations(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_name_layer_norm(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_expand_qlinear(adze_graph *graph, bool *changed, adze_error *err);

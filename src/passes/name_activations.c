@@ -1,5 +1,6 @@
 /* Activation functions that exporters wrote as arithmetic get their names back: HardSigmoid,
- * HardSwish, Swish (SiLU), Gelu. Products and sums match in any order and grouping. */
+ * HardSwish, Swish (SiLU), Gelu. Products and sums match in any order and grouping. The piecewise linear
+ * ones are a pass of their own: models are also saved with those names, which are old enough for that. */
 #include "passes/list_impl.h"
 #include "passes/rewriter_impl.h"
 
@@ -115,35 +116,62 @@ static bool is_hard_swish_gate(const adze_node *gate)
            adze_node_float(gate, "beta", 0.5f) == 0.5f;
 }
 
+/* ---- piecewise linear ---- */
+
 /* x * gate(x) * number */
-static bool name_product(adze_rewriter *rw, adze_node *node, const product *p)
+static bool name_hard_product(adze_rewriter *rw, adze_node *node, const product *p)
 {
     for (int i = 0; i < 2; i++) {
         adze_value *x = p->factors[i], *gate = p->factors[1 - i];
-        const adze_node *sigmoid = adze_rw_producer(gate, "Sigmoid");
         const adze_node *hard = adze_rw_producer(gate, "HardSigmoid");
-        if (sigmoid && p->number == 1 && sigmoid->inputs[0] == x)
-            return name_it(rw, node, "Swish", x);
         if (is_hard_swish_gate(hard) && p->number == 1 && hard->inputs[0] == x)
             return name_it(rw, node, "HardSwish", x);
         if (near(p->number, 1.0 / 6) && match_relu6_of_sum(gate) == x)
             return name_it(rw, node, "HardSwish", x);
-        if (near(p->number, 0.5) && match_erf_term(rw, gate) == x)
-            return name_it(rw, node, "Gelu", x);
     }
     return false;
 }
 
-static bool name_activation(adze_rewriter *rw, adze_node *node)
+/* The node's float product taken apart. */
+static bool match_product(adze_rewriter *rw, product *p, const adze_node *node)
 {
-    product p = {.number = 1};
-    if ((!adze_rw_is(node, "Mul") && !adze_rw_is(node, "Div")) ||
-        !adze_rw_is_float(node->outputs[0]) || !take_apart(rw, &p, node->outputs[0], 3))
+    *p = (product){.number = 1};
+    return (adze_rw_is(node, "Mul") || adze_rw_is(node, "Div")) &&
+           adze_rw_is_float(node->outputs[0]) && take_apart(rw, p, node->outputs[0], 3);
+}
+
+static bool name_hard_activation(adze_rewriter *rw, adze_node *node)
+{
+    product p;
+    if (!match_product(rw, &p, node))
         return false;
     if (p.count == 2)
-        return name_product(rw, node, &p);
+        return name_hard_product(rw, node, &p);
     adze_value *x = p.count == 1 ? match_relu6_of_sum(p.factors[0]) : NULL;
     return x && near(p.number, 1.0 / 6) && name_hard_sigmoid(rw, node, x);
+}
+
+adze_status adze_pass_name_hard_activations(adze_graph *graph, bool *changed, adze_error *err)
+{
+    return adze_rewrite_sweep(graph, name_hard_activation, changed, err);
+}
+
+/* ---- smooth ---- */
+
+static bool name_activation(adze_rewriter *rw, adze_node *node)
+{
+    product p;
+    if (!match_product(rw, &p, node) || p.count != 2)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        adze_value *x = p.factors[i], *gate = p.factors[1 - i];
+        const adze_node *sigmoid = adze_rw_producer(gate, "Sigmoid");
+        if (sigmoid && p.number == 1 && sigmoid->inputs[0] == x)
+            return name_it(rw, node, "Swish", x);
+        if (near(p.number, 0.5) && match_erf_term(rw, gate) == x)
+            return name_it(rw, node, "Gelu", x);
+    }
+    return false;
 }
 
 adze_status adze_pass_name_activations(adze_graph *graph, bool *changed, adze_error *err)
