@@ -8,6 +8,7 @@
 
 #define GRAIN 16384
 #define CHUNK 512
+#define REPEATED 1024 /* elements */
 
 /* ---- inference ---- */
 
@@ -131,6 +132,8 @@ typedef struct pair_job {
     float lo, hi;
     adze_q8_binary_args q8;
     adze_broadcast_fn row;
+    int64_t period; /* of operand `repeated`; 0: none is */
+    int repeated;
 } pair_job;
 
 static const adze_binary kernel_of[] = {
@@ -141,19 +144,24 @@ static const adze_binary kernel_of[] = {
     [ADZE_PAIR_FMOD] = ADZE_BINARY_FMOD,   [ADZE_PAIR_MOD] = ADZE_BINARY_MOD,
 };
 
-static void float_row(void *user, int64_t n, const int64_t *from, int64_t to)
+static void float_pair(const pair_job *job, adze_form form, int64_t n, const float *a,
+                       const float *b, float *y)
 {
-    const pair_job *job = user;
     const adze_eltwise_table *k = &job->kernels->eltwise;
-    const float *a = (const float *)job->x[0]->data + from[0];
-    const float *b = (const float *)job->x[1]->data + from[1];
-    float *y = (float *)job->y->data + to;
-    adze_form form = !adze_ops_step(&job->b, 1)   ? ADZE_FORM_VS
-                     : !adze_ops_step(&job->b, 0) ? ADZE_FORM_SV
-                                                  : ADZE_FORM_VV;
     k->binary[job->kernel][form](n, a, b, y);
     if (job->clamp)
         k->unary[ADZE_UNARY_CLIP](n, y, y, job->lo, job->hi);
+}
+
+static void float_row(void *user, int64_t n, const int64_t *from, int64_t to)
+{
+    const pair_job *job = user;
+    const float *a = (const float *)job->x[0]->data + from[0];
+    const float *b = (const float *)job->x[1]->data + from[1];
+    adze_form form = !adze_ops_step(&job->b, 1)   ? ADZE_FORM_VS
+                     : !adze_ops_step(&job->b, 0) ? ADZE_FORM_SV
+                                                  : ADZE_FORM_VV;
+    float_pair(job, form, n, a, b, (float *)job->y->data + to);
 }
 
 /* float16, bfloat16 and quantized operands: through float32. */
@@ -210,17 +218,24 @@ static void mixed_row(void *user, int64_t n, const int64_t *from, int64_t to)
     }
 }
 
+static void q8_pair(const pair_job *job, bool scalar, int64_t n, const uint8_t *a,
+                    const uint8_t *b, uint8_t *y)
+{
+    adze_q8_binary_args args = job->q8;
+    args.n = n;
+    args.a = a;
+    args.b = b;
+    args.y = y;
+    args.b_scalar = scalar;
+    (job->pair == ADZE_PAIR_MUL ? job->kernels->eltwise.q8_mul
+                                : job->kernels->eltwise.q8_add)(&args);
+}
+
 static void q8_row(void *user, int64_t n, const int64_t *from, int64_t to)
 {
     const pair_job *job = user;
-    adze_q8_binary_args args = job->q8;
-    args.n = n;
-    args.a = (const uint8_t *)job->x[0]->data + from[0];
-    args.b = (const uint8_t *)job->x[1]->data + from[1];
-    args.y = (uint8_t *)job->y->data + to;
-    args.b_scalar = adze_ops_step(&job->b, 1) == 0;
-    (job->pair == ADZE_PAIR_MUL ? job->kernels->eltwise.q8_mul
-                                : job->kernels->eltwise.q8_add)(&args);
+    q8_pair(job, adze_ops_step(&job->b, 1) == 0, n, (const uint8_t *)job->x[0]->data + from[0],
+            (const uint8_t *)job->x[1]->data + from[1], (uint8_t *)job->y->data + to);
 }
 
 static int32_t quantized_limit(const adze_tensor *y, float limit, int32_t lo, int32_t hi)
@@ -287,11 +302,77 @@ static void choose_row(pair_job *job)
                                          : float_row;
 }
 
+/* ---- short rows ---- */
+
+/* An operand that is one short row for all (a scale for each channel, channels last) is laid out many
+ * times, so that the kernels get long rows. Its last two axes become one, along which it repeats. */
+static void find_repeated(pair_job *job)
+{
+    adze_broadcast *b = &job->b;
+    int last = b->rank - 1;
+    if (last < 1 || b->dims[last] > REPEATED / 2 || b->dims[last - 1] < 4 ||
+        (job->row != q8_row && job->row != float_row))
+        return;
+    for (int k = 0; k < 2; k++) {
+        const int64_t *own = b->stride[k], *other = b->stride[1 - k];
+        if (own[last] != 1 || own[last - 1] != 0 || other[last] != 1 ||
+            other[last - 1] != b->dims[last])
+            continue;
+        job->period = b->dims[last];
+        job->repeated = k;
+        b->dims[last - 1] *= job->period;
+        b->stride[1 - k][last - 1] = 1;
+        b->rank--;
+        return;
+    }
+}
+
+/* to[i] = from[(phase + i) % period] */
+static void repeat(uint8_t *to, const uint8_t *from, size_t n, size_t period, size_t phase)
+{
+    size_t done = ADZE_MIN(period - phase, n);
+    memcpy(to, from + phase, done);
+    if (done < n) {
+        size_t rest = ADZE_MIN(phase, n - done);
+        memcpy(to + done, from, rest);
+        done += rest;
+    }
+    for (size_t count; done < n; done += count) {
+        count = ADZE_MIN(done, n - done); /* `done` is a multiple of the period */
+        memcpy(to + done, to, count);
+    }
+}
+
+static void repeated_row(void *user, int64_t n, const int64_t *from, int64_t to)
+{
+    const pair_job *job = user;
+    float copies[REPEATED];
+    const void *x[2];
+    int k = job->repeated;
+    size_t size = job->x_size;
+    int64_t most = ADZE_MIN(n, REPEATED / job->period * job->period);
+    const uint8_t *source = (const uint8_t *)job->x[k]->data + (size_t)from[k] * size;
+    const uint8_t *other = (const uint8_t *)job->x[1 - k]->data + (size_t)from[1 - k] * size;
+    uint8_t *y = (uint8_t *)job->y->data + (size_t)to * size;
+    repeat((uint8_t *)copies, source, (size_t)most * size, (size_t)job->period * size,
+           (size_t)(to % job->period) * size);
+    x[k] = copies;
+    for (int64_t i = 0; i < n; i += most) {
+        int64_t count = ADZE_MIN(most, n - i);
+        x[1 - k] = other + (size_t)i * size;
+        if (job->row == q8_row)
+            q8_pair(job, false, count, x[0], x[1], y + (size_t)i * size);
+        else
+            float_pair(job, ADZE_FORM_VV, count, x[0], x[1],
+                       (float *)(void *)(y + (size_t)i * size));
+    }
+}
+
 static void pair_range(void *user, int64_t begin, int64_t end, int worker)
 {
     pair_job *job = user;
     ADZE_UNUSED(worker);
-    adze_ops_broadcast_range(&job->b, begin, end, job->row, job);
+    adze_ops_broadcast_range(&job->b, begin, end, job->period ? repeated_row : job->row, job);
 }
 
 adze_status adze_binary_run_pair(adze_run *run, adze_pair pair, const adze_tensor *a,
@@ -309,6 +390,7 @@ adze_status adze_binary_run_pair(adze_run *run, adze_pair pair, const adze_tenso
     choose_row(&job);
     if (job.row == q8_row)
         ADZE_TRY(q8_setup(&job, run, err));
+    find_repeated(&job);
     adze_ops_parallel(run, job.b.total, pair == ADZE_PAIR_POW ? GRAIN / 16 : GRAIN, pair_range,
                       &job);
     return ADZE_OK;
