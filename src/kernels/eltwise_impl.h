@@ -231,6 +231,7 @@ static void q8_add(const adze_q8_binary_args *args)
     }
 }
 
+/* Products of two bytes are exact as floats, and faster than as integers of 32 bits. */
 static void q8_mul(const adze_q8_binary_args *args)
 {
     const q8_operand oa = q8_operand_of(args->a_signed, args->a_zero);
@@ -242,16 +243,17 @@ static void q8_mul(const adze_q8_binary_args *args)
     const uint8_t *a = args->a, *b = args->b;
     uint8_t *y = args->y;
     if (args->b_scalar) {
-        const int32_t vb = q8_value(*b, ob);
+        const float vb = (float)q8_value(*b, ob);
         VECTOR_LOOP
-        for (int64_t i = 0; i < n; i++)
-            y[i] =
-                (uint8_t)(round_limited((float)(q8_value(a[i], oa) * vb) * scale, lo, hi) + zero);
+        for (int64_t i = 0; i < n; i++) {
+            const float t = (float)q8_value(a[i], oa) * vb * scale;
+            y[i] = (uint8_t)(round_limited(t, lo, hi) + zero);
+        }
         return;
     }
     VECTOR_LOOP
     for (int64_t i = 0; i < n; i++) {
-        const float t = (float)(q8_value(a[i], oa) * q8_value(b[i], ob)) * scale;
+        const float t = (float)q8_value(a[i], oa) * (float)q8_value(b[i], ob) * scale;
         y[i] = (uint8_t)(round_limited(t, lo, hi) + zero);
     }
 }

@@ -26,12 +26,13 @@ typedef struct quarters {
 typedef struct block {
     const adze_dwconv_q8_args *args;
     int64_t channel;
+    int64_t first_line, line_count; /* of the kernel: those whose weights are here */
     int groups, streams;
     int64_t part;      /* outputs of a stream */
     __mmask64 mask;    /* channels of one stream */
     __m512i pad, flip; /* pad: as in x */
     quarters weights[MAX_GROUPS][MAX_KW];
-    quarters start; /* bias less x_zero times the sum of the weights */
+    quarters bias, start; /* start: bias less x_zero times the sum of the weights */
     __m512 scale[4];
     adze_rounding to;
 } block;
@@ -80,7 +81,7 @@ static quarters to_quarters(const block *b, const void *values)
 static __m512i load_weights(const block *b, int64_t ky, int64_t kx, bool *fits)
 {
     const adze_dwconv_shape *s = &b->args->shape;
-    if (ky >= s->kh)
+    if (ky >= b->first_line + b->line_count)
         return _mm512_setzero_si512();
     const int16_t *from = b->args->weights + (ky * s->kw + kx) * s->c + b->channel;
     __m256i half[2];
@@ -94,9 +95,13 @@ static __m512i load_weights(const block *b, int64_t ky, int64_t kx, bool *fits)
     return in_all_streams(b->streams, bytes);
 }
 
-static bool prepare_weights(block *b)
+/* Weights of `count` lines of the kernel. False: they do not fit 8 bits. */
+static bool prepare_weights(block *b, int64_t first, int64_t count)
 {
     const adze_dwconv_shape *s = &b->args->shape;
+    b->first_line = first;
+    b->line_count = count;
+    b->groups = (int)ADZE_MAX((count + 3) / 4, 1);
     __m512i ones = _mm512_set1_epi8(1);
     quarters sum = {{_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
                      _mm512_setzero_si512()}};
@@ -105,14 +110,14 @@ static bool prepare_weights(block *b)
         for (int64_t kx = 0; kx < s->kw; kx++) {
             __m512i w[4];
             for (int i = 0; i < 4; i++)
-                w[i] = load_weights(b, 4 * g + i, kx, &fits);
+                w[i] = load_weights(b, first + 4 * g + i, kx, &fits);
             b->weights[g][kx] = interleave(w[0], w[1], w[2], w[3]);
             for (int q = 0; q < 4; q++)
                 sum.at[q] = _mm512_dpbusd_epi32(sum.at[q], ones, b->weights[g][kx].at[q]);
         }
     __m512i x_zero = _mm512_set1_epi32(b->args->x_zero + (b->args->x_signed ? 128 : 0));
     for (int q = 0; q < 4; q++)
-        b->start.at[q] = _mm512_sub_epi32(b->start.at[q], _mm512_mullo_epi32(sum.at[q], x_zero));
+        b->start.at[q] = _mm512_sub_epi32(b->bias.at[q], _mm512_mullo_epi32(sum.at[q], x_zero));
     return fits;
 }
 
@@ -134,10 +139,9 @@ static bool prepare(block *b, const adze_dwconv_q8_args *args, int64_t channel)
     b->part = (s->ow + b->streams - 1) / b->streams;
     left = ADZE_MIN(left, CHANNELS / b->streams);
     b->mask = left == CHANNELS ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
-    b->groups = (int)((s->kh + 3) / 4);
     b->pad = _mm512_set1_epi8((char)args->x_zero);
     b->flip = _mm512_set1_epi8((char)shift);
-    b->start = args->bias ? to_quarters(b, args->bias + channel) : (quarters){0};
+    b->bias = args->bias ? to_quarters(b, args->bias + channel) : (quarters){0};
     quarters scale = to_quarters(b, args->scale + channel);
     bool wide = false;
     for (int q = 0; q < 4; q++) {
@@ -145,7 +149,21 @@ static bool prepare(block *b, const adze_dwconv_q8_args *args, int64_t channel)
         wide = wide || adze_scale_is_wide(b->scale[q]);
     }
     b->to = adze_rounding_make(args->y_zero, args->lo, args->hi, args->y_signed, wide);
-    return prepare_weights(b);
+    return prepare_weights(b, 0, s->kh);
+}
+
+/* A row near an edge may need fewer groups of four taps: those of the lines inside the image. */
+static void prepare_row(block *b, int64_t oy)
+{
+    const adze_dwconv_shape *s = &b->args->shape;
+    adze_taps ky = adze_taps_inside(oy * s->stride_h - s->pad_top, s->kh, s->dilation_h, s->h);
+    int64_t first = ky.first, count = ADZE_MAX(ky.last - ky.first, 0);
+    if ((count + 3) / 4 == (s->kh + 3) / 4) {
+        first = 0;
+        count = s->kh;
+    }
+    if (first != b->first_line || count != b->line_count)
+        (void)prepare_weights(b, first, count);
 }
 
 /* The lines of a window, at the block's first channel. A line in the padding: one padded pixel, step 0. */
@@ -299,6 +317,8 @@ INLINE void outputs(const int G, const int KW, const int SW, const block *b,
     }
 DEFINE(1, 3, 1)
 DEFINE(1, 3, 2)
+DEFINE(1, 5, 1)
+DEFINE(1, 5, 2)
 DEFINE(2, 5, 1)
 DEFINE(2, 5, 2)
 DEFINE(1, 0, 0)
@@ -314,6 +334,8 @@ static outputs_fn find_outputs(const block *b)
     bool common = s->dilation_w == 1 && s->stride_w <= 2;
     if (common && b->groups == 1 && s->kw == 3)
         return s->stride_w == 1 ? outputs_1_3_1 : outputs_1_3_2;
+    if (common && b->groups == 1 && s->kw == 5)
+        return s->stride_w == 1 ? outputs_1_5_1 : outputs_1_5_2;
     if (common && b->groups == 2 && s->kw == 5)
         return s->stride_w == 1 ? outputs_2_5_1 : outputs_2_5_2;
     return b->groups == 1 ? outputs_1_0_0 : outputs_2_0_0;
@@ -323,12 +345,12 @@ static void find_lines(const block *b, int64_t image, int64_t oy, lines *l)
 {
     const adze_dwconv_shape *s = &b->args->shape;
     _mm512_storeu_si512(l->padding, b->pad);
-    for (int64_t ky = 0; ky < 4 * MAX_GROUPS; ky++) {
-        int64_t iy = oy * s->stride_h - s->pad_top + ky * s->dilation_h;
-        bool inside = ky < s->kh && iy >= 0 && iy < s->h;
+    for (int64_t i = 0; i < 4 * MAX_GROUPS; i++) {
+        int64_t iy = oy * s->stride_h - s->pad_top + (b->first_line + i) * s->dilation_h;
+        bool inside = i < b->line_count && iy >= 0 && iy < s->h;
         const uint8_t *line = b->args->x + (image * s->h + iy) * s->w * s->c + b->channel;
-        l->at[ky] = inside ? line : l->padding;
-        l->step[ky] = inside ? s->c : 0;
+        l->at[i] = inside ? line : l->padding;
+        l->step[i] = inside ? s->c : 0;
     }
 }
 
@@ -360,8 +382,10 @@ static void q8_rows(const adze_dwconv_q8_args *args, int64_t image, int64_t firs
     block b;
     for (int64_t channel = 0; fits && channel < s->c; channel += CHANNELS / b.streams) {
         fits = prepare(&b, args, channel);
-        for (int64_t oy = first; fits && oy < last; oy++)
+        for (int64_t oy = first; fits && oy < last; oy++) {
+            prepare_row(&b, oy);
             row(&b, image, oy);
+        }
     }
     if (!fits)
         adze_dwconv_q8_rows_avx2(args, image, first, last);
