@@ -312,18 +312,17 @@ static bool melts(adze_static_value *result, const adze_node *clamp)
            (double)((float)(most - a->zero_point) * a->scale) <= high;
 }
 
-/* The value before the clamp counts as the one behind. Where the clamp cannot melt, it is quantized like
- * that too: what that cuts off, the clamp would cut off as well. */
+/* Where it cannot melt, the value before the clamp is quantized as the one behind: what that cuts off,
+ * the clamp would cut off too. */
 static void place_clamps(adze_static_plan *p)
 {
     const adze_graph *g = p->work->graph;
     for (int i = 0; i < g->value_count; i++) {
         adze_static_value *v = &p->values[i];
-        if (!v->clamp)
+        if (!v->clamp || melts(adze_static_root(p, v->clamp->outputs[0]), v->clamp))
             continue;
-        adze_static_value *behind = adze_static_root(p, v->clamp->outputs[0]);
-        v->pair = !melts(behind, v->clamp);
-        v->group = behind->group;
+        v->pair = true;
+        v->group = adze_static_root(p, v->clamp->outputs[0])->group;
     }
 }
 

@@ -105,6 +105,57 @@ TEST(max_of_bytes)
     check_levels("Max", largest);
 }
 
+/* a op b, or b op a; at a CPU level, in pieces that begin anywhere in a row. */
+static void run_rows(op_case *c, const char *level, adze_dtype dtype, bool swapped,
+                     const adze_tensor x[2])
+{
+    static adze_quant q[3];
+    for (int i = 0; i < 3; i++)
+        q[i] = quant_of(i, dtype);
+    bool real_numbers = dtype == ADZE_F32;
+    op_case_open(c, level);
+    for (int i = 0; i < 2; i++) {
+        int k = swapped ? 1 - i : i;
+        op_case_input(c, dtype, x[k].rank, x[k].dims, x[k].data, real_numbers ? NULL : &q[k]);
+    }
+    op_case_node(c, real_numbers ? "Sub" : "Mul", 1);
+    if (!real_numbers)
+        op_case_quantize(c, dtype, &q[2]);
+    op_case_run(c);
+}
+
+/* A scale for each channel, channels last: as if it were written out for every pixel. */
+TEST(short_rows_repeat)
+{
+    enum { N = 3, PIXELS = 1000, C = 24 };
+    static const char *const levels[] = {"ref", "avx2", "avx512"};
+    static float x[N * PIXELS * C], row[N * C], rows[N * PIXELS * C];
+    const int64_t dims[3] = {N, PIXELS, C}, row_dims[3] = {N, 1, C};
+    op_case_fill(x, N * PIXELS * C, 7, -1, 1);
+    op_case_fill(row, N * C, 8, -1, 1);
+    for (int mode = 0; mode < 4; mode++) {
+        adze_dtype dtype = mode < 2 ? ADZE_F32 : ADZE_U8;
+        size_t size = dtype == ADZE_F32 ? sizeof(float) : 1;
+        for (size_t i = 0; i < N * PIXELS * C; i++)
+            memcpy((char *)rows + i * size, (char *)row + (i / (PIXELS * C) * C + i % C) * size,
+                   size);
+        const adze_tensor a = adze_tensor_view(dtype, 3, dims, x);
+        for (size_t i = 0; i < ADZE_COUNT_OF(levels); i++) {
+            op_case c, whole;
+            adze_cpu_level level;
+            if (adze_cpu_level_from_name(&level, levels[i]) && adze_cpu_has(level)) {
+                run_rows(&c, levels[i], dtype, mode & 1,
+                         (adze_tensor[]){a, adze_tensor_view(dtype, 3, row_dims, row)});
+                run_rows(&whole, levels[i], dtype, mode & 1,
+                         (adze_tensor[]){a, adze_tensor_view(dtype, 3, dims, rows)});
+                CHECK_BYTES(c.output[0].data, whole.output[0].data, whole.output[0].size);
+                op_case_close(&c);
+                op_case_close(&whole);
+            }
+        }
+    }
+}
+
 TEST(fused_limits_are_clip)
 {
     op_case c;

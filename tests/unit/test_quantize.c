@@ -222,6 +222,49 @@ TEST(pairs_stand_where_they_should)
     finish();
 }
 
+/* Activations written as arithmetic: HardSwish gets its name, Swish would make the file too new. The file
+ * can be opened again. */
+TEST(activations_as_arithmetic)
+{
+    adze_graph *g;
+    adze_model *made, *opened;
+    adze_recipe *recipe;
+    adze_error err;
+    float three = 3, zero = 0, six = 6;
+    CHECK_OK(adze_context_open(&context, NULL, NULL), NULL);
+    CHECK_OK(adze_graph_create(&g, context, NULL), NULL);
+    adze_value *number[3];
+    for (int i = 0; i < 3; i++) {
+        adze_tensor t = adze_tensor_view(ADZE_F32, 0, NULL, (float *[]){&three, &zero, &six}[i]);
+        number[i] = adze_graph_add_constant(g, NULL, &t, true);
+    }
+    const int64_t dims[] = {4, 3, 8, 8};
+    adze_type type = adze_type_tensor(ADZE_F32, 4, dims);
+    adze_value *x = adze_graph_add_input(g, "x", &type);
+    x = OP("Conv", NULL, x, constant(g, DIMS(4, 3, 1, 1), 1));
+    adze_value *gate = OP("Clip", NULL, OP("Add", NULL, x, number[0]), number[1], number[2]);
+    x = OP("Div", NULL, OP("Mul", NULL, x, gate), number[2]);
+    x = OP("Conv", NULL, x, constant(g, DIMS(4, 4, 1, 1), 1));
+    x = OP("Mul", NULL, x, OP("Sigmoid", NULL, x));
+    x = OP("Clip", NULL, OP("Add", NULL, x, number[0]), number[1], number[2]);
+    x = OP("Conv", NULL, x, constant(g, DIMS(5, 4, 1, 1), 1));
+    CHECK_OK(adze_graph_add_output(g, x, NULL), NULL);
+    CHECK_OK(adze_model_from_graph(&model, &g, NULL, NULL), NULL);
+    adze_calibration *c = calibrate(false);
+    CHECK_OK(adze_recipe_create(&recipe, "static", NULL), NULL);
+    CHECK_OK(adze_quantize(&made, NULL, model, recipe, c, &err), &err);
+    CHECK_EQ(count(adze_model_graph(made), "HardSwish"), 1);
+    CHECK_EQ(count(adze_model_graph(made), "Sigmoid"), 1);
+    const char *path = test_tmpfile("named.onnx");
+    CHECK_OK(adze_model_save(made, path, NULL, &err), &err);
+    CHECK_OK(adze_model_open(&opened, context, path, &err), &err);
+    adze_model_close(&opened);
+    adze_model_close(&made);
+    adze_recipe_free(&recipe);
+    adze_calibration_close(&c);
+    finish();
+}
+
 TEST(needs_data)
 {
     begin();
