@@ -68,7 +68,7 @@ static adze_status race(search *s, const adze_plan *plan, double seconds, timing
     adze_measure_options options = adze_measure_options_default();
     const adze_contestant contestants[] = {{.plan = s->plan}, {.plan = plan}};
     options.seconds = seconds;
-    options.min_rounds = 24;
+    options.min_rounds = seconds < SEARCH_GLANCE_SECONDS * 1.5 ? 3 : 24;
     options.max_rounds = 4000;
     *t = (timing){0};
     ADZE_TRY(adze_measure(&t->measurement, contestants, 2, &options, err));

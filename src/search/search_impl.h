@@ -62,6 +62,9 @@ adze_status search_judge_original(search *s, adze_error *err) ADZE_MUST_CHECK;
 /* Metrics on a part as {name: {value, low, high, n}}. */
 adze_status search_judge_quality(search *s, const adze_plan *plan, search_part part,
                                  json_t **metrics, adze_error *err) ADZE_MUST_CHECK;
+/* Latency measured for so long only tells who is many times slower. */
+#define SEARCH_GLANCE_SECONDS 0.02
+
 /* Interleaved with the original for about `seconds`: {p50, p95, p99, mean, speedup: each {value, low,
  * high, n}, rounds, original_p50}; milliseconds. */
 adze_status search_judge_latency(search *s, const adze_plan *plan, double seconds, json_t **latency,

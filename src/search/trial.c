@@ -146,8 +146,31 @@ static void set_reason(json_t *record, const char *state, const char *reason) {
     json_object_set_new(record, "reason", json_string(reason));
 }
 
+/* Without this, judging the quality of a model that is a thousand times slower would eat the budget. */
+static adze_status drop_sluggish(search *s, const adze_plan *plan, json_t *record, bool *dropped,
+                                 adze_error *err) {
+    json_t *latency = NULL;
+    char reason[96];
+    ADZE_TRY(search_judge_latency(s, plan, SEARCH_GLANCE_SECONDS, &latency, err));
+    double high = search_number(latency, "speedup.high");
+    *dropped = isfinite(high) && high < 0.2;
+    if (!*dropped) {
+        json_decref(latency);
+        return ADZE_OK;
+    }
+    snprintf(reason, sizeof reason, "slower than the original, speed-up %.2g: dropped early",
+             search_number(latency, "speedup.value"));
+    json_object_set_new(record, "latency", latency);
+    set_reason(record, "dropped", reason);
+    return ADZE_OK;
+}
+
 static adze_status measure_plan(search *s, const adze_plan *plan, json_t *record, adze_error *err) {
     json_t *metrics = NULL, *latency = NULL;
+    bool dropped;
+    ADZE_TRY(drop_sluggish(s, plan, record, &dropped, err));
+    if (dropped)
+        return ADZE_OK;
     int64_t count = adze_dataset_count(s->parts[PART_SELECTION]);
     if (count > 2 * adze_dataset_count(s->parts[PART_SCREEN])) {
         ADZE_TRY(search_judge_quality(s, plan, PART_SCREEN, &metrics, err));
