@@ -91,13 +91,16 @@ static adze_status make_recipe(task *t, adze_error *err)
 
 static bool show_progress(void *user, double share)
 {
-    (void)user;
-    cli_progress("calibrating %3.0f %%", share * 100);
+    int *shown = user, tenth = (int)(share * 10);
+    if (tenth > *shown)
+        cli_progress("calibrating %3d %%", 10 * tenth);
+    *shown = tenth;
     return !cli_interrupted();
 }
 
 static adze_status calibrate(task *t, adze_error *err)
 {
+    int shown = 0;
     adze_preprocess preprocess;
     adze_calibration_options options = adze_calibration_options_default();
     options.samples = adze_recipe_samples(t->recipe);
@@ -110,7 +113,7 @@ static adze_status calibrate(task *t, adze_error *err)
     if (status == ADZE_OK)
         status = adze_calibration_open(&t->seen, t->m.model, &options, err);
     if (status == ADZE_OK)
-        status = adze_calibration_collect(t->seen, t->data, show_progress, NULL, err);
+        status = adze_calibration_collect(t->seen, t->data, show_progress, &shown, err);
     cli_progress_end();
     return status;
 }

@@ -155,16 +155,19 @@ static int64_t *choose(int64_t count, int64_t wanted, uint64_t seed)
     return chosen;
 }
 
-/* How many samples the model takes at once: 1 where its inputs say so. */
-static int64_t batch_size(const adze_calibration *c)
+/* How many samples the model takes at once; *fixed: no fewer. */
+static int64_t batch_size(const adze_calibration *c, bool *fixed)
 {
+    *fixed = false;
     const adze_graph *g = adze_model_graph(c->model);
     int64_t batch = ADZE_MAX(c->options.batch, 1);
     for (int i = 0; i < g->input_count; i++) {
         const adze_type *t = &g->inputs[i]->type;
-        if (t->rank > 0 && t->dims[0] >= 0)
-            batch = ADZE_MIN(batch, ADZE_MAX(t->dims[0], 1));
-        else if (t->rank > 0)
+        if (t->rank > 0 && t->dims[0] >= 0) {
+            *fixed = true;
+            return ADZE_MAX(t->dims[0], 1);
+        }
+        if (t->rank > 0)
             batch = ADZE_MIN(batch, ADZE_MAX(adze_dim_upper(g->dims, t->dims[0]), 1));
     }
     return batch;
@@ -194,9 +197,16 @@ typedef struct collection {
 
 static adze_status collect(const collection *c, adze_error *err)
 {
-    int64_t batch = batch_size(c->calibration);
+    bool fixed;
+    int64_t batch = batch_size(c->calibration, &fixed);
+    if (fixed && c->count < batch)
+        return adze_fail(err, ADZE_BAD_DATA,
+                         "%s: the model takes %lld samples at once, the data have %lld",
+                         adze_dataset_path(c->data), (long long)batch, (long long)c->count);
     for (int64_t at = 0; at < c->count; at += batch) {
         int64_t n = ADZE_MIN(batch, c->count - at);
+        if (fixed && n < batch)
+            break; /* what does not fill a batch is left out */
         ADZE_TRY(read_inputs(c->inputs, c->calibration, c->data, c->samples + at, n, err));
         ADZE_TRY(adze_calibration_add(c->calibration, c->inputs, err));
         if (c->progress && !c->progress(c->user, (double)(at + n) / (double)c->count))

@@ -157,6 +157,8 @@ adze_status adze_recipe_set(adze_recipe **recipe, const char *key, const char *v
         return status;
     }
     json_t *object = descend(json, key, &last);
+    if (!object)
+        json_decref(item);
     if (!object || json_object_set_new(object, last, item) != 0)
         status = adze_fail(err, ADZE_BAD_ARGUMENT, "recipe: no key '%s' can be set", key);
     else
