@@ -7,6 +7,7 @@
 #include "ops/fused.h"
 
 #define GRAIN 16384
+#define BYTES_GRAIN 65536 /* less is done before a second thread has begun */
 #define CHUNK 512
 #define REPEATED 1024 /* elements */
 
@@ -218,8 +219,8 @@ static void mixed_row(void *user, int64_t n, const int64_t *from, int64_t to)
     }
 }
 
-static void q8_pair(const pair_job *job, bool scalar, int64_t n, const uint8_t *a,
-                    const uint8_t *b, uint8_t *y)
+static void q8_pair(const pair_job *job, bool scalar, int64_t n, const uint8_t *a, const uint8_t *b,
+                    uint8_t *y)
 {
     adze_q8_binary_args args = job->q8;
     args.n = n;
@@ -391,8 +392,8 @@ adze_status adze_binary_run_pair(adze_run *run, adze_pair pair, const adze_tenso
     if (job.row == q8_row)
         ADZE_TRY(q8_setup(&job, run, err));
     find_repeated(&job);
-    adze_ops_parallel(run, job.b.total, pair == ADZE_PAIR_POW ? GRAIN / 16 : GRAIN, pair_range,
-                      &job);
+    int64_t grain = pair == ADZE_PAIR_POW ? GRAIN / 16 : job.row == q8_row ? BYTES_GRAIN : GRAIN;
+    adze_ops_parallel(run, job.b.total, grain, pair_range, &job);
     return ADZE_OK;
 }
 

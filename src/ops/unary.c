@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define GRAIN 16384
+#define BYTES_GRAIN 131072 /* less is looked up before a second thread has begun */
 #define CHUNK 1024
 
 /* ---- float64 ---- */
@@ -245,7 +246,8 @@ adze_status adze_unary_run_call(adze_run *run, adze_unary_call call, adze_error 
     unary_job job = {run->kernels, call, NULL, run->inputs[0], run->outputs[0]};
     if (p && adze_ops_is_q8(job.x) && adze_ops_is_q8(job.y))
         job.table = p->table;
-    adze_ops_parallel(run, adze_tensor_elements(job.x), GRAIN, unary_range, &job);
+    adze_ops_parallel(run, adze_tensor_elements(job.x), job.table ? BYTES_GRAIN : GRAIN,
+                      unary_range, &job);
     return ADZE_OK;
 }
 

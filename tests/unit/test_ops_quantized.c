@@ -127,7 +127,7 @@ static void run_rows(op_case *c, const char *level, adze_dtype dtype, bool swapp
 /* A scale for each channel, channels last: as if it were written out for every pixel. */
 TEST(short_rows_repeat)
 {
-    enum { N = 3, PIXELS = 1000, C = 24 };
+    enum { N = 3, PIXELS = 1001, C = 24 }; /* more than a piece */
     static const char *const levels[] = {"ref", "avx2", "avx512"};
     static float x[N * PIXELS * C], row[N * C], rows[N * PIXELS * C];
     const int64_t dims[3] = {N, PIXELS, C}, row_dims[3] = {N, 1, C};

@@ -96,9 +96,34 @@ static void q8_mul_bytes(const adze_q8_binary_args *args)
     }
 }
 
+/* The same with permutations of bytes, which most processors of this level have. */
+#define VBMI __attribute__((target("avx512vbmi")))
+
+VBMI static inline __m512i look_up_vbmi(const __m512i t[4], __m512i x)
+{
+    const __m512i low = _mm512_permutex2var_epi8(t[0], x, t[1]);
+    const __m512i high = _mm512_permutex2var_epi8(t[2], x, t[3]);
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(x), low, high);
+}
+
+VBMI static void lookup_vbmi(int64_t n, const uint8_t *x, const uint8_t table[256], uint8_t *y)
+{
+    __m512i t[4];
+    for (int i = 0; i < 4; i++)
+        t[i] = _mm512_loadu_si512(table + 64 * i);
+    int64_t i = 0;
+    for (; i + 64 <= n; i += 64)
+        _mm512_storeu_si512(y + i, look_up_vbmi(t, _mm512_loadu_si512(x + i)));
+    if (i < n) {
+        const __mmask64 rest = ~(__mmask64)0 >> (64 - (n - i));
+        _mm512_mask_storeu_epi8(y + i, rest,
+                                look_up_vbmi(t, _mm512_maskz_loadu_epi8(rest, x + i)));
+    }
+}
+
 void adze_eltwise_init_avx512(adze_eltwise_table *table)
 {
     fill(table);
-    table->lookup = lookup;
+    table->lookup = __builtin_cpu_supports("avx512vbmi") ? lookup_vbmi : lookup;
     table->q8_mul = q8_mul_bytes;
 }
