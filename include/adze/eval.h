@@ -56,7 +56,7 @@ ADZE_API const int32_t *adze_evaluation_predictions(const adze_evaluation *evalu
 ADZE_API const int64_t *adze_evaluation_confusion(const adze_evaluation *evaluation);
 
 /** candidate - factor * original of a metric on the same samples, with its paired interval: Newcombe's for
- * top1, top5, and agreement; bootstrap over samples for means. Fails with ADZE_BAD_ARGUMENT (not the same
+ * top1 and top5, Student's for mse and cosine, bootstrap over samples for precision, recall, f1. Fails with ADZE_BAD_ARGUMENT (not the same
  * number of samples, or not computed for both), ADZE_NO_MEMORY. */
 ADZE_MUST_CHECK ADZE_API adze_status adze_evaluation_difference(adze_estimate *out,
                                                                 const adze_evaluation *candidate,
