@@ -81,6 +81,69 @@ static void conv_channel(void *user, int64_t piece, int worker) {
     }
 }
 
+/* ---- convolution of pictures to int32: one weight at a time over whole rows ---- */
+
+static bool is_byte(const adze_tensor *t) {
+    return t->dtype == ADZE_U8 || t->dtype == ADZE_I8;
+}
+
+typedef struct plane_term {
+    const uint8_t *x; /* [h, w] */
+    uint8_t flip;     /* makes int8 unsigned */
+    int32_t zero;     /* of the flipped */
+    int32_t weight;
+    int64_t ky, kx;
+} plane_term;
+
+/* y[oy, ox] += (x[iy, ix] - zero) * weight wherever the window touches the picture. */
+static void add_term(int32_t *y, const conv_job *j, const plane_term *t) {
+    const adze_window *win = &j->window;
+    int64_t oh = j->run->outputs[0]->dims[2], ow = j->run->outputs[0]->dims[3];
+    int64_t h = j->x->dims[2], w = j->x->dims[3], step = win->stride[1];
+    int64_t left = t->kx * win->dilation[1] - win->pad_begin[1], first = 0, end = ow;
+    while (first < ow && first * step + left < 0)
+        first++;
+    while (end > first && (end - 1) * step + left >= w)
+        end--;
+    for (int64_t oy = 0; oy < oh; oy++) {
+        int64_t iy = oy * win->stride[0] - win->pad_begin[0] + t->ky * win->dilation[0];
+        if (iy < 0 || iy >= h)
+            continue;
+        const uint8_t *row = t->x + iy * w;
+        for (int64_t ox = first; ox < end; ox++)
+            y[oy * ow + ox] += ((int32_t)(row[ox * step + left] ^ t->flip) - t->zero) * t->weight;
+    }
+}
+
+static void conv_plane(void *user, int64_t piece, int worker) {
+    ADZE_UNUSED(worker);
+    const conv_job *j = user;
+    int64_t n = piece / j->oc, o = piece % j->oc, per_group = j->c / j->groups;
+    int64_t plane = j->x->dims[2] * j->x->dims[3], group = o / (j->oc / j->groups);
+    int32_t *y = (int32_t *)j->run->outputs[0]->data + piece * j->out_points;
+    bool is_signed = j->x->dtype == ADZE_I8;
+    plane_term t = {.flip = is_signed ? 0x80 : 0,
+                    .zero = (int32_t)zero_of(j->x_zero, 0) + (is_signed ? 128 : 0)};
+    const uint8_t *weights = j->w->data;
+    int64_t zw = zero_of(j->w_zero, o);
+    memset(y, 0, (size_t)j->out_points * sizeof *y);
+    for (int64_t c = 0; c < per_group; c++) {
+        t.x = (const uint8_t *)j->x->data + (n * j->c + group * per_group + c) * plane;
+        for (int64_t k = 0; k < j->taps; k++) {
+            uint8_t byte = weights[(o * per_group + c) * j->taps + k];
+            t.weight = (int32_t)((j->w->dtype == ADZE_I8 ? (int8_t)byte : byte) - zw);
+            t.ky = k / j->window.kernel[1];
+            t.kx = k % j->window.kernel[1];
+            if (t.weight != 0)
+                add_term(y, j, &t);
+        }
+    }
+}
+
+static bool is_picture(const conv_job *j) {
+    return j->window.rank == 2 && !j->y_scale && is_byte(j->x) && is_byte(j->w);
+}
+
 static adze_status run_conv(conv_job *j, adze_error *err) {
     adze_run *run = j->run;
     j->c = j->x->dims[1];
@@ -93,7 +156,7 @@ static adze_status run_conv(conv_job *j, adze_error *err) {
         j->out_points *= run->outputs[0]->dims[i];
         j->taps *= j->w->dims[i];
     }
-    adze_run_parallel(run, j->x->dims[0] * j->oc, conv_channel, j);
+    adze_run_parallel(run, j->x->dims[0] * j->oc, is_picture(j) ? conv_plane : conv_channel, j);
     return ADZE_OK;
 }
 
