@@ -98,7 +98,7 @@ typedef struct test_case {
 
 static bool load_values(test_case *c, const adze_graph *g, const char *folder, adze_error *err) {
     int inputs = adze_graph_input_count(g), outputs = adze_graph_output_count(g);
-    char path[4608];
+    char path[4640];
     if (inputs > MOST || outputs > MOST)
         return false;
     for (int i = 0; i < inputs; i++) {

@@ -12,7 +12,7 @@ if [ ! -e "$report" ]; then
     report=$PWD/optimized/report.html
 fi
 # The copy says on the console how wide it has become, which proves that the console is heard.
-sed 's|</body>|<script>console.log("width", document.documentElement.scrollWidth, innerWidth)</script></body>|' \
+sed 's|</body>|<script>function say(){console.log("width", document.documentElement.scrollWidth, innerWidth)}say();onresize=say</script></body>|' \
     "$report" >probe.html
 pictures=$ADZE_BUILD/report-pictures
 mkdir -p "$pictures"
@@ -29,7 +29,7 @@ for width in 1280 400; do
         [ -s "$pictures/$scheme-$width.png" ] || { cat console.txt; echo "no picture"; exit 1; }
         browse --window-size=$width,2000 --blink-settings=preferredColorScheme="$dark" --screenshot=probe.png \
             "file://$PWD/probe.html"
-        read -r page window < <(sed -nE 's/.*CONSOLE.*"width ([0-9]+) ([0-9]+)".*/\1 \2/p' console.txt)
+        read -r page window < <(sed -nE 's/.*CONSOLE.*"width ([0-9]+) ([0-9]+)".*/\1 \2/p' console.txt | tail -n 1)
         [ "$page" -le "$window" ] || { echo "$scheme: $page pixels of page in a window of $window"; exit 1; }
         echo "$scheme, $width: page $page of $window pixels"
     done
