@@ -154,18 +154,21 @@ static void dot(adze_text *out, const json_t *trial, const char *metric, const s
                      adze_report_metric(value, metric, m), adze_format_bytes(bytes, size));
 }
 
-/* Far outliers would squeeze the interesting part: metrics far below the original are cut off. */
+/* Far outliers would squeeze the interesting part: what is far below the original or twice as
+ * slow is cut off. */
 static void find_scales(const json_t *trials, scale *x, scale *y, double *largest)
 {
     size_t i;
     const json_t *t;
-    double original = NAN, worst = NAN;
+    double original = NAN, worst = NAN, latest = INFINITY;
     json_array_foreach(trials, i, t)
     {
         double m = number_of(json_object_get(t, "metric"), "value");
         *largest = fmax(*largest, number_of(t, "size"));
-        if (is_status(t, "original"))
+        if (is_status(t, "original")) {
             original = m;
+            latest = 2 * number_of(t, "latency_ms");
+        }
         if (is_status(t, "front"))
             worst = isnan(worst) ? m : fmin(worst, m);
     }
@@ -173,9 +176,10 @@ static void find_scales(const json_t *trials, scale *x, scale *y, double *larges
     json_array_foreach(trials, i, t)
     {
         double m = number_of(json_object_get(t, "metric"), "value");
-        if (m < floor_at || !isfinite(number_of(t, "latency_ms")))
+        double ms = number_of(t, "latency_ms");
+        if (m < floor_at || !isfinite(ms) || ms > latest)
             continue;
-        widen(x, number_of(t, "latency_ms"));
+        widen(x, ms);
         widen(y, m);
     }
     pad(x);

@@ -13,16 +13,11 @@ for name, head in (("images-idx3-ubyte", 16), ("labels-idx1-ubyte", 8)):
     open(f"few-{name}", "wb").write(data[:4] + struct.pack(">I", n) + data[8:head + n * each])
 PY
 
-# optimize <folder> <options...>
-optimize() {
-    local out=$1
-    shift
-    "$ADZE" optimize "$models/fashion-mnist.onnx" --calibration "$models/calib-images-idx3-ubyte.gz" --samples 64 \
-        --data few-images-idx3-ubyte --preprocess "$models/preprocess.json" --threads 1 --output "$out" "$@"
-}
+search=("$ADZE" optimize "$models/fashion-mnist.onnx" --calibration "$models/calib-images-idx3-ubyte.gz" --samples 64
+    --data few-images-idx3-ubyte --preprocess "$models/preprocess.json" --threads 1 --output)
 
 # In the middle of a search: kill -9, then again.
-optimize out --require "top1>=original-3%" --require "size<=0.38*original" --budget 60s >killed.txt 2>&1 &
+"${search[@]}" out --require "top1>=original-3%" --require "size<=0.38*original" --budget 60s >killed.txt 2>&1 &
 pid=$!
 for ((i = 0; i < 600; i++)); do
     [ "$(grep -cE '^\[[0-9]+/' killed.txt || true)" -ge 6 ] && break
@@ -31,17 +26,17 @@ done
 kill -9 $pid 2>/dev/null || { cat killed.txt; echo "ended before it could be killed"; exit 1; }
 wait $pid || true
 [ ! -e out/best.onnx ] && [ ! -e out/report.json ] || { echo "half-written results"; exit 1; }
-optimize out --require "top1>=original-3%" --require "size<=0.38*original" --budget 12s >again.txt 2>&1 ||
+"${search[@]}" out --require "top1>=original-3%" --require "size<=0.38*original" --budget 12s >again.txt 2>&1 ||
     { tail -20 again.txt; exit 1; }
 
 # A candidate pays extra time for each run: all are slower, none is recommended.
 code=0
-ADZE_TEST_SLOWDOWN=5 optimize slow --require "top1>=original-3%" --budget 12s >slow.txt 2>&1 || code=$?
+ADZE_TEST_SLOWDOWN=5 "${search[@]}" slow --require "top1>=original-3%" --budget 12s >slow.txt 2>&1 || code=$?
 [ $code = 1 ] || { tail -20 slow.txt; echo "slower candidates: exit code $code, expected 1"; exit 1; }
 
 cp -r out cannot # the ledger comes along: nothing is measured again but the finalists
 code=0
-optimize cannot --require "size<=1KB" --require "top1>=original-3%" --budget 12s >cannot.txt 2>&1 || code=$?
+"${search[@]}" cannot --require "size<=1KB" --require "top1>=original-3%" --budget 12s >cannot.txt 2>&1 || code=$?
 [ $code = 1 ] || { tail -20 cannot.txt; echo "impossible requirement: exit code $code, expected 1"; exit 1; }
 [ ! -e cannot/best.onnx ] || { echo "best.onnx in spite of a failed requirement"; exit 1; }
 grep -q "Nearest miss: " cannot.txt || { tail -20 cannot.txt; echo "the nearest miss is not named"; exit 1; }
