@@ -7,10 +7,9 @@
 #include "model/model_impl.h"
 #include "model/onnx_import.h"
 
-static adze_status read_onnx(adze_model *model, adze_context *context, const char *path,
+/* Takes what it needs from `onnx` and closes it. */
+static adze_status take_onnx(adze_model *model, adze_context *context, adze_onnx_model *onnx,
                              adze_error *err) {
-    adze_onnx_model *onnx;
-    ADZE_TRY(adze_onnx_read(&onnx, path, &model->arena, err));
     adze_status status = adze_graph_create(&model->graph, context, err);
     if (status == ADZE_OK)
         status = adze_onnx_to_graph(model->graph, onnx, err);
@@ -25,6 +24,11 @@ static adze_status read_onnx(adze_model *model, adze_context *context, const cha
     return status;
 }
 
+static adze_status finish(adze_model *model, adze_error *err) {
+    ADZE_TRY(adze_graph_infer(model->graph, err));
+    return adze_model_find_issues(model, err);
+}
+
 static adze_status fill(adze_model *model, adze_context *context, const char *path,
                         adze_error *err) {
     if (!adze_file_exists(path))
@@ -34,10 +38,10 @@ static adze_status fill(adze_model *model, adze_context *context, const char *pa
     model->path = adze_arena_strdup(&model->arena, path);
     if (!model->path)
         return adze_fail(err, ADZE_NO_MEMORY, "%s", path);
-    ADZE_TRY(read_onnx(model, context, path, err));
-    adze_status status = adze_graph_infer(model->graph, err);
-    if (status == ADZE_OK)
-        status = adze_model_find_issues(model, err);
+    adze_onnx_model *onnx;
+    ADZE_TRY(adze_onnx_read(&onnx, path, &model->arena, err));
+    ADZE_TRY(take_onnx(model, context, onnx, err));
+    adze_status status = finish(model, err);
     return status == ADZE_OK ? status : adze_wrap(err, status, "%s", path);
 }
 
@@ -48,6 +52,25 @@ adze_status adze_model_open(adze_model **out, adze_context *context, const char 
         return adze_fail(err, ADZE_NO_MEMORY, "%s", path);
     model->path = model->producer = "";
     adze_status status = fill(model, context, path, err);
+    if (status != ADZE_OK)
+        adze_model_close(&model);
+    else
+        *out = model;
+    return status;
+}
+
+adze_status adze_model_open_bytes(adze_model **out, adze_context *context, const void *bytes,
+                                  size_t size, adze_error *err) {
+    adze_model *model = adze_alloc(1, sizeof *model);
+    adze_onnx_model *onnx;
+    if (!model)
+        return adze_fail(err, ADZE_NO_MEMORY, "model");
+    model->path = model->producer = "";
+    adze_status status = adze_onnx_parse(&onnx, bytes, size, NULL, &model->arena, err);
+    if (status == ADZE_OK)
+        status = take_onnx(model, context, onnx, err);
+    if (status == ADZE_OK)
+        status = finish(model, err);
     if (status != ADZE_OK)
         adze_model_close(&model);
     else

@@ -30,6 +30,8 @@ static adze_value *constant_ints(adze_node *node, const char *suffix, int n, con
 /* A constant of the type of input 0 (float32 when that is not known). */
 static adze_value *constant_scalar(adze_node *node, const char *suffix, float value) {
     adze_dtype dtype = node->inputs[0] ? node->inputs[0]->type.dtype : ADZE_F32;
+    if (dtype == ADZE_STRING)
+        return NULL;
     adze_tensor t;
     adze_value *made = NULL;
     char name[512];
@@ -275,6 +277,9 @@ static adze_status legacy_broadcast(adze_node *node, adze_node **last, adze_erro
                          "%s '%s': old broadcasting (axis) of inputs without a known rank",
                          node->op_type, node->name);
     axis = axis < 0 ? axis + rank_a : axis;
+    if (axis < 0 || axis > rank_a)
+        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': axis %lld of a tensor of rank %d",
+                         node->op_type, node->name, (long long)axis, rank_a);
     int64_t axes[ADZE_MAX_RANK];
     int n = (int)(rank_a - axis - rank_b);
     if (n <= 0)
@@ -302,7 +307,7 @@ static adze_status group_norm_channels(adze_node *node, adze_node **last, adze_e
     ADZE_UNUSED(last);
     const adze_type *x = node->inputs[0] ? &node->inputs[0]->type : NULL;
     int64_t groups = adze_node_int(node, "num_groups", 1);
-    if (!x || x->rank < 2 || x->dims[1] < 0 || groups < 1)
+    if (node->input_count < 3 || !x || x->rank < 2 || x->dims[1] < 0 || groups < 1)
         return adze_fail(err, ADZE_UNSUPPORTED, "%s '%s': channels must be a known number",
                          node->op_type, node->name);
     int64_t repeats[2] = {1, x->dims[1] / groups}, one = 1, flat = -1;
@@ -377,8 +382,8 @@ static const rule rules[] = {
 
 adze_status adze_onnx_adapt_node(adze_node *node, int64_t opset, adze_node **last,
                                  adze_error *err) {
-    if (*node->domain)
-        return ADZE_OK;
+    if (*node->domain || node->input_count < 1 || node->output_count < 1)
+        return ADZE_OK; /* without input or output: refused by inference */
     if (opset < 6)
         ADZE_TRY(drop_consumed(node, last, err));
     const char *op = node->op_type;

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define MAX_DEPTH 32 /* of nested subgraphs and function calls */
+#define MAX_DEPTH 32    /* of nested subgraphs and function calls */
+#define MAX_CALLS 65536 /* of functions, all levels together */
 
 typedef struct scope {
     adze_graph *graph;
@@ -19,6 +20,7 @@ typedef struct scope {
     const adze_onnx_node *call;         /* this node, seen from */
     struct scope *caller;               /* this scope (for attribute references) */
     int depth;
+    int *calls; /* functions expanded so far */
 } scope;
 
 static adze_status out_of_memory(adze_error *err) {
@@ -225,12 +227,27 @@ static adze_status convert_attrs(scope *s, adze_node *node, const adze_onnx_node
 static adze_status convert_nodes(scope *s, const adze_onnx_node *nodes, int count,
                                  adze_error *err);
 
+/* An input of the function that its call leaves out. */
+static bool is_absent_argument(const scope *s, const char *name) {
+    for (int i = 0; s->function && i < s->function->input_count; i++)
+        if (strcmp(s->function->inputs[i], name) == 0)
+            return true;
+    return false;
+}
+
+static adze_status made_twice(const adze_onnx_node *node, const char *name, adze_error *err) {
+    return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': value '%s' is made twice", node->op_type,
+                     node->name, name);
+}
+
 static adze_status input_of(scope *s, const adze_onnx_node *from, int i, adze_value **out,
                             adze_error *err) {
     *out = NULL;
     if (!*from->inputs[i])
         return ADZE_OK;
     *out = find(s, from->inputs[i]);
+    if (!*out && is_absent_argument(s, from->inputs[i]))
+        return ADZE_OK;
     if (!*out)
         return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input %d is '%s', which nothing makes",
                          from->op_type, from->name, i, from->inputs[i]);
@@ -247,8 +264,7 @@ static adze_status declare_outputs(scope *s, const adze_onnx_node *nodes, int co
                 continue;
             adze_value *known = adze_map_get(&s->names, name);
             if (known && !(s->function && !known->producer && known->role == ADZE_ROLE_COMPUTED))
-                return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': value '%s' is made twice",
-                                 nodes[n].op_type, nodes[n].name, name);
+                return made_twice(&nodes[n], name, err);
             if (!known && !bind(s, name, adze_graph_new_value(s->graph, scoped(s, name), NULL)))
                 return out_of_memory(err);
         }
@@ -265,9 +281,12 @@ static adze_status attach_outputs(scope *s, adze_node *node, const adze_onnx_nod
     for (int i = 0; i < from->output_count; i++) {
         if (!*from->outputs[i])
             continue;
-        node->outputs[i] = adze_map_get(&s->names, from->outputs[i]);
-        node->outputs[i]->producer = node;
-        node->outputs[i]->producer_output = i;
+        adze_value *value = adze_map_get(&s->names, from->outputs[i]);
+        if (value->producer || value->role != ADZE_ROLE_COMPUTED)
+            return made_twice(from, from->outputs[i], err);
+        node->outputs[i] = value;
+        value->producer = node;
+        value->producer_output = i;
     }
     while (node->output_count > 0 && !node->outputs[node->output_count - 1])
         node->output_count--;
@@ -296,9 +315,14 @@ static adze_status expand_function(scope *s, const adze_onnx_node *call,
                   .function = f,
                   .call = call,
                   .caller = s,
-                  .depth = s->depth + 1};
+                  .depth = s->depth + 1,
+                  .calls = s->calls};
+    if (++*s->calls > MAX_CALLS)
+        return adze_fail(err, ADZE_LIMIT, "%s '%s': more than %d calls of functions",
+                         call->op_type, call->name, MAX_CALLS);
     body.prefix = adze_arena_printf(&s->graph->arena, "%s%s/", s->prefix,
-                                    *call->name ? call->name : call->outputs[0]);
+                                    *call->name || call->output_count == 0 ? call->name
+                                                                           : call->outputs[0]);
     if (!body.prefix)
         return out_of_memory(err);
     for (int i = 0; i < f->input_count && i < call->input_count; i++) {
@@ -317,7 +341,7 @@ static adze_status expand_function(scope *s, const adze_onnx_node *call,
 /* A Constant with a tensor becomes a constant of the same name. */
 static bool is_plain_constant(const adze_onnx_node *from) {
     return strcmp(from->op_type, "Constant") == 0 && !*normal_domain(from->domain) &&
-           from->attr_count == 1 && from->attrs[0].type == ADZE_ONNX_ATTR_TENSOR &&
+           from->output_count == 1 && *from->outputs[0] && from->attr_count == 1 && from->attrs[0].type == ADZE_ONNX_ATTR_TENSOR &&
            !*from->attrs[0].ref_name;
 }
 
@@ -327,6 +351,8 @@ static adze_status make_constant(scope *s, const adze_onnx_node *from, adze_erro
     if (!tensor)
         return out_of_memory(err);
     ADZE_TRY(adze_onnx_tensor_view(tensor, from->attrs[0].tensors, err));
+    if (value->producer || value->role != ADZE_ROLE_COMPUTED)
+        return made_twice(from, from->outputs[0], err);
     value->role = ADZE_ROLE_CONSTANT;
     value->constant = tensor;
     value->type = adze_type_tensor(tensor->dtype, tensor->rank, tensor->dims);
@@ -386,6 +412,8 @@ static adze_status add_initializers(scope *s, const adze_onnx_graph *from, adze_
     for (int i = 0; i < from->initializer_count; i++) {
         const adze_onnx_tensor *t = &from->initializers[i];
         adze_tensor view;
+        if (adze_map_has(&s->names, t->name))
+            return adze_fail(err, ADZE_BAD_MODEL, "two initializers are called '%s'", t->name);
         ADZE_TRY(adze_onnx_tensor_view(&view, t, err));
         if (!bind(s, t->name, adze_graph_add_constant(s->graph, t->name, &view, false)))
             return out_of_memory(err);
@@ -396,7 +424,10 @@ static adze_status add_initializers(scope *s, const adze_onnx_graph *from, adze_
 static adze_status add_inputs(scope *s, const adze_onnx_graph *from, adze_error *err) {
     for (int i = 0; i < from->input_count; i++) {
         const adze_onnx_value *v = &from->inputs[i];
-        if (adze_map_has(&s->names, v->name))
+        const adze_value *known = adze_map_get(&s->names, v->name);
+        if (known && known->role == ADZE_ROLE_INPUT)
+            return adze_fail(err, ADZE_BAD_MODEL, "two inputs are called '%s'", v->name);
+        if (known)
             continue; /* an initializer: its content is the default and never overridden */
         adze_type type = convert_type(s, v, true);
         if (!bind(s, v->name, adze_graph_add_input(s->graph, v->name, &type)))
@@ -424,6 +455,22 @@ static adze_status add_outputs(scope *s, const adze_onnx_graph *from, adze_error
     return ADZE_OK;
 }
 
+/* A function's output that its body does not make, an output that an old form of an operator loses. */
+static adze_status check_producers(const adze_graph *graph, adze_error *err) {
+    for (int n = 0; n < graph->node_count; n++)
+        for (int i = 0; i < graph->nodes[n]->input_count; i++) {
+            const adze_value *v = graph->nodes[n]->inputs[i];
+            if (v && v->role == ADZE_ROLE_COMPUTED && !v->producer)
+                return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input %d is '%s', which nothing makes",
+                                 graph->nodes[n]->op_type, graph->nodes[n]->name, i, v->name);
+        }
+    for (int i = 0; i < graph->output_count; i++)
+        if (graph->outputs[i]->role == ADZE_ROLE_COMPUTED && !graph->outputs[i]->producer)
+            return adze_fail(err, ADZE_BAD_MODEL, "output '%s' is made by no node",
+                             graph->outputs[i]->name);
+    return ADZE_OK;
+}
+
 static adze_status fill_graph(scope *s, const adze_onnx_graph *from, adze_error *err) {
     s->graph->name = adze_arena_strdup(&s->graph->arena, from->name);
     if (!s->graph->name)
@@ -434,6 +481,7 @@ static adze_status fill_graph(scope *s, const adze_onnx_graph *from, adze_error 
     declare_types(s, from->value_info, from->value_info_count);
     declare_types(s, from->outputs, from->output_count);
     ADZE_TRY(add_outputs(s, from, err));
+    ADZE_TRY(check_producers(s->graph, err));
     return adze_graph_sort(s->graph, err);
 }
 
@@ -454,7 +502,9 @@ adze_status adze_onnx_to_graph(adze_graph *graph, const adze_onnx_model *model, 
     for (int i = 0; i < model->mapping_count; i++)
         if (!adze_graph_keep_mapping(graph, model->mappings[i]))
             return out_of_memory(err);
+    int calls = 0;
     scope s = {.graph = graph,
+               .calls = &calls,
                .names = adze_map_in(&graph->arena),
                .prefix = "",
                .model = model,

@@ -2,7 +2,12 @@
 #ifndef ADZE_MODEL_ONNX_IMPORT_H
 #define ADZE_MODEL_ONNX_IMPORT_H
 #include "formats/onnx.h"
+#include "adze/model.h"
 #include "ops/registry.h"
+
+/* adze_model_open over the bytes of an ONNX file without external data; they must outlive the model. */
+adze_status adze_model_open_bytes(adze_model **out, adze_context *context, const void *bytes,
+                                  size_t size, adze_error *err) ADZE_MUST_CHECK;
 
 /* Fills an empty graph. Constants borrow the bytes of `model`, whose mappings the graph retains and whose
  * arena must outlive it. Old operator forms are adapted to the newest (onnx_adapt.c); functions are
