@@ -140,6 +140,28 @@ static adze_status fill_sources(adze_session *s, adze_error *err) {
     return ADZE_OK;
 }
 
+/* States are written when a run ends. Where an output or another state's next value is a state itself, that
+ * would be too early. */
+static adze_status make_spares(adze_session *s, adze_error *err) {
+    const adze_plan *plan = s->plan;
+    const adze_graph *g = plan->graph;
+    bool needed = false;
+    for (int i = 0; i < g->output_count; i++)
+        needed |= plan->slots[plan->slots[g->outputs[i]->id].root].place == ADZE_PLACE_STATE;
+    for (int i = 0; i < g->state_count; i++)
+        needed |= g->states[i]->next &&
+                  plan->slots[plan->slots[g->states[i]->next->id].root].place == ADZE_PLACE_STATE;
+    if (!needed)
+        return ADZE_OK;
+    s->spares = ADZE_ARENA_ARRAY(&s->memory, void *, (size_t)g->state_count + 1);
+    bool made = s->spares != NULL;
+    for (int i = 0; i < g->state_count && made; i++) {
+        s->spares[i] = adze_alloc(1, ADZE_MAX(s->capacities[g->states[i]->id], 64));
+        made = s->spares[i] != NULL;
+    }
+    return made ? ADZE_OK : adze_fail(err, ADZE_NO_MEMORY, "state");
+}
+
 static adze_status open_session(adze_session *s, adze_error *err) {
     if (!make_arrays(s))
         return adze_fail(err, ADZE_NO_MEMORY, "session");
@@ -147,6 +169,7 @@ static adze_status open_session(adze_session *s, adze_error *err) {
         if (!wire_step(s, i))
             return adze_fail(err, ADZE_NO_MEMORY, "session");
     ADZE_TRY(fill_sources(s, err));
+    ADZE_TRY(make_spares(s, err));
     return adze_session_plan_bounds(s, err);
 }
 
@@ -174,6 +197,8 @@ void adze_session_close(adze_session **session) {
         adze_free(s->buffers[i]);
         adze_arena_free(&s->value_arenas[i]);
     }
+    for (int i = 0; s->spares && i < s->plan->graph->state_count; i++)
+        adze_free(s->spares[i]);
     adze_free(s->arena);
     adze_free(s->scratch);
     adze_arena_free(&s->infer_memory);
@@ -239,16 +264,32 @@ static adze_status run_steps(adze_session *s, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status keep_states(adze_session *s, adze_error *err) {
+static adze_status check_states(const adze_session *s, adze_error *err) {
     const adze_graph *g = s->plan->graph;
     for (int i = 0; i < g->state_count; i++) {
         const adze_value *v = g->states[i];
-        if (!v->next || v->next == v)
-            continue;
-        const adze_tensor *next = &s->items[v->next->id].tensor;
-        if (next->size != s->items[v->id].tensor.size)
+        if (v->next && s->items[v->next->id].tensor.size != s->items[v->id].tensor.size)
             return adze_fail(err, ADZE_BAD_MODEL, "state '%s' changed its size", v->name);
-        memcpy(s->buffers[v->id], next->data, next->size);
+    }
+    return ADZE_OK;
+}
+
+static adze_status keep_states(adze_session *s, adze_error *err) {
+    const adze_graph *g = s->plan->graph;
+    ADZE_TRY(check_states(s, err));
+    for (int i = 0; i < g->state_count; i++) {
+        const adze_value *v = g->states[i], *next = v->next ? v->next : v;
+        const adze_tensor *from = &s->items[next->id].tensor;
+        void *to = s->spares ? s->spares[i] : s->buffers[v->id];
+        if (to != from->data && from->size > 0)
+            memcpy(to, from->data, from->size);
+    }
+    for (int i = 0; i < g->state_count && s->spares; i++) {
+        int id = g->states[i]->id;
+        void *old = s->buffers[id];
+        s->buffers[id] = s->spares[i];
+        s->spares[i] = old;
+        s->items[id].tensor.data = s->buffers[id];
     }
     return ADZE_OK;
 }

@@ -19,6 +19,7 @@ struct adze_session {
     void **buffers;         /* [value_count] own memory of pool and state values */
     size_t *capacities;     /* [value_count] of buffers */
     adze_arena *value_arenas; /* [value_count] strings and items of pool values */
+    void **spares;          /* [state_count] for the next states, where old ones are read so long; or NULL */
     void *scratch;
     size_t scratch_size;
     adze_run *runs;         /* [step_count] */
