@@ -159,7 +159,7 @@ static adze_value *named_input(const adze_model *model, const char *name, size_t
 
 static adze_status parse_dim(adze_model *model, const adze_type *type, int i, const char *word,
                              adze_dim *out, adze_error *err) {
-    int64_t number;
+    int64_t number = 0;
     if (adze_parse_i64(word, &number) && number >= 0) {
         if (type->rank > i && type->dims[i] >= 0 && type->dims[i] != number)
             return adze_fail(err, ADZE_BAD_ARGUMENT,
@@ -168,6 +168,9 @@ static adze_status parse_dim(adze_model *model, const adze_type *type, int i, co
         *out = number;
         return ADZE_OK;
     }
+    if (number < 0)
+        return adze_fail(err, ADZE_BAD_ARGUMENT, "dimension %s; expected a number from 0 or a name",
+                         word);
     if (!*word)
         return adze_fail(err, ADZE_BAD_ARGUMENT, "empty dimension; expected 1x3x224x224");
     if (strcmp(word, "?") == 0 && type->rank > i && type->dims[i] < 0)

@@ -18,7 +18,7 @@ static bool is_last(const adze_node *node) {
 
 static adze_status check_channels(const adze_node *node, adze_dim channels, adze_dim per_group,
                                   int64_t groups, adze_error *err) {
-    if (channels < 0 || per_group < 0 || (groups >= 1 && channels == per_group * groups))
+    if (channels < 0 || per_group < 0 || (groups >= 1 && channels % groups == 0 && channels / groups == per_group))
         return ADZE_OK;
     return adze_fail(err, ADZE_BAD_MODEL,
                      "%s '%s': input has %lld channels, weights take %lld in %lld groups",
@@ -58,7 +58,12 @@ adze_status adze_conv_infer_with(adze_infer *infer, int weights, adze_dtype out_
     int64_t kernel[ADZE_WINDOW_MAX];
     bool last = is_last(node);
     int c = last ? x->rank - 1 : 1, s = last ? 1 : 2, rank = x->rank - 2;
-    ADZE_TRY(check_channels(node, x->dims[c], w->dims[1], adze_node_int(node, "group", 1), err));
+    int64_t groups = adze_node_int(node, "group", 1);
+    ADZE_TRY(check_channels(node, x->dims[c], w->dims[1], groups, err));
+    if (groups < 1 || (w->dims[0] >= 0 && w->dims[0] % groups != 0))
+        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': %lld output channels in %lld groups",
+                         adze_node_op(node), adze_node_name(node), (long long)w->dims[0],
+                         (long long)groups);
     adze_type y = *x;
     y.dtype = out_dtype;
     y.quant = NULL;
