@@ -271,6 +271,21 @@ static adze_status declare_outputs(scope *s, const adze_onnx_node *nodes, int co
     return ADZE_OK;
 }
 
+/* Operators count on their required outputs, also when the file does not name them. */
+static adze_status need_outputs(adze_node *node, adze_error *err) {
+    const adze_op *op = adze_op_find(node->graph->context, node->domain, node->op_type);
+    for (int i = 0; op && i < op->min_outputs && i < node->output_count; i++) {
+        if (node->outputs[i])
+            continue;
+        node->outputs[i] = adze_graph_new_value(node->graph, NULL, NULL);
+        if (!node->outputs[i])
+            return out_of_memory(err);
+        node->outputs[i]->producer = node;
+        node->outputs[i]->producer_output = i;
+    }
+    return ADZE_OK;
+}
+
 static adze_status attach_outputs(scope *s, adze_node *node, const adze_onnx_node *from,
                                   adze_error *err) {
     node->outputs =
@@ -290,7 +305,7 @@ static adze_status attach_outputs(scope *s, adze_node *node, const adze_onnx_nod
     }
     while (node->output_count > 0 && !node->outputs[node->output_count - 1])
         node->output_count--;
-    return ADZE_OK;
+    return need_outputs(node, err);
 }
 
 static const adze_onnx_function *function_of(const scope *s, const adze_onnx_node *node) {

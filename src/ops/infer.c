@@ -138,6 +138,11 @@ adze_status adze_infer_run(adze_infer *infer, adze_error *err) {
         return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': %d inputs, expected %d to %d",
                          node->op_type, node->name, infer->input_count, op->min_inputs,
                          op->max_inputs);
+    if (infer->output_count < op->min_outputs ||
+        (op->max_outputs >= 0 && infer->output_count > op->max_outputs))
+        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': %d outputs, expected %d to %d",
+                         node->op_type, node->name, infer->output_count, op->min_outputs,
+                         op->max_outputs);
     for (int i = 0; i < op->min_inputs; i++)
         if (!infer->inputs[i])
             return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': required input %d is absent",
