@@ -43,10 +43,33 @@ static int64_t product(const int64_t *dims, int from, int to) {
     return n;
 }
 
+/* Inputs from 1 on have one number for each channel. */
+static adze_status channels_infer(adze_infer *infer, adze_error *err) {
+    const adze_node *node = adze_infer_node(infer);
+    const adze_type *x = adze_infer_input(infer, 0);
+    ADZE_TRY(same_infer(infer, err));
+    if (x->rank < 0)
+        return ADZE_OK;
+    if (x->rank < 2)
+        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input of rank %d, expected at least 2",
+                         adze_node_op(node), adze_node_name(node), x->rank);
+    bool last = adze_node_int(node, ADZE_FUSED_CHANNELS_LAST, 0) != 0;
+    adze_dim channels = x->dims[last ? x->rank - 1 : 1];
+    for (int i = 1; i < adze_infer_input_count(infer); i++) {
+        const adze_type *t = adze_infer_input(infer, i);
+        if (!t || t->rank < 0)
+            continue;
+        if (t->rank != 1 || (t->dims[0] >= 0 && channels >= 0 && t->dims[0] != channels))
+            return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input %d is not of shape [%lld]",
+                             adze_node_op(node), adze_node_name(node), i, (long long)channels);
+    }
+    return ADZE_OK;
+}
+
 /* ---- BatchNormalization ---- */
 
 static adze_status batch_infer(adze_infer *infer, adze_error *err) {
-    ADZE_TRY(same_infer(infer, err));
+    ADZE_TRY(channels_infer(infer, err));
     for (int i = 1; i < 3 && i < adze_infer_output_count(infer); i++) {
         const adze_type *t = adze_infer_input(infer, 2 + i);
         if (t && t->rank >= 0)
@@ -115,7 +138,7 @@ static void batch_statistics(const batch_job *j, float *mean, float *variance) {
 }
 
 static size_t batch_scratch(const adze_run *run) {
-    return 2 * run->inputs[1]->size * 2 + 64;
+    return (size_t)adze_tensor_elements(run->inputs[1]) * 2 * sizeof(float) + 64;
 }
 
 static adze_status batch_run(adze_run *run, adze_error *err) {
@@ -218,6 +241,9 @@ static adze_status layer_infer(adze_infer *infer, adze_error *err) {
         t.dims[i] = 1;
     t.dtype = adze_dtype_from_onnx((int)adze_node_int(node, "stash_type", 1));
     t.quant = NULL;
+    if (adze_dtype_describe(t.dtype)->kind != ADZE_KIND_FLOAT)
+        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': stash_type is no float type",
+                         adze_node_op(node), adze_node_name(node));
     adze_infer_set(infer, 1, &t);
     adze_infer_set(infer, 2, &t);
     return ADZE_OK;
@@ -331,9 +357,9 @@ static adze_status lrn_run(adze_run *run, adze_error *err) {
                  .alpha = (double)adze_node_float(run->node, "alpha", 1e-4f),
                  .beta = (double)adze_node_float(run->node, "beta", 0.75f),
                  .bias = (double)adze_node_float(run->node, "bias", 1.0f)};
-    if (j.size < 1)
-        return adze_fail(err, ADZE_BAD_MODEL, "LRN '%s': size %lld", adze_node_name(run->node),
-                         (long long)j.size);
+    if (j.size < 1 || x->rank < 2)
+        return adze_fail(err, ADZE_BAD_MODEL, "LRN '%s': size %lld of an input of rank %d",
+                         adze_node_name(run->node), (long long)j.size, x->rank);
     adze_run_parallel(run, x->dims[0] * j.c, lrn_channel, &j);
     return ADZE_OK;
 }
@@ -343,7 +369,7 @@ static adze_status lrn_run(adze_run *run, adze_error *err) {
 static adze_status lp_run(adze_run *run, adze_error *err) {
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
-    int axis = axis_of(run->node, x->rank, -1);
+    int axis = ADZE_MIN(axis_of(run->node, x->rank, -1), ADZE_MAX(x->rank - 1, 0));
     int64_t n = x->rank ? x->dims[axis] : 1, inner = product(x->dims, axis + 1, x->rank);
     int64_t p = adze_node_int(run->node, "p", 2);
     for (int64_t i = 0; i < adze_tensor_elements(x) / ADZE_MAX(n, 1); i++) {
@@ -422,8 +448,8 @@ static adze_status mvn_run(adze_run *run, adze_error *err) {
 const adze_op adze_ops_normalization[] = {
     NORM_ROW("BatchNormalization", 9, 5, 5, 3, "epsilon momentum training_mode", batch_infer,
              batch_scratch, batch_run),
-    NORM_ROW("InstanceNormalization", 6, 3, 3, 1, "epsilon", same_infer, NULL, group_run),
-    NORM_ROW("GroupNormalization", 21, 3, 3, 1, "epsilon num_groups stash_type", same_infer, NULL,
+    NORM_ROW("InstanceNormalization", 6, 3, 3, 1, "epsilon", channels_infer, NULL, group_run),
+    NORM_ROW("GroupNormalization", 21, 3, 3, 1, "epsilon num_groups stash_type", channels_infer, NULL,
              group_run),
     NORM_ROW("LayerNormalization", 17, 2, 3, 3, "axis epsilon stash_type", layer_infer, NULL,
              layer_run),

@@ -247,6 +247,10 @@ static bool all_numbers(const adze_type *type) {
     return true;
 }
 
+static bool sizes_itself(const adze_op *op) {
+    return (op->flags & (ADZE_OP_DATA_SIZED | ADZE_OP_SUBGRAPH)) != 0;
+}
+
 adze_status adze_session_infer_step(adze_session *s, int step, adze_error *err) {
     const adze_step *st = &s->plan->steps[step];
     const adze_node *node = st->node;
@@ -262,8 +266,13 @@ adze_status adze_session_infer_step(adze_session *s, int step, adze_error *err) 
         item->kind = type->kind;
         item->tensor.dtype = type->dtype;
         item->tensor.quant = type->quant;
-        if (!all_numbers(type))
+        if (!all_numbers(type)) {
+            if (item->kind == ADZE_VALUE_TENSOR && !sizes_itself(node->op))
+                return adze_fail(err, ADZE_BAD_DATA,
+                                 "%s '%s': these inputs give no shape of output '%s'",
+                                 node->op_type, node->name, node->outputs[i]->name);
             continue;
+        }
         if (st->view && i == 0) {
             const adze_tensor *in = &s->items[node->inputs[0]->id].tensor;
             item->tensor = adze_tensor_view(type->dtype, type->rank, type->dims, in->data);
