@@ -6,6 +6,7 @@
 
 #include "kernels/conv.h"
 #include "ops/execute.h"
+#include "ops/helpers.h"
 #include "ops/fused.h"
 #include "ops/integer_linear.h"
 #include "ops/window.h"
@@ -82,6 +83,8 @@ adze_status adze_conv_infer_with(adze_infer *infer, int weights, adze_dtype out_
 
 static adze_status conv_infer(adze_infer *infer, adze_error *err) {
     const adze_type *x = adze_infer_input(infer, 0), *w = adze_infer_input(infer, 1);
+    if (!x->quant)
+        ADZE_TRY(adze_ops_check_types(infer, 3, err));
     if (w->rank > 0)
         ADZE_TRY(adze_conv_check_bias(infer, w->dims[0], err));
     return adze_conv_infer_with(infer, 1, x->quant ? ADZE_F32 : x->dtype, err);

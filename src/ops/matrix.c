@@ -6,6 +6,7 @@
 
 #include "kernels/conv.h"
 #include "ops/execute.h"
+#include "ops/helpers.h"
 #include "ops/fused.h"
 #include "ops/integer_linear.h"
 
@@ -127,6 +128,8 @@ adze_status adze_matmul_infer_with(adze_infer *infer, int second, adze_dtype out
 
 static adze_status matmul_infer(adze_infer *infer, adze_error *err) {
     const adze_type *a = adze_infer_input(infer, 0);
+    if (!a->quant)
+        ADZE_TRY(adze_ops_check_types(infer, 2, err));
     return adze_matmul_infer_with(infer, 1, a->quant ? ADZE_F32 : a->dtype, err);
 }
 
@@ -135,6 +138,8 @@ static adze_status gemm_infer(adze_infer *infer, adze_error *err) {
     const adze_type *a = adze_infer_input(infer, 0), *b = adze_infer_input(infer, 1);
     if (a->rank < 0 || b->rank < 0)
         return ADZE_OK;
+    if (!a->quant)
+        ADZE_TRY(adze_ops_check_types(infer, 3, err));
     if (a->rank != 2 || b->rank != 2)
         return adze_fail(err, ADZE_BAD_MODEL, "Gemm '%s': operands of rank %d and %d, expected 2",
                          adze_node_name(node), a->rank, b->rank);
@@ -143,6 +148,14 @@ static adze_status gemm_infer(adze_infer *infer, adze_error *err) {
     if (ka >= 0 && kb >= 0 && ka != kb)
         return mismatch(node, ka, kb, err);
     adze_dim dims[2] = {a->dims[ta], b->dims[1 - tb]};
+    const adze_type *c = adze_infer_input(infer, 2);
+    for (int i = 0; c && c->rank > 0 && i < ADZE_MIN(c->rank, 2); i++) {
+        adze_dim d = c->dims[c->rank - 1 - i], of = dims[1 - i];
+        if (c->rank > 2 || (d >= 0 && d != 1 && of >= 0 && d != of))
+            return adze_fail(err, ADZE_BAD_MODEL,
+                             "Gemm '%s': the third operand does not broadcast to the product",
+                             adze_node_name(node));
+    }
     adze_infer_set_tensor(infer, 0, a->quant ? ADZE_F32 : a->dtype, 2, dims);
     return ADZE_OK;
 }

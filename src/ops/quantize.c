@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ops/execute.h"
+#include "ops/helpers.h"
 #include "tensor/dtype.h"
 
 /* Which scale an element has: its index is ((i / inner / per_block) % count ...), laid out as the scales'
@@ -20,6 +21,9 @@ static adze_status map_scales(scale_map *m, const adze_node *node, const adze_te
                               const adze_tensor *scale, adze_error *err) {
     int64_t n = adze_tensor_elements(scale), axis = adze_node_int(node, "axis", 1);
     *m = (scale_map){.total = adze_tensor_elements(x), .inner = 1, .axis = 1, .block = 1};
+    if (n < 1)
+        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': no scales", adze_node_op(node),
+                         adze_node_name(node));
     if (n == 1 && scale->rank <= 1 && x->rank != 1)
         return ADZE_OK;
     if (n == 1 && scale->rank == 0)
@@ -34,7 +38,7 @@ static adze_status map_scales(scale_map *m, const adze_node *node, const adze_te
     for (int i = (int)axis + 1; i < x->rank; i++)
         m->inner *= x->dims[i];
     m->blocks = scale->rank == x->rank && x->rank > 1 ? scale->dims[axis] : n;
-    int64_t block = adze_node_int(node, "block_size", 0);
+    int64_t block = ADZE_MIN(adze_node_int(node, "block_size", 0), ADZE_MAX(m->axis, 1));
     m->block = block > 0 ? block : m->blocks > 0 ? (m->axis + m->blocks - 1) / m->blocks : 1;
     int64_t span = m->axis * m->inner, outer = span > 0 ? m->total / span : 0;
     bool per_axis = scale->rank <= 1 && n == m->axis;
@@ -184,17 +188,53 @@ static void dequantize_plain(const quantize_job *j) {
 
 /* ---- the operators ---- */
 
+/* Numbers, scales of a float type, a zero point for each scale. */
+static adze_status check_operands(const adze_infer *infer, adze_error *err) {
+    const adze_node *node = adze_infer_node(infer);
+    for (int i = 0; i < adze_infer_input_count(infer); i++) {
+        const adze_type *t = adze_infer_input(infer, i);
+        adze_kind kind = t ? adze_dtype_describe(t->dtype)->kind : ADZE_KIND_FLOAT;
+        bool number = kind == ADZE_KIND_INT || kind == ADZE_KIND_UINT;
+        if (t && t->dtype != ADZE_UNDEFINED && kind != ADZE_KIND_FLOAT && (i == 1 || !number))
+            return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input %d is of type %s",
+                             adze_node_op(node), adze_node_name(node), i,
+                             adze_dtype_describe(t->dtype)->name);
+    }
+    return ADZE_OK;
+}
+
+static adze_status check_zero_points(const adze_run *run, const adze_tensor *scale,
+                                     const adze_tensor *zero, adze_error *err) {
+    if (!zero || adze_tensor_elements(zero) == adze_tensor_elements(scale))
+        return ADZE_OK;
+    return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': %lld zero points for %lld scales",
+                     adze_node_op(run->node), adze_node_name(run->node),
+                     (long long)adze_tensor_elements(zero), (long long)adze_tensor_elements(scale));
+}
+
+static adze_status check_result(const adze_infer *infer, adze_dtype dtype, bool real,
+                                adze_error *err) {
+    const adze_dtype_info *info = adze_dtype_describe(dtype);
+    bool whole = info->kind == ADZE_KIND_INT || info->kind == ADZE_KIND_UINT;
+    if (dtype == ADZE_UNDEFINED || info->kind == ADZE_KIND_FLOAT || (whole && !real))
+        return ADZE_OK;
+    return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': a result of type %s",
+                     adze_node_op(adze_infer_node(infer)), adze_node_name(adze_infer_node(infer)),
+                     info->name);
+}
+
 static const adze_tensor *optional(const adze_run *run, int i) {
     return i < run->input_count ? run->inputs[i] : NULL;
 }
 
 static adze_status quantize_infer(adze_infer *infer, adze_error *err) {
-    ADZE_UNUSED(err);
+    ADZE_TRY(check_operands(infer, err));
     const adze_node *node = adze_infer_node(infer);
     adze_type y = *adze_infer_input(infer, 0);
     const adze_type *zero = adze_infer_input(infer, 2);
     adze_dtype wanted = adze_dtype_from_onnx((int)adze_node_int(node, "output_dtype", 0));
     y.dtype = zero ? zero->dtype : wanted != ADZE_UNDEFINED ? wanted : ADZE_U8;
+    ADZE_TRY(check_result(infer, y.dtype, false, err));
     y.quant = NULL;
     if (y.rank >= 0)
         adze_infer_set(infer, 0, &y);
@@ -210,6 +250,7 @@ static adze_status quantize_run(adze_run *run, adze_error *err) {
                       .y = run->outputs[0],
                       .map = &map};
     ADZE_TRY(map_scales(&map, run->node, j.x, j.scale, err));
+    ADZE_TRY(check_zero_points(run, j.scale, j.zero, err));
     adze_dtype d = j.y->dtype;
     bool rows = j.x->dtype == ADZE_F32 && map.block <= 1 &&
                 (d == ADZE_U8 || d == ADZE_I8 || d == ADZE_U16 || d == ADZE_I16);
@@ -221,11 +262,12 @@ static adze_status quantize_run(adze_run *run, adze_error *err) {
 }
 
 static adze_status dequantize_infer(adze_infer *infer, adze_error *err) {
-    ADZE_UNUSED(err);
+    ADZE_TRY(check_operands(infer, err));
     const adze_node *node = adze_infer_node(infer);
     adze_type y = *adze_infer_input(infer, 0);
     adze_dtype wanted = adze_dtype_from_onnx((int)adze_node_int(node, "output_dtype", 0));
     y.dtype = wanted != ADZE_UNDEFINED ? wanted : adze_infer_input(infer, 1)->dtype;
+    ADZE_TRY(check_result(infer, y.dtype, true, err));
     y.quant = NULL;
     if (y.rank >= 0)
         adze_infer_set(infer, 0, &y);
@@ -241,6 +283,7 @@ static adze_status dequantize_run(adze_run *run, adze_error *err) {
                       .y = run->outputs[0],
                       .map = &map};
     ADZE_TRY(map_scales(&map, run->node, j.x, j.scale, err));
+    ADZE_TRY(check_zero_points(run, j.scale, j.zero, err));
     adze_dtype d = j.x->dtype;
     bool rows = j.y->dtype == ADZE_F32 && map.block <= 1 &&
                 (d == ADZE_U8 || d == ADZE_I8 || d == ADZE_U16 || d == ADZE_I16 || d == ADZE_I32);
@@ -252,8 +295,11 @@ static adze_status dequantize_run(adze_run *run, adze_error *err) {
 }
 
 static adze_status dynamic_infer(adze_infer *infer, adze_error *err) {
-    ADZE_UNUSED(err);
     adze_type y = *adze_infer_input(infer, 0);
+    if (y.dtype != ADZE_F32 && y.dtype != ADZE_UNDEFINED)
+        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': an input of type %s, expected float32",
+                         adze_node_op(adze_infer_node(infer)),
+                         adze_node_name(adze_infer_node(infer)), adze_dtype_describe(y.dtype)->name);
     if (y.rank < 0)
         return ADZE_OK;
     y.dtype = ADZE_U8;

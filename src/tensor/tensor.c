@@ -269,7 +269,8 @@ static void store_int(adze_tensor *tensor, int64_t i, int64_t value)
         return;
     }
     size_t size = (size_t)info->block_bytes;
-    memcpy((char *)tensor->data + (size_t)i * size, &value, size);
+    if (size <= sizeof value) /* not of strings and complex numbers */
+        memcpy((char *)tensor->data + (size_t)i * size, &value, size);
 }
 
 void adze_tensor_set_f64(adze_tensor *tensor, int64_t i, double value)
