@@ -62,8 +62,7 @@ static adze_onnx_value value_of(const char *name, int rank, const int64_t *dims)
     return v;
 }
 
-#define DIMS(...)                                                                                  \
-    (int)(sizeof((int64_t[]){__VA_ARGS__}) / 8), ((const int64_t[]){__VA_ARGS__})
+#define DIMS(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / 8), ((const int64_t[]){__VA_ARGS__})
 
 static void input(const char *name, int rank, const int64_t *dims)
 {
@@ -228,8 +227,7 @@ static int64_t check_result(int n, const float *expected, int rank, const int64_
     return opset;
 }
 
-#define RESULT(...)                                                                                \
-    (int)(sizeof((float[]){__VA_ARGS__}) / 4), ((const float[]){__VA_ARGS__})
+#define RESULT(...) (int)(sizeof((float[]){__VA_ARGS__}) / 4), ((const float[]){__VA_ARGS__})
 
 /* ---- old opsets ---- */
 
@@ -445,9 +443,11 @@ TEST(names_that_clash_and_cycles)
 
 TEST(operators_without_inputs_or_outputs)
 {
-    static const char *const ops[] = {"Softmax", "Clip",   "Upsample", "TopK",  "Resize", "Split",
-                                      "Add",     "Pad",    "Slice",    "Conv",  "Gemm",   "Concat",
-                                      "Constant", "Scatter", "BatchNormalization", "ReduceSum"};
+    static const char *const ops[] = {
+        "Softmax",  "Clip",   "Upsample", "TopK",    "Resize",
+        "Split",    "Add",    "Pad",      "Slice",   "Conv",
+        "Gemm",     "Concat", "Constant", "Scatter", "BatchNormalization",
+        "ReduceSum"};
     for (size_t i = 0; i < ADZE_COUNT_OF(ops); i++) {
         char text[64];
         adze_model *model = NULL;
@@ -530,8 +530,8 @@ TEST(shapes_and_bounds)
     output("y");
     adze_model *model = open_file();
     adze_error err;
-    static const char *const bad[] = {"x=2x5", "x=2", "x=2x4x1", "nobody=2x4", "2x4",
-                                      "x=", "x=2x", "x=-2x4", "x=1x1x1x1x1x1x1x1x1", ""};
+    static const char *const bad[] = {"x=2x5", "x=2",  "x=2x4x1", "nobody=2x4",          "2x4",
+                                      "x=",    "x=2x", "x=-2x4",  "x=1x1x1x1x1x1x1x1x1", ""};
     for (size_t i = 0; i < ADZE_COUNT_OF(bad); i++)
         if (adze_model_set_shape(model, bad[i], &err) != ADZE_BAD_ARGUMENT)
             FAIL("shape %s", bad[i]);

@@ -136,7 +136,8 @@ TEST(a_smaller_shape_allocates_nothing)
     CHECK_OK(adze_graph_bound(g, "W", 1, 12, NULL), NULL);
     adze_plan *plan = plan_of(true, false);
     adze_session *session = session_of(plan);
-    adze_tensor x = random_input(DIMS(3, 3, 12, 12), 4), small = random_input(DIMS(1, 3, 5, 12), 4), out;
+    adze_tensor x = random_input(DIMS(3, 3, 12, 12), 4), small = random_input(DIMS(1, 3, 5, 12), 4),
+                out;
     adze_error err;
     CHECK_OK(adze_session_run(session, &x, &out, &err), &err);
     size_t memory = adze_session_memory(session);
@@ -188,7 +189,8 @@ TEST(values_whose_size_the_data_decide)
     static const float data[3][6] = {{0, 1, 2, 0, 3, 0}, {0}, {1, 2, 3, 4, 5, 6}};
     static const int expected[] = {3, 0, 6};
     for (int i = 0; i < 6; i++) {
-        adze_tensor t = adze_tensor_view(ADZE_F32, 1, (int64_t[]){6}, (void *)(uintptr_t)data[i % 3]);
+        adze_tensor t =
+            adze_tensor_view(ADZE_F32, 1, (int64_t[]){6}, (void *)(uintptr_t)data[i % 3]);
         adze_tensor out;
         adze_error err;
         adze_alloc_fail_after(i < 3 ? 0 : 1); /* what was allocated is kept */
@@ -240,7 +242,8 @@ TEST(states_that_change_places)
     float one = 1, two = 2;
     adze_tensor first = adze_tensor_view(ADZE_F32, 0, NULL, &one);
     adze_tensor second = adze_tensor_view(ADZE_F32, 0, NULL, &two);
-    adze_value *a = adze_graph_add_state(g, "a", &first), *b = adze_graph_add_state(g, "b", &second);
+    adze_value *a = adze_graph_add_state(g, "a", &first),
+               *b = adze_graph_add_state(g, "b", &second);
     adze_graph_set_next(a, b);
     adze_graph_set_next(b, a);
     adze_value *x = input(NULL, 0);
@@ -267,7 +270,8 @@ TEST(states_that_change_places)
 TEST(inputs_that_do_not_fit)
 {
     begin();
-    adze_value *a = input((adze_dim[]){symbol("N"), 4}, 2), *b = input((adze_dim[]){symbol("N"), 4}, 2);
+    adze_value *a = input((adze_dim[]){symbol("N"), 4}, 2),
+               *b = input((adze_dim[]){symbol("N"), 4}, 2);
     set_output(NODE("Add", a, b));
     adze_plan *plan = plan_of(true, false);
     adze_session *session = session_of(plan);
