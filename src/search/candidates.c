@@ -37,19 +37,26 @@ static void add(adze_candidates *list, const char *name, const char *scheme, jso
 
 /* ---- coarse ---- */
 
-static json_t *weight_only(const char *type, const char *granularity, int block) {
+static json_t *weight_only(const char *type, const char *granularity, int block, bool clipped) {
     json_t *weights = json_pack("{s:s, s:s, s:b}", "type", type, "granularity", granularity,
                                 "symmetric", 1);
     if (block > 0)
         json_object_set_new(weights, "block", json_integer(block));
+    if (clipped)
+        json_object_set_new(weights, "calibrator", json_string("mse"));
     return json_pack("{s:i, s:s, s:o}", "version", 1, "scheme", "weight_only", "weights", weights);
 }
 
 void adze_candidates_coarse(adze_candidates *list) {
     add(list, "float16 weights", "float16",
         json_pack("{s:i, s:s}", "version", 1, "scheme", "float16"));
-    add(list, "int8 weights per channel", "weight-only", weight_only("int8", "channel", 0));
-    add(list, "int4 weights, blocks of 32", "weight-only", weight_only("int4", "block", 32));
+    add(list, "int8 weights per channel", "weight-only int8",
+        weight_only("int8", "channel", 0, false));
+    add(list, "int4 weights, blocks of 32", ADZE_SCHEME_INT4, weight_only("int4", "block", 32, false));
+    add(list, "int4 weights, blocks of 32, clipped", ADZE_SCHEME_INT4,
+        weight_only("int4", "block", 32, true));
+    add(list, "int4 weights, blocks of 16, clipped", ADZE_SCHEME_INT4,
+        weight_only("int4", "block", 16, true));
     add(list, "dynamic int8", "dynamic int8",
         json_pack("{s:i, s:s}", "version", 1, "scheme", "dynamic"));
 }
@@ -84,7 +91,7 @@ static void add_static(adze_candidates *list, const calibrator *c, bool symmetri
     char name[160];
     snprintf(name, sizeof name, "static int8, %s, %s, weights per %s", c->label,
              symmetric ? "symmetric" : "asymmetric", per_channel ? "channel" : "tensor");
-    add(list, name, "static int8", static_recipe(c, symmetric, per_channel));
+    add(list, name, ADZE_SCHEME_STATIC_INT8, static_recipe(c, symmetric, per_channel));
 }
 
 void adze_candidates_grid(adze_candidates *list) {

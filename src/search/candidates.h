@@ -6,9 +6,13 @@
 
 #include "base/memory.h"
 
+/* Schemes that are refined around their best. */
+#define ADZE_SCHEME_STATIC_INT8 "static int8"
+#define ADZE_SCHEME_INT4 "weight-only int4"
+
 typedef struct adze_candidate {
     const char *name;   /* for people, unique within a search */
-    const char *scheme; /* "static int8", "dynamic int8", "weight-only", "float16" */
+    const char *scheme; /* "static int8", "dynamic int8", "weight-only int8", ... */
     json_t *recipe;     /* owned by the list */
 } adze_candidate;
 

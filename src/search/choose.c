@@ -123,7 +123,9 @@ adze_status search_choose_finalists(search *s, adze_error *err) {
     for (int i = 1; i < s->trial_count; i++) {
         trial *t = &s->trials[i];
         if (strcmp(state_of(t), "measured") != 0) {
-            t->status = strcmp(state_of(t), "dropped") == 0 ? "dropped" : "failed";
+            t->status = strcmp(state_of(t), "slow") == 0      ? "rejected"
+                        : strcmp(state_of(t), "dropped") == 0 ? "dropped"
+                                                              : "failed";
             continue;
         }
         if (slower(s, t->record))
@@ -145,7 +147,7 @@ adze_status search_choose_finalists(search *s, adze_error *err) {
     return ADZE_OK;
 }
 
-int search_best_static(const search *s, int rank) {
+int search_best_of(const search *s, const char *scheme, int rank) {
     bool taken[512] = {false};
     int best = -1;
     for (int round = 0; round <= rank; round++) {
@@ -158,7 +160,7 @@ int search_best_static(const search *s, int rank) {
                          !json_object_get(t->proposed, "float_nodes");
             double q = figures_of(s, t->record).quality;
             if (taken[i] || !plain || strcmp(state_of(t), "measured") != 0 ||
-                strcmp(t->scheme, "static int8") != 0 || !(q > quality))
+                strcmp(t->scheme, scheme) != 0 || !(q > quality))
                 continue;
             quality = q;
             best = i;

@@ -162,7 +162,7 @@ static const adze_candidate *candidate_of(const search *s, int trial_index) {
 
 static adze_status refine(search *s, int *next, adze_error *err) {
     for (int rank = 0; rank < 2; rank++) {
-        int best = search_best_static(s, rank);
+        int best = search_best_of(s, ADZE_SCHEME_STATIC_INT8, rank);
         if (best < 0)
             return ADZE_OK;
         adze_candidate around = *candidate_of(s, best);
@@ -171,9 +171,9 @@ static adze_status refine(search *s, int *next, adze_error *err) {
     return try_new(s, next, err);
 }
 
-static adze_status leave_float(search *s, int *next, adze_error *err) {
+static adze_status leave_float(search *s, const char *scheme, int *next, adze_error *err) {
     static const int steps[] = {1, 2, 4};
-    int best = search_best_static(s, 0), count = 0;
+    int best = search_best_of(s, scheme, 0), count = 0;
     const char **names = NULL;
     if (best < 0 || !may_go_on(s))
         return ADZE_OK;
@@ -195,7 +195,8 @@ static adze_status run_search(search *s, adze_error *err) {
     adze_candidates_grid(&s->candidates);
     ADZE_TRY(try_new(s, &next, err));
     ADZE_TRY(refine(s, &next, err));
-    return leave_float(s, &next, err);
+    ADZE_TRY(leave_float(s, ADZE_SCHEME_STATIC_INT8, &next, err));
+    return leave_float(s, ADZE_SCHEME_INT4, &next, err);
 }
 
 /* ---- certifying ---- */

@@ -101,9 +101,9 @@ bool search_cancelled(const search *s);
 
 /* Sets status and reason of all trials from their selection figures; marks finalists. */
 adze_status search_choose_finalists(search *s, adze_error *err) ADZE_MUST_CHECK;
-/* Index of the measured static trial with the best metric on the selection part, not among `not_these`
- * first ones; -1: none. */
-int search_best_static(const search *s, int rank);
+/* Index of the measured, unrefined trial of a scheme with the best (rank 0), second best (1), ... metric on
+ * the selection part; -1: none. */
+int search_best_of(const search *s, const char *scheme, int rank);
 /* After certification: front, rejected, the best (index, or -1). */
 int search_choose_best(search *s);
 /* Most sensitive weighted nodes first: how much leaving each alone in float helps the outputs. */

@@ -161,7 +161,7 @@ static adze_status drop_sluggish(search *s, const adze_plan *plan, json_t *recor
     snprintf(reason, sizeof reason, "slower than the original, speed-up %.2g: dropped early",
              search_number(latency, "speedup.value"));
     json_object_set_new(record, "latency", latency);
-    set_reason(record, "dropped", reason);
+    set_reason(record, "slow", reason);
     return ADZE_OK;
 }
 
