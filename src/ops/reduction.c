@@ -388,6 +388,8 @@ static adze_status reduce_run(adze_run *run, adze_error *err)
     char *scratch = run->scratch;
     int64_t n = adze_tensor_elements(x), outputs = adze_tensor_elements(y);
     size_t part = round64((size_t)n * sizeof(float));
+    if (outputs == 0) /* some axis that stays is empty */
+        return ADZE_OK;
     if (is_narrow(x)) {
         adze_ops_load(run->kernels, x, 0, 1, n, (float *)(void *)(scratch + part));
         job.x = adze_tensor_view(ADZE_F32, x->rank, x->dims, scratch + part);

@@ -397,3 +397,22 @@ TEST(out_of_memory_at_every_step)
     adze_tensor_free(&x);
     finish();
 }
+
+/* An axis that stays has no elements: nothing to read, nothing to write. */
+TEST(reducing_to_nothing)
+{
+    begin();
+    adze_value *x = input((adze_dim[]){2, 0, 4}, 3);
+    adze_node *reduced = NODE("ReduceMax", x, ints((int64_t[]){0}, 1));
+    set_output(reduced);
+    adze_plan *plan = plan_of(true, false);
+    adze_session *session = session_of(plan);
+    adze_tensor in = random_input(DIMS(2, 0, 4), 1), out;
+    adze_error err;
+    CHECK_OK(adze_session_run(session, &in, &out, &err), &err);
+    CHECK_EQ(adze_tensor_elements(&out), 0);
+    adze_tensor_free(&in);
+    adze_session_close(&session);
+    adze_plan_free(&plan);
+    finish();
+}
