@@ -10,12 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
-int cli_fail(const adze_error *err) {
+int cli_fail(const adze_error *err)
+{
     fprintf(stderr, "adze: %s\n", err->message);
     return adze_status_exit_code(err->status);
 }
 
-int cli_usage(const cli_command *command, const char *format, ...) {
+int cli_usage(const cli_command *command, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
     fprintf(stderr, "adze %s: ", command->name);
@@ -27,7 +29,8 @@ int cli_usage(const cli_command *command, const char *format, ...) {
 
 /* ---- help ---- */
 
-static void print_examples(const char *examples) {
+static void print_examples(const char *examples)
+{
     printf("\nExamples:\n");
     while (examples && *examples) {
         size_t n = strcspn(examples, "\n");
@@ -36,7 +39,8 @@ static void print_examples(const char *examples) {
     }
 }
 
-static int print_help(const cli_command *command, const cli_option *options) {
+static int print_help(const cli_command *command, const cli_option *options)
+{
     printf("adze %s %s\n%s\n\nOptions:\n", command->name, command->arguments, command->summary);
     for (; options->kind != CLI_END; options++) {
         char left[64];
@@ -50,14 +54,16 @@ static int print_help(const cli_command *command, const cli_option *options) {
 
 /* ---- parsing ---- */
 
-static const cli_option *find_option(const cli_option *options, const char *name, size_t length) {
+static const cli_option *find_option(const cli_option *options, const char *name, size_t length)
+{
     for (; options->kind != CLI_END; options++)
         if (strlen(options->name) == length && strncmp(options->name, name, length) == 0)
             return options;
     return NULL;
 }
 
-static bool parse_int(const char *text, int64_t *out) {
+static bool parse_int(const char *text, int64_t *out)
+{
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 10);
@@ -66,13 +72,12 @@ static bool parse_int(const char *text, int64_t *out) {
 }
 
 /* -1: fine, else an exit code. */
-static int store(const cli_command *command, const cli_option *option, const char *value) {
+static int store(const cli_command *command, const cli_option *option, const char *value)
+{
     cli_list *list = option->target;
     bool on = value && strcmp(value, "on") == 0;
     switch (option->kind) {
-    case CLI_STRING:
-        *(const char **)option->target = value;
-        return -1;
+    case CLI_STRING: *(const char **)option->target = value; return -1;
     case CLI_INT:
         if (parse_int(value, option->target))
             return -1;
@@ -87,14 +92,14 @@ static int store(const cli_command *command, const cli_option *option, const cha
             return cli_usage(command, "--%s: '%s'; expected on or off", option->name, value);
         *(bool *)option->target = on;
         return -1;
-    default:
-        return -1;
+    default: return -1;
     }
 }
 
 /* Parses argv[*at], an option; advances *at over its value. */
 static int parse_option(const cli_command *command, const cli_option *options, int argc,
-                        char **argv, int *at) {
+                        char **argv, int *at)
+{
     const char *word = argv[*at] + 2, *equals = strchr(word, '=');
     size_t length = equals ? (size_t)(equals - word) : strlen(word);
     if (length == 4 && strncmp(word, "help", 4) == 0)
@@ -114,7 +119,8 @@ static int parse_option(const cli_command *command, const cli_option *options, i
 }
 
 int cli_parse(const cli_command *command, const cli_option *options, int argc, char **argv,
-              const char **args, int least, int most, int *count) {
+              const char **args, int least, int most, int *count)
+{
     bool only_args = false;
     *count = 0;
     for (int i = 0; i < argc; i++) {
@@ -141,7 +147,8 @@ int cli_parse(const cli_command *command, const cli_option *options, int argc, c
 
 /* ---- models ---- */
 
-int cli_open(cli_model *m, const char *path) {
+int cli_open(cli_model *m, const char *path)
+{
     adze_error err = {0};
     adze_context_options options = adze_context_options_default();
     options.threads = (int)m->threads;
@@ -158,12 +165,14 @@ int cli_open(cli_model *m, const char *path) {
     return cli_fail(&err);
 }
 
-void cli_close(cli_model *m) {
+void cli_close(cli_model *m)
+{
     adze_model_close(&m->model);
     adze_context_close(&m->context);
 }
 
-int cli_named_input(const adze_graph *graph, const char *text, const char **file) {
+int cli_named_input(const adze_graph *graph, const char *text, const char **file)
+{
     const char *equals = strchr(text, '=');
     int count = adze_graph_input_count(graph);
     if (!equals && count == 1) {
@@ -184,7 +193,8 @@ int cli_named_input(const adze_graph *graph, const char *text, const char **file
     return -1;
 }
 
-bool cli_seconds(const char *text, double *seconds) {
+bool cli_seconds(const char *text, double *seconds)
+{
     char *end;
     double value = strtod(text, &end);
     double unit = strcmp(end, "h") == 0 ? 3600 : strcmp(end, "m") == 0 ? 60 : 1;
@@ -194,7 +204,8 @@ bool cli_seconds(const char *text, double *seconds) {
     return true;
 }
 
-static int read_inputs(cli_model *m, const cli_list *files, adze_tensor *inputs) {
+static int read_inputs(cli_model *m, const cli_list *files, adze_tensor *inputs)
+{
     adze_error err = {0};
     const adze_graph *graph = adze_model_graph(m->model);
     for (int i = 0; i < files->count; i++) {
@@ -215,7 +226,8 @@ static int read_inputs(cli_model *m, const cli_list *files, adze_tensor *inputs)
     return 0;
 }
 
-int cli_load_inputs(cli_model *m, const cli_list *files, adze_tensor **inputs) {
+int cli_load_inputs(cli_model *m, const cli_list *files, adze_tensor **inputs)
+{
     size_t count = (size_t)adze_graph_input_count(adze_model_graph(m->model));
     *inputs = calloc(count + 1, sizeof **inputs);
     if (!*inputs) {
@@ -230,13 +242,15 @@ int cli_load_inputs(cli_model *m, const cli_list *files, adze_tensor **inputs) {
     return code;
 }
 
-void cli_free_inputs(cli_model *m, adze_tensor *inputs) {
+void cli_free_inputs(cli_model *m, adze_tensor *inputs)
+{
     for (int i = 0; inputs && i < adze_graph_input_count(adze_model_graph(m->model)); i++)
         adze_tensor_free(&inputs[i]);
     free(inputs);
 }
 
-int cli_show(adze_status status, bool as_json, char *json, char *text, const adze_error *err) {
+int cli_show(adze_status status, bool as_json, char *json, char *text, const adze_error *err)
+{
     if (status == ADZE_OK && as_json)
         printf("%s\n", json);
     else if (status == ADZE_OK)
@@ -250,7 +264,8 @@ int cli_show(adze_status status, bool as_json, char *json, char *text, const adz
 
 static bool progress_open;
 
-void cli_progress(const char *format, ...) {
+void cli_progress(const char *format, ...)
+{
     bool terminal = isatty(STDERR_FILENO) != 0;
     va_list args;
     va_start(args, format);
@@ -262,7 +277,8 @@ void cli_progress(const char *format, ...) {
     progress_open = terminal;
 }
 
-void cli_progress_end(void) {
+void cli_progress_end(void)
+{
     if (progress_open)
         fprintf(stderr, "\r\033[K");
     progress_open = false;
@@ -270,12 +286,14 @@ void cli_progress_end(void) {
 
 static volatile sig_atomic_t interrupted;
 
-static void on_interrupt(int number) {
+static void on_interrupt(int number)
+{
     interrupted = number;
     signal(number, SIG_DFL); /* a second Ctrl-C ends at once */
 }
 
-bool cli_interrupted(void) {
+bool cli_interrupted(void)
+{
     static bool installed;
     if (!installed)
         signal(SIGINT, on_interrupt);

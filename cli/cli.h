@@ -55,7 +55,9 @@ typedef struct cli_model {
         {CLI_LIST, "bound", "N=512", "upper bound of a symbolic dimension (or N=1..512)",          \
          &(m).bounds},                                                                             \
         {CLI_INT, "threads", "N", "worker threads (default: one per core)", &(m).threads},         \
-        {CLI_FLAG, "json", NULL, "machine-readable output on stdout", &(m).json}
+    {                                                                                              \
+        CLI_FLAG, "json", NULL, "machine-readable output on stdout", &(m).json                     \
+    }
 
 /* Opens context and model, applies shapes and bounds. Prints the error and returns its exit code, or 0. */
 int cli_open(cli_model *m, const char *path);

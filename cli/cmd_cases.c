@@ -14,13 +14,15 @@ enum { MOST = 64, REASON = 512 };
 
 /* ---- comparison ---- */
 
-static bool equal_numbers(double a, double e) {
+static bool equal_numbers(double a, double e)
+{
     if (isnan(e) || isnan(a))
         return isnan(e) && isnan(a);
     return a == e || fabs(a - e) <= 1e-7 + 1e-3 * fabs(e);
 }
 
-static bool compare_complex(const adze_tensor *a, const adze_tensor *e, int64_t n, int64_t *at) {
+static bool compare_complex(const adze_tensor *a, const adze_tensor *e, int64_t n, int64_t *at)
+{
     for (*at = 0; *at < 2 * n; ++*at) {
         bool wide = a->dtype == ADZE_C128;
         double x = wide ? ((const double *)a->data)[*at] : (double)((const float *)a->data)[*at];
@@ -31,7 +33,8 @@ static bool compare_complex(const adze_tensor *a, const adze_tensor *e, int64_t 
     return true;
 }
 
-static bool compare_elements(const adze_tensor *a, const adze_tensor *e, char *why) {
+static bool compare_elements(const adze_tensor *a, const adze_tensor *e, char *why)
+{
     int64_t n = adze_tensor_elements(e), i = 0;
     if (a->dtype == ADZE_C64 || a->dtype == ADZE_C128) {
         if (compare_complex(a, e, n, &i))
@@ -57,7 +60,8 @@ static bool compare_elements(const adze_tensor *a, const adze_tensor *e, char *w
     return true;
 }
 
-static bool compare_tensors(const adze_tensor *a, const adze_tensor *e, char *why) {
+static bool compare_tensors(const adze_tensor *a, const adze_tensor *e, char *why)
+{
     bool same = a->dtype == e->dtype && a->rank == e->rank;
     for (int i = 0; i < e->rank && same; i++)
         same = a->dims[i] == e->dims[i];
@@ -70,7 +74,8 @@ static bool compare_tensors(const adze_tensor *a, const adze_tensor *e, char *wh
     return compare_elements(a, e, why);
 }
 
-static bool compare_items(const adze_item *a, const adze_item *e, char *why) {
+static bool compare_items(const adze_item *a, const adze_item *e, char *why)
+{
     if (a->kind != e->kind) {
         snprintf(why, REASON, "another kind of value");
         return false;
@@ -96,7 +101,8 @@ typedef struct test_case {
     adze_session *session;
 } test_case;
 
-static bool load_values(test_case *c, const adze_graph *g, const char *folder, adze_error *err) {
+static bool load_values(test_case *c, const adze_graph *g, const char *folder, adze_error *err)
+{
     int inputs = adze_graph_input_count(g), outputs = adze_graph_output_count(g);
     char path[4640];
     if (inputs > MOST || outputs > MOST)
@@ -116,7 +122,8 @@ static bool load_values(test_case *c, const adze_graph *g, const char *folder, a
     return true;
 }
 
-static bool run_set(test_case *c, const adze_graph *g, const char *folder, char *why) {
+static bool run_set(test_case *c, const adze_graph *g, const char *folder, char *why)
+{
     adze_error err = {0};
     adze_item inputs[MOST] = {0}, outputs[MOST] = {0};
     bool ok = load_values(c, g, folder, &err);
@@ -134,7 +141,8 @@ static bool run_set(test_case *c, const adze_graph *g, const char *folder, char 
 }
 
 static bool prepare_case(test_case *c, adze_context *context, const char *folder,
-                         const adze_plan_options *options, adze_error *err) {
+                         const adze_plan_options *options, adze_error *err)
+{
     char path[4608];
     snprintf(path, sizeof path, "%s/model.onnx", folder);
     return adze_model_open(&c->model, context, path, err) == ADZE_OK &&
@@ -143,7 +151,8 @@ static bool prepare_case(test_case *c, adze_context *context, const char *folder
 }
 
 static bool run_case(adze_context *context, const char *folder, const adze_plan_options *options,
-                     char *why) {
+                     char *why)
+{
     test_case c = {0};
     adze_error err = {0};
     struct stat st;
@@ -168,7 +177,8 @@ static bool run_case(adze_context *context, const char *folder, const adze_plan_
 
 /* ---- all cases ---- */
 
-static int is_case(const struct dirent *entry) {
+static int is_case(const struct dirent *entry)
+{
     return entry->d_name[0] != '.';
 }
 
@@ -177,7 +187,8 @@ typedef struct totals {
 } totals;
 
 static void run_folder(const char *dir, const char *only, FILE *list, adze_context *context,
-                       const adze_plan_options *options, totals *t) {
+                       const adze_plan_options *options, totals *t)
+{
     struct dirent **entries;
     int count = scandir(dir, &entries, is_case, alphasort);
     for (int i = 0; i < count; i++) {
@@ -195,8 +206,7 @@ static void run_folder(const char *dir, const char *only, FILE *list, adze_conte
                 fprintf(list, "%s\t%s\t%s\n", name, ok ? "pass" : "fail", why);
             if (!ok && !list)
                 printf("FAILED %s: %s\n", name, why);
-        } else if (!there && stat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
-                   stat(model, &st) != 0) {
+        } else if (!there && stat(path, &st) == 0 && S_ISDIR(st.st_mode) && stat(model, &st) != 0) {
             run_folder(path, only, list, context, options, t);
         }
         free(entries[i]);
@@ -205,7 +215,8 @@ static void run_folder(const char *dir, const char *only, FILE *list, adze_conte
         free(entries);
 }
 
-CLI_COMMAND(cases) {
+CLI_COMMAND(cases)
+{
     cli_model m = {0};
     const char *dir, *only = NULL, *list_path = NULL;
     adze_plan_options plan = adze_plan_options_default();

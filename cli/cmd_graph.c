@@ -5,13 +5,15 @@
 #include "adze/passes.h"
 #include "cli.h"
 
-static int print_passes(void) {
+static int print_passes(void)
+{
     for (int i = 0; i < adze_pass_count(); i++)
         printf("%-20s %s\n", adze_pass_name(i), adze_pass_what(i));
     return 0;
 }
 
-CLI_COMMAND(graph) {
+CLI_COMMAND(graph)
+{
     cli_model m = {0};
     const char *after = NULL, *format = "text", *path;
     bool list = false;

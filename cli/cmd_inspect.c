@@ -3,7 +3,8 @@
 
 #include "cli.h"
 
-CLI_COMMAND(inspect) {
+CLI_COMMAND(inspect)
+{
     cli_model m = {0};
     const cli_option options[] = {CLI_MODEL_OPTIONS(m), {0}};
     const char *path;

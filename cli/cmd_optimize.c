@@ -4,17 +4,20 @@
 #include "adze/search.h"
 #include "cli.h"
 
-static void show(void *user, int done, int total, const char *line) {
+static void show(void *user, int done, int total, const char *line)
+{
     (void)user;
     cli_progress("[%d/%d] %s", done, total, line);
 }
 
-static bool stop(void *user) {
+static bool stop(void *user)
+{
     (void)user;
     return cli_interrupted();
 }
 
-CLI_COMMAND(optimize) {
+CLI_COMMAND(optimize)
+{
     adze_optimize_options o = adze_optimize_options_default();
     const char *path, *budget = NULL;
     cli_list requirements = {0}, shapes = {0};
@@ -27,7 +30,8 @@ CLI_COMMAND(optimize) {
         {CLI_STRING, "preprocess", "FILE.json", "from pictures to inputs", &o.preprocess},
         {CLI_LIST, "require", "LIMIT", "as \"top1>=0.95*original\", size<=300KB (docs/gates.md)",
          &requirements},
-        {CLI_STRING, "goal", "GOAL", "latency, size, memory or a metric (default latency)", &o.goal},
+        {CLI_STRING, "goal", "GOAL", "latency, size, memory or a metric (default latency)",
+         &o.goal},
         {CLI_STRING, "budget", "120s", "time for the search (default 120s)", &budget},
         {CLI_STRING, "output", "DIR", "where report, models and recipes go", &o.output},
         {CLI_LIST, "shape", "NAME=1x3x224x224", "dimensions of an input", &shapes},

@@ -9,8 +9,8 @@
 #include "cli.h"
 
 /* "<folder>/<name>.npy" with characters outside [A-Za-z0-9._-] replaced. */
-static adze_status save(const char *folder, const char *name, const adze_tensor *t,
-                        adze_error *err) {
+static adze_status save(const char *folder, const char *name, const adze_tensor *t, adze_error *err)
+{
     char path[4096];
     int n = snprintf(path, sizeof path, "%s/", folder);
     if (n < 0 || (size_t)n + strlen(name) + 5 >= sizeof path) {
@@ -18,9 +18,10 @@ static adze_status save(const char *folder, const char *name, const adze_tensor 
         return err->status = ADZE_BAD_ARGUMENT;
     }
     for (; *name; name++)
-        path[n++] = strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *name)
-                        ? *name
-                        : '_';
+        path[n++] =
+            strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *name)
+                ? *name
+                : '_';
     strcpy(path + n, ".npy");
     return adze_npy_save(t, path, err);
 }
@@ -31,14 +32,17 @@ typedef struct dump {
     adze_error err;
 } dump;
 
-static void dump_value(void *user, const adze_node *node, int output, const adze_tensor *tensor) {
+static void dump_value(void *user, const adze_node *node, int output, const adze_tensor *tensor)
+{
     dump *d = user;
     if (d->status == ADZE_OK && tensor->dtype != ADZE_STRING)
-        d->status = save(d->folder, adze_value_name(adze_node_output(node, output)), tensor, &d->err);
+        d->status =
+            save(d->folder, adze_value_name(adze_node_output(node, output)), tensor, &d->err);
 }
 
 static adze_status execute(cli_model *m, const adze_plan_options *plan_options, adze_tensor *inputs,
-                           const char *output_dir, const char *dump_dir, adze_error *err) {
+                           const char *output_dir, const char *dump_dir, adze_error *err)
+{
     const adze_graph *graph = adze_model_graph(m->model);
     int count = adze_graph_output_count(graph);
     adze_tensor *outputs = calloc((size_t)count + 1, sizeof *outputs);
@@ -72,14 +76,16 @@ static adze_status execute(cli_model *m, const adze_plan_options *plan_options, 
     return status;
 }
 
-static int make_folder(const char *path) {
+static int make_folder(const char *path)
+{
     if (!path || mkdir(path, 0777) == 0 || errno == EEXIST)
         return 0;
     fprintf(stderr, "adze: %s: cannot make the folder: %s\n", path, strerror(errno));
     return 5;
 }
 
-CLI_COMMAND(run) {
+CLI_COMMAND(run)
+{
     cli_model m = {0};
     cli_list files = {0};
     const char *output_dir = NULL, *dump_dir = NULL, *path;
@@ -89,7 +95,8 @@ CLI_COMMAND(run) {
         {CLI_LIST, "input", "NAME=FILE.npy", "an input (NAME= may be left out when there is one)",
          &files},
         {CLI_STRING, "output-dir", "DIR", "write each output as DIR/<name>.npy", &output_dir},
-        {CLI_STRING, "dump-values", "DIR", "write every computed value as DIR/<name>.npy", &dump_dir},
+        {CLI_STRING, "dump-values", "DIR", "write every computed value as DIR/<name>.npy",
+         &dump_dir},
         {CLI_ON_OFF, "fuse", "on|off", "rewriting passes (default on)", &plan.fuse},
         {0}};
     int count, code = cli_parse(self, options, argc, argv, &path, 1, 1, &count);

@@ -20,7 +20,8 @@ const cli_command cli_commands[] = {
      "adze bench model.onnx --shape image=8x3x224x224 --runs 100",
      cmd_bench},
     {"profile", "MODEL", "Time per operator against what the machine could do.",
-     "adze profile model.onnx\nadze profile model.onnx --threads 1 --shape image=1x3x224x224 --json",
+     "adze profile model.onnx\nadze profile model.onnx --threads 1 --shape image=1x3x224x224 "
+     "--json",
      cmd_profile},
     {"eval", "MODEL", "Quality on labelled data, with intervals; checks requirements.",
      "adze eval model.onnx --data images/ --preprocess p.json --json\n"
@@ -29,9 +30,11 @@ const cli_command cli_commands[] = {
     {"device", "", "Processor, memory, measured bandwidth and arithmetic peaks per thread count.",
      "adze device\nadze device --threads 1 --json", cmd_device},
     {"optimize", "MODEL", "Finds the best model inside your limits, measured on this machine.",
-     "adze optimize model.onnx --calibration train.npz --data test.npz --require 'top1>=original-1%' "
+     "adze optimize model.onnx --calibration train.npz --data test.npz --require "
+     "'top1>=original-1%' "
      "--output out\n"
-     "adze optimize model.onnx --data pictures/ --preprocess p.json --require 'size<=300KB' --goal size "
+     "adze optimize model.onnx --data pictures/ --preprocess p.json --require 'size<=300KB' --goal "
+     "size "
      "--budget 5m --output out",
      cmd_optimize},
     {"cases", "DIR", "Runs ONNX backend test cases (folders with model.onnx and test_data_set_*).",
@@ -40,8 +43,7 @@ const cli_command cli_commands[] = {
      "adze convert model.onnx plain.onnx\n"
      "adze convert model.onnx one.onnx --shape image=1x3x224x224",
      cmd_convert},
-    {"quantize", "MODEL",
-     "Applies one recipe: int8 (static, dynamic), smaller weights, float16.",
+    {"quantize", "MODEL", "Applies one recipe: int8 (static, dynamic), smaller weights, float16.",
      "adze quantize model.onnx --calibration images/ --preprocess p.json --output int8.onnx\n"
      "adze quantize model.onnx --scheme weight_only --set weights.type=int4 --output w4.onnx\n"
      "adze quantize model.onnx --recipe resolved.json --output int8.onnx",
@@ -49,7 +51,8 @@ const cli_command cli_commands[] = {
     {0},
 };
 
-static int print_overview(FILE *out) {
+static int print_overview(FILE *out)
+{
     fprintf(out, "adze %s: takes trained models to small machines\n\nadze COMMAND ...\n\n",
             adze_version());
     for (const cli_command *c = cli_commands; c->name; c++)
@@ -58,7 +61,8 @@ static int print_overview(FILE *out) {
     return out == stdout ? 0 : 2;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc < 2)
         return print_overview(stderr);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||

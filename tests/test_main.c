@@ -182,11 +182,13 @@ const char *test_need_unpacked(const char *archive)
     const char *name = slash ? slash + 1 : archive;
     char folder[PATH_MAX], partial[PATH_MAX], command[2 * PATH_MAX + 64];
     mkdir(ADZE_BUILD_DIR "/test-data", 0777);
-    snprintf(folder, sizeof folder, ADZE_BUILD_DIR "/test-data/%.*s", (int)strcspn(name, "."), name);
+    snprintf(folder, sizeof folder, ADZE_BUILD_DIR "/test-data/%.*s", (int)strcspn(name, "."),
+             name);
     if (access(folder, R_OK) == 0)
         return join(ADZE_BUILD_DIR "/test-data", strrchr(folder, '/') + 1);
     snprintf(partial, sizeof partial, "%.4000s.%d", folder, (int)getpid());
-    snprintf(command, sizeof command, "mkdir '%s' && tar -C '%s' -xf '%s'", partial, partial, packed);
+    snprintf(command, sizeof command, "mkdir '%s' && tar -C '%s' -xf '%s'", partial, partial,
+             packed);
     if (system(command) != 0)
         FAIL("failed: %s", command);
     if (rename(partial, folder) != 0) /* another test was faster */

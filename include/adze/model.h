@@ -18,8 +18,7 @@ ADZE_API void adze_model_close(adze_model **model);
 /** A model around a graph that was built or rewritten; takes the graph (also on failure). Producer and
  * metadata are those of `like` (may be NULL). */
 ADZE_MUST_CHECK ADZE_API adze_status adze_model_from_graph(adze_model **out, adze_graph **graph,
-                                                           const adze_model *like,
-                                                           adze_error *err);
+                                                           const adze_model *like, adze_error *err);
 
 /** The model's graph, its own; changes are the caller's responsibility (infer again after them). */
 ADZE_API adze_graph *adze_model_graph(const adze_model *model);
@@ -33,11 +32,11 @@ ADZE_API int64_t adze_model_file_size(const adze_model *model);
 
 /** Something in the file that adze cannot run as it is. */
 typedef struct adze_issue {
-    const char *what;      /* "operator Foo of domain com.acme is not known" */
-    const char *remedy;    /* what would cure it */
-    int nodes;             /* how many nodes have it */
-    double operations;     /* their share of the model's operations, 0 to 1; -1 unknown */
-    const char *example;   /* name of the first such node */
+    const char *what;    /* "operator Foo of domain com.acme is not known" */
+    const char *remedy;  /* what would cure it */
+    int nodes;           /* how many nodes have it */
+    double operations;   /* their share of the model's operations, 0 to 1; -1 unknown */
+    const char *example; /* name of the first such node */
 } adze_issue;
 ADZE_API int adze_model_issue_count(const adze_model *model);
 ADZE_API const adze_issue *adze_model_issue(const adze_model *model, int i);

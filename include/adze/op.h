@@ -65,17 +65,18 @@ typedef struct adze_run {
     const struct adze_kernels *kernels; /* tables of the context's CPU level */
     const void *prepared;               /* what prepare left, or NULL */
     int input_count, output_count;
-    const adze_tensor *const *inputs;   /* NULL: absent */
-    adze_tensor *const *outputs;        /* NULL: not wanted; memory is there unless the size is unknown */
+    const adze_tensor *const *inputs; /* NULL: absent */
+    adze_tensor *const *outputs; /* NULL: not wanted; memory is there unless the size is unknown */
     adze_item *const *input_items, *const *output_items; /* the same values as items */
-    void *scratch;                      /* as many bytes as scratch() asked for, 64-byte aligned */
-    void *session;                      /* the runtime's own */
+    void *scratch; /* as many bytes as scratch() asked for, 64-byte aligned */
+    void *session; /* the runtime's own */
 } adze_run;
 
 /** Gives output i its size when only the data decide it (operators with ADZE_OP_DATA_SIZED): memory comes
  * from the session's pool. */
-ADZE_MUST_CHECK ADZE_API adze_status adze_run_resize(adze_run *run, int i, adze_dtype dtype, int rank,
-                                                     const int64_t *dims, adze_error *err);
+ADZE_MUST_CHECK ADZE_API adze_status adze_run_resize(adze_run *run, int i, adze_dtype dtype,
+                                                     int rank, const int64_t *dims,
+                                                     adze_error *err);
 /** Memory of the session's pool that lives until output i is written again (strings, sequences). */
 ADZE_API void *adze_run_alloc(adze_run *run, int i, size_t size);
 /** fn(user, piece, worker) for pieces 0..pieces-1 on the session's threads. */
@@ -100,18 +101,19 @@ ADZE_API void adze_prepare_set(adze_prepare *prepare, const void *prepared);
 
 typedef struct adze_cost {
     double operations; /* multiply-add counts as two */
-    double bytes;      /* read and written when nothing is in a cache; set by the caller by default */
+    double bytes; /* read and written when nothing is in a cache; set by the caller by default */
 } adze_cost;
 
 enum {
-    ADZE_OP_VIEW = 1,         /* output 0 has the bytes of input 0: no work */
-    ADZE_OP_INPLACE = 2,      /* output 0 may overwrite input 0 when sizes agree */
-    ADZE_OP_INPLACE_ANY = 4,  /* output 0 may overwrite any input of the same size */
-    ADZE_OP_DATA_SIZED = 8,   /* an output's size is decided by data */
-    ADZE_OP_RANDOM = 16,      /* never folded */
-    ADZE_OP_ELEMENTWISE = 32, /* output element i depends on input elements i alone (after broadcast) */
-    ADZE_OP_SUBGRAPH = 64,    /* runs graphs held in attributes */
-    ADZE_OP_INTERNAL = 128    /* made by passes only: never read from or written to files */
+    ADZE_OP_VIEW = 1,        /* output 0 has the bytes of input 0: no work */
+    ADZE_OP_INPLACE = 2,     /* output 0 may overwrite input 0 when sizes agree */
+    ADZE_OP_INPLACE_ANY = 4, /* output 0 may overwrite any input of the same size */
+    ADZE_OP_DATA_SIZED = 8,  /* an output's size is decided by data */
+    ADZE_OP_RANDOM = 16,     /* never folded */
+    ADZE_OP_ELEMENTWISE =
+        32, /* output element i depends on input elements i alone (after broadcast) */
+    ADZE_OP_SUBGRAPH = 64, /* runs graphs held in attributes */
+    ADZE_OP_INTERNAL = 128 /* made by passes only: never read from or written to files */
 };
 
 /** How an operator may become integer. */
@@ -119,20 +121,21 @@ typedef enum adze_quant_rule {
     ADZE_QUANT_NEVER,
     ADZE_QUANT_WEIGHTED, /* input 0 activation, 1 weights, 2 bias (int32); output requantized */
     ADZE_QUANT_COMPUTE,  /* all float inputs and outputs are activations with scales of their own */
-    ADZE_QUANT_MOVE      /* moves or selects elements: outputs take the scale of input 0 (Concat: all the
+    ADZE_QUANT_MOVE /* moves or selects elements: outputs take the scale of input 0 (Concat: all the
                             same scale, else COMPUTE) */
 } adze_quant_rule;
 
 typedef struct adze_op {
     const char *domain; /* "" is ai.onnx */
     const char *name;
-    int since;          /* first opset version whose form is the one implemented here */
-    int min_inputs, max_inputs;   /* max -1: any number */
+    int since;                  /* first opset version whose form is the one implemented here */
+    int min_inputs, max_inputs; /* max -1: any number */
     int min_outputs, max_outputs;
     unsigned flags;
     adze_quant_rule quant;
-    int weight_axis;    /* QUANT_WEIGHTED: axis of output channels in the weights (-1: last) */
-    const char *attrs;  /* known attributes, separated by blanks: others are reported as unsupported */
+    int weight_axis; /* QUANT_WEIGHTED: axis of output channels in the weights (-1: last) */
+    const char
+        *attrs; /* known attributes, separated by blanks: others are reported as unsupported */
     adze_status (*infer)(adze_infer *infer, adze_error *err);
     /** Types are concrete. NULL: one operation per output element. */
     void (*cost)(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,

@@ -9,9 +9,10 @@
 ADZE_BEGIN_C
 
 typedef struct adze_optimize_options {
-    const char *calibration; /* data set for ranges; unlabelled is fine; NULL: the selection part of data */
-    const char *data;        /* data set to judge by; labelled, or else agreement with the original */
-    const char *preprocess;  /* JSON file (docs/data.md) or NULL */
+    const char *
+        calibration; /* data set for ranges; unlabelled is fine; NULL: the selection part of data */
+    const char *data; /* data set to judge by; labelled, or else agreement with the original */
+    const char *preprocess;          /* JSON file (docs/data.md) or NULL */
     const char *const *requirements; /* "top1>=0.95*original" (docs/gates.md) */
     int requirement_count;
     const char *const *shapes; /* "NAME=1x3x48x192", as adze_model_set_shape takes them */
@@ -20,9 +21,10 @@ typedef struct adze_optimize_options {
     double budget_seconds; /* for the search; the finalists' certification comes on top */
     const char *output;    /* folder, made when missing */
     uint64_t seed;
-    int threads;           /* 0: one per core */
+    int threads;             /* 0: one per core */
     int calibration_samples; /* at most so many; 0: 512 */
-    const char *program;   /* this program's file: part of the ledger's key, and run to measure memory */
+    const char
+        *program; /* this program's file: part of the ledger's key, and run to measure memory */
     /** Called now and then with a line for people; done and total count steps. May be NULL. */
     void (*progress)(void *user, int done, int total, const char *line);
     /** True ends the search early and cleanly: what was measured stays in the ledger. May be NULL. */

@@ -14,8 +14,9 @@ typedef struct adze_plan adze_plan;
 typedef struct adze_session adze_session;
 
 typedef struct adze_plan_options {
-    bool fuse;     /* rewriting passes; false: operators as the file has them */
-    bool keep_all; /* every named value of the graph keeps its memory until the run's end (dumping) */
+    bool fuse; /* rewriting passes; false: operators as the file has them */
+    bool
+        keep_all; /* every named value of the graph keeps its memory until the run's end (dumping) */
 } adze_plan_options;
 
 ADZE_API adze_plan_options adze_plan_options_default(void);
@@ -38,7 +39,7 @@ typedef void (*adze_observe_fn)(void *user, const adze_node *node, int output,
 typedef struct adze_session_options {
     adze_observe_fn observe; /* or NULL */
     void *observe_user;
-    bool profile;            /* measure each step */
+    bool profile; /* measure each step */
 } adze_session_options;
 
 ADZE_API adze_session_options adze_session_options_default(void);

@@ -110,11 +110,11 @@ typedef struct adze_string {
 /** How stored integers become real numbers. Immutable once attached; `count` scales along `axis`
  * (axis -1: one for all), or blocks of `block` elements along `axis` (0: no blocks). */
 typedef struct adze_quant {
-    int axis;                   /* -1: per tensor */
-    int block;                  /* 0: none */
-    int64_t count;              /* number of scales */
-    const float *scale;         /* [count] */
-    const int32_t *zero_point;  /* [count] or NULL: all zero */
+    int axis;                  /* -1: per tensor */
+    int block;                 /* 0: none */
+    int64_t count;             /* number of scales */
+    const float *scale;        /* [count] */
+    const int32_t *zero_point; /* [count] or NULL: all zero */
 } adze_quant;
 
 typedef enum adze_tensor_owner {
@@ -127,7 +127,7 @@ typedef struct adze_tensor {
     int rank; /* 0: a scalar */
     int64_t dims[ADZE_MAX_RANK];
     void *data;
-    size_t size; /* bytes at data */
+    size_t size;             /* bytes at data */
     const adze_quant *quant; /* NULL: the elements are the numbers; never owned */
     adze_tensor_owner owner;
 } adze_tensor;

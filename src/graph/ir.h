@@ -56,7 +56,7 @@ int64_t adze_dim_evaluate(const adze_dims *dims, adze_dim d, const int64_t *valu
 int64_t adze_dim_upper(const adze_dims *dims, adze_dim d);
 /* True when d is, or is computed from, a dimension that only data decide. */
 bool adze_dim_has_unknown(const adze_dims *dims, adze_dim d);
-int64_t adze_dim_lower(const adze_dims *dims, adze_dim d); /* >= 0 */
+int64_t adze_dim_lower(const adze_dims *dims, adze_dim d);           /* >= 0 */
 const adze_dim_def *adze_dim_get(const adze_dims *dims, adze_dim d); /* NULL: a number */
 const char *adze_dim_format(const adze_dims *dims, adze_dim d, char *buf, size_t size);
 
@@ -141,7 +141,8 @@ struct adze_graph {
     adze_map by_name;    /* name -> adze_value */
     adze_map node_names; /* name -> adze_node */
     int subgraph_count, subgraph_capacity;
-    adze_graph **subgraphs; /* of the attributes of all nodes, killed ones too; freed with the graph */
+    adze_graph *
+        *subgraphs; /* of the attributes of all nodes, killed ones too; freed with the graph */
     int mapping_count, mapping_capacity;
     adze_mapping **mappings; /* files that constants point into; released with the graph */
 };
@@ -184,8 +185,8 @@ bool adze_graph_keep_mapping(adze_graph *graph, adze_mapping *mapping); /* retai
 
 /* Who uses each value: made fresh by a pass, thrown away by it. */
 typedef struct adze_uses {
-    int *count;          /* [value_count] uses, an output of the graph counting as one */
-    adze_node ***users;  /* [value_count] -> [count] (graph outputs and states have no node: NULL) */
+    int *count;         /* [value_count] uses, an output of the graph counting as one */
+    adze_node ***users; /* [value_count] -> [count] (graph outputs and states have no node: NULL) */
 } adze_uses;
 bool adze_uses_build(adze_uses *uses, const adze_graph *graph, adze_arena *scratch);
 

@@ -10,7 +10,8 @@
 
 /* ---- cost at the bounds ---- */
 
-static bool concrete(const adze_graph *graph, const adze_value *v, adze_tensor *out) {
+static bool concrete(const adze_graph *graph, const adze_value *v, adze_tensor *out)
+{
     if (!v || v->type.kind != ADZE_VALUE_TENSOR || v->type.rank < 0)
         return false;
     *out = (adze_tensor){.dtype = v->type.dtype, .rank = v->type.rank, .quant = v->type.quant};
@@ -25,7 +26,8 @@ static bool concrete(const adze_graph *graph, const adze_value *v, adze_tensor *
 }
 
 /* Symbols without a bound count as 1: expressions are evaluated again with that. */
-static void bind_unbounded(adze_graph *graph, int64_t *saved) {
+static void bind_unbounded(adze_graph *graph, int64_t *saved)
+{
     for (int i = 0; i < graph->dims->count; i++) {
         adze_dim_def *def = &graph->dims->defs[i];
         saved[i] = def->upper;
@@ -35,12 +37,14 @@ static void bind_unbounded(adze_graph *graph, int64_t *saved) {
     adze_dims_update_bounds(graph->dims);
 }
 
-static void restore_bounds(adze_graph *graph, const int64_t *saved) {
+static void restore_bounds(adze_graph *graph, const int64_t *saved)
+{
     for (int i = 0; i < graph->dims->count; i++)
         graph->dims->defs[i].upper = saved[i];
 }
 
-double adze_node_operations(const adze_graph *graph, const adze_node *node) {
+double adze_node_operations(const adze_graph *graph, const adze_node *node)
+{
     enum { MOST = 64 };
     adze_tensor tensors[2 * MOST];
     const adze_tensor *inputs[MOST] = {0}, *outputs[MOST] = {0};
@@ -67,7 +71,8 @@ double adze_node_operations(const adze_graph *graph, const adze_node *node) {
     return cost.operations;
 }
 
-static double weight_bytes(const adze_graph *g) {
+static double weight_bytes(const adze_graph *g)
+{
     double bytes = 0;
     for (int i = 0; i < g->value_count; i++)
         if (g->values[i]->role == ADZE_ROLE_CONSTANT)
@@ -75,7 +80,8 @@ static double weight_bytes(const adze_graph *g) {
     return bytes;
 }
 
-static double parameter_count(const adze_graph *g) {
+static double parameter_count(const adze_graph *g)
+{
     double n = 0;
     for (int i = 0; i < g->value_count; i++)
         if (g->values[i]->role == ADZE_ROLE_CONSTANT)
@@ -84,7 +90,8 @@ static double parameter_count(const adze_graph *g) {
 }
 
 /* Operations of every node, by position; *total their sum. */
-static double *node_operations(adze_graph *g, double *total) {
+static double *node_operations(adze_graph *g, double *total)
+{
     double *ops = adze_alloc((size_t)g->node_count + 1, sizeof *ops);
     int64_t *saved = adze_alloc((size_t)g->dims->count + 1, sizeof *saved);
     *total = 0;
@@ -99,7 +106,8 @@ static double *node_operations(adze_graph *g, double *total) {
 }
 
 adze_status adze_model_cost(const adze_model *model, double *operations, double *bytes,
-                            adze_error *err) {
+                            adze_error *err)
+{
     double *ops = node_operations(model->graph, operations);
     adze_free(ops);
     *bytes = weight_bytes(model->graph);
@@ -108,7 +116,8 @@ adze_status adze_model_cost(const adze_model *model, double *operations, double 
 
 /* ---- issues ---- */
 
-static bool lists_attr(const char *attrs, const char *name) {
+static bool lists_attr(const char *attrs, const char *name)
+{
     size_t n = strlen(name);
     for (const char *at = attrs; (at = strstr(at, name)); at += n)
         if ((at == attrs || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
@@ -117,7 +126,8 @@ static bool lists_attr(const char *attrs, const char *name) {
 }
 
 static adze_status add_issue(adze_model *m, const char *what, const char *remedy,
-                             const adze_node *node, double share, adze_error *err) {
+                             const adze_node *node, double share, adze_error *err)
+{
     for (int i = 0; i < m->issue_count; i++)
         if (strcmp(m->issues[i].what, what) == 0) {
             m->issues[i].nodes++;
@@ -136,7 +146,8 @@ static adze_status add_issue(adze_model *m, const char *what, const char *remedy
                                               : adze_fail(err, ADZE_NO_MEMORY, "list of issues");
 }
 
-static adze_status check_node(adze_model *m, const adze_node *node, double share, adze_error *err) {
+static adze_status check_node(adze_model *m, const adze_node *node, double share, adze_error *err)
+{
     char what[256];
     if (!node->op) {
         snprintf(what, sizeof what, "operator %s%s%s is not known", node->domain,
@@ -155,7 +166,8 @@ static adze_status check_node(adze_model *m, const adze_node *node, double share
     return ADZE_OK;
 }
 
-adze_status adze_model_find_issues(adze_model *m, adze_error *err) {
+adze_status adze_model_find_issues(adze_model *m, adze_error *err)
+{
     double total;
     double *ops = node_operations(m->graph, &total);
     if (!ops)
@@ -168,17 +180,20 @@ adze_status adze_model_find_issues(adze_model *m, adze_error *err) {
     return status;
 }
 
-int adze_model_issue_count(const adze_model *model) {
+int adze_model_issue_count(const adze_model *model)
+{
     return model->issue_count;
 }
 
-const adze_issue *adze_model_issue(const adze_model *model, int i) {
+const adze_issue *adze_model_issue(const adze_model *model, int i)
+{
     return i >= 0 && i < model->issue_count ? &model->issues[i] : NULL;
 }
 
 /* ---- description ---- */
 
-static json_t *describe_type(const adze_graph *g, const adze_value *v) {
+static json_t *describe_type(const adze_graph *g, const adze_value *v)
+{
     json_t *dims = json_array();
     for (int i = 0; i < v->type.rank; i++) {
         char buf[128];
@@ -192,21 +207,24 @@ static json_t *describe_type(const adze_graph *g, const adze_value *v) {
                      adze_dtype_describe(v->type.dtype)->name, "shape", dims);
 }
 
-static json_t *describe_values(const adze_graph *g, adze_value *const *values, int count) {
+static json_t *describe_values(const adze_graph *g, adze_value *const *values, int count)
+{
     json_t *list = json_array();
     for (int i = 0; i < count; i++)
         json_array_append_new(list, describe_type(g, values[i]));
     return list;
 }
 
-static json_t *describe_operators(const adze_graph *g, const double *ops, double total) {
+static json_t *describe_operators(const adze_graph *g, const double *ops, double total)
+{
     json_t *list = json_array();
     for (int i = 0; i < g->node_count; i++) {
         const adze_node *node = g->nodes[i];
         json_t *row = NULL;
         size_t k;
         json_t *entry;
-        json_array_foreach(list, k, entry) {
+        json_array_foreach(list, k, entry)
+        {
             if (strcmp(json_string_value(json_object_get(entry, "op")), node->op_type) == 0 &&
                 strcmp(json_string_value(json_object_get(entry, "domain")), node->domain) == 0)
                 row = entry;
@@ -225,34 +243,37 @@ static json_t *describe_operators(const adze_graph *g, const double *ops, double
     return list;
 }
 
-static json_t *describe_issues(const adze_model *m) {
+static json_t *describe_issues(const adze_model *m)
+{
     json_t *list = json_array();
     for (int i = 0; i < m->issue_count; i++) {
         const adze_issue *p = &m->issues[i];
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:i, s:o, s:s}", "what", p->what, "remedy", p->remedy,
-                            "nodes", p->nodes, "operations_share",
-                            p->operations < 0 ? json_null() : json_real(p->operations), "example",
-                            p->example));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:i, s:o, s:s}", "what", p->what, "remedy",
+                                        p->remedy, "nodes", p->nodes, "operations_share",
+                                        p->operations < 0 ? json_null() : json_real(p->operations),
+                                        "example", p->example));
     }
     return list;
 }
 
-static json_t *describe_symbols(const adze_graph *g) {
+static json_t *describe_symbols(const adze_graph *g)
+{
     json_t *list = json_array();
     for (int i = 0; i < g->dims->count; i++) {
         const adze_dim_def *def = &g->dims->defs[i];
         if (def->kind == ADZE_DIM_SYMBOL)
             json_array_append_new(
-                list, json_pack("{s:s, s:I, s:o}", "name", def->name, "lower",
-                                (json_int_t)def->lower, "upper",
-                                def->upper >= INT64_MAX / 4 ? json_null()
-                                                            : json_integer(def->upper)));
+                list,
+                json_pack("{s:s, s:I, s:o}", "name", def->name, "lower", (json_int_t)def->lower,
+                          "upper",
+                          def->upper >= INT64_MAX / 4 ? json_null() : json_integer(def->upper)));
     }
     return list;
 }
 
-static json_t *describe(const adze_model *m) {
+static json_t *describe(const adze_model *m)
+{
     double total;
     double *ops = node_operations(m->graph, &total);
     const adze_graph *g = m->graph;
@@ -272,7 +293,8 @@ static json_t *describe(const adze_model *m) {
 }
 
 static void print_values(adze_text *out, const char *title, const adze_graph *g,
-                         adze_value *const *values, int count) {
+                         adze_value *const *values, int count)
+{
     for (int i = 0; i < count; i++) {
         char type[256];
         adze_text_printf(out, "%-10s %-24s %s\n", i ? "" : title, values[i]->name,
@@ -280,22 +302,24 @@ static void print_values(adze_text *out, const char *title, const adze_graph *g,
     }
 }
 
-static void print_operators(adze_text *out, const json_t *operators) {
+static void print_operators(adze_text *out, const json_t *operators)
+{
     size_t i;
     const json_t *row;
     adze_text_printf(out, "\n%-26s %6s %12s %7s\n", "operator", "nodes", "operations", "share");
-    json_array_foreach(operators, i, row) {
+    json_array_foreach(operators, i, row)
+    {
         char count[32];
-        adze_text_printf(out, "%-26s %6lld %12s %6.1f %%\n",
-                         json_string_value(json_object_get(row, "op")),
-                         (long long)json_integer_value(json_object_get(row, "count")),
-                         adze_format_count(count,
-                                           json_real_value(json_object_get(row, "operations"))),
-                         100 * json_real_value(json_object_get(row, "share")));
+        adze_text_printf(
+            out, "%-26s %6lld %12s %6.1f %%\n", json_string_value(json_object_get(row, "op")),
+            (long long)json_integer_value(json_object_get(row, "count")),
+            adze_format_count(count, json_real_value(json_object_get(row, "operations"))),
+            100 * json_real_value(json_object_get(row, "share")));
     }
 }
 
-static void print(adze_text *out, const adze_model *m, const json_t *json) {
+static void print(adze_text *out, const adze_model *m, const json_t *json)
+{
     char a[32], b[32], c[32], d[32];
     const adze_graph *g = m->graph;
     adze_text_printf(out, "%s\n%-10s ONNX, opset %lld, IR version %lld, made by %s\n", m->path,
@@ -316,7 +340,8 @@ static void print(adze_text *out, const adze_model *m, const json_t *json) {
 }
 
 /* Strings leave the library in memory of adze_alloc. */
-static char *copy_out(const char *text) {
+static char *copy_out(const char *text)
+{
     size_t n = strlen(text) + 1;
     char *copy = adze_alloc(1, n);
     if (copy)
@@ -324,8 +349,8 @@ static char *copy_out(const char *text) {
     return copy;
 }
 
-adze_status adze_model_describe(const adze_model *model, char **json, char **text,
-                                adze_error *err) {
+adze_status adze_model_describe(const adze_model *model, char **json, char **text, adze_error *err)
+{
     json_t *description = describe(model);
     if (!description)
         return adze_fail(err, ADZE_NO_MEMORY, "description of %s", model->path);

@@ -9,7 +9,8 @@
 
 /* Takes what it needs from `onnx` and closes it. */
 static adze_status take_onnx(adze_model *model, adze_context *context, adze_onnx_model *onnx,
-                             adze_error *err) {
+                             adze_error *err)
+{
     adze_status status = adze_graph_create(&model->graph, context, err);
     if (status == ADZE_OK)
         status = adze_onnx_to_graph(model->graph, onnx, err);
@@ -24,13 +25,14 @@ static adze_status take_onnx(adze_model *model, adze_context *context, adze_onnx
     return status;
 }
 
-static adze_status finish(adze_model *model, adze_error *err) {
+static adze_status finish(adze_model *model, adze_error *err)
+{
     ADZE_TRY(adze_graph_infer(model->graph, err));
     return adze_model_find_issues(model, err);
 }
 
-static adze_status fill(adze_model *model, adze_context *context, const char *path,
-                        adze_error *err) {
+static adze_status fill(adze_model *model, adze_context *context, const char *path, adze_error *err)
+{
     if (!adze_file_exists(path))
         return adze_fail(err, ADZE_NOT_FOUND, "%s: no such file", path);
     if (adze_file_is_folder(path))
@@ -46,7 +48,8 @@ static adze_status fill(adze_model *model, adze_context *context, const char *pa
 }
 
 adze_status adze_model_open(adze_model **out, adze_context *context, const char *path,
-                            adze_error *err) {
+                            adze_error *err)
+{
     adze_model *model = adze_alloc(1, sizeof *model);
     if (!model)
         return adze_fail(err, ADZE_NO_MEMORY, "%s", path);
@@ -60,7 +63,8 @@ adze_status adze_model_open(adze_model **out, adze_context *context, const char 
 }
 
 adze_status adze_model_open_bytes(adze_model **out, adze_context *context, const void *bytes,
-                                  size_t size, adze_error *err) {
+                                  size_t size, adze_error *err)
+{
     adze_model *model = adze_alloc(1, sizeof *model);
     adze_onnx_model *onnx;
     if (!model)
@@ -78,7 +82,8 @@ adze_status adze_model_open_bytes(adze_model **out, adze_context *context, const
     return status;
 }
 
-void adze_model_close(adze_model **model) {
+void adze_model_close(adze_model **model)
+{
     if (!model || !*model)
         return;
     adze_graph_free(&(*model)->graph);
@@ -88,7 +93,8 @@ void adze_model_close(adze_model **model) {
 }
 
 adze_status adze_model_from_graph(adze_model **out, adze_graph **graph, const adze_model *like,
-                                  adze_error *err) {
+                                  adze_error *err)
+{
     adze_model *model = adze_alloc(1, sizeof *model);
     if (!model) {
         adze_graph_free(graph);
@@ -109,39 +115,47 @@ adze_status adze_model_from_graph(adze_model **out, adze_graph **graph, const ad
     return status;
 }
 
-adze_graph *adze_model_graph(const adze_model *model) {
+adze_graph *adze_model_graph(const adze_model *model)
+{
     return model->graph;
 }
 
-const char *adze_model_path(const adze_model *model) {
+const char *adze_model_path(const adze_model *model)
+{
     return model->path;
 }
 
-const char *adze_model_format(const adze_model *model) {
+const char *adze_model_format(const adze_model *model)
+{
     ADZE_UNUSED(model);
     return "ONNX";
 }
 
-const char *adze_model_producer(const adze_model *model) {
+const char *adze_model_producer(const adze_model *model)
+{
     return model->producer;
 }
 
-int64_t adze_model_opset(const adze_model *model) {
+int64_t adze_model_opset(const adze_model *model)
+{
     return model->opset;
 }
 
-int64_t adze_model_ir_version(const adze_model *model) {
+int64_t adze_model_ir_version(const adze_model *model)
+{
     return model->ir_version;
 }
 
-int64_t adze_model_file_size(const adze_model *model) {
+int64_t adze_model_file_size(const adze_model *model)
+{
     return model->file_size;
 }
 
 /* ---- shapes and bounds from the command line ---- */
 
 static adze_value *named_input(const adze_model *model, const char *name, size_t length,
-                               adze_error *err) {
+                               adze_error *err)
+{
     const adze_graph *g = model->graph;
     if (!name && g->input_count == 1)
         return g->inputs[0];
@@ -158,7 +172,8 @@ static adze_value *named_input(const adze_model *model, const char *name, size_t
 }
 
 static adze_status parse_dim(adze_model *model, const adze_type *type, int i, const char *word,
-                             adze_dim *out, adze_error *err) {
+                             adze_dim *out, adze_error *err)
+{
     int64_t number = 0;
     if (adze_parse_i64(word, &number) && number >= 0) {
         if (type->rank > i && type->dims[i] >= 0 && type->dims[i] != number)
@@ -180,7 +195,8 @@ static adze_status parse_dim(adze_model *model, const adze_type *type, int i, co
     return ADZE_OK;
 }
 
-static void substitute(adze_graph *graph, adze_dim from, adze_dim to) {
+static void substitute(adze_graph *graph, adze_dim from, adze_dim to)
+{
     for (int i = 0; i < graph->input_count; i++)
         for (int d = 0; d < graph->inputs[i]->type.rank; d++)
             if (graph->inputs[i]->type.dims[d] == from)
@@ -188,7 +204,8 @@ static void substitute(adze_graph *graph, adze_dim from, adze_dim to) {
 }
 
 /* What was inferred (or declared) before may contradict the new shapes. */
-static adze_status infer_afresh(adze_model *model, adze_error *err) {
+static adze_status infer_afresh(adze_model *model, adze_error *err)
+{
     const adze_graph *g = model->graph;
     for (int i = 0; i < g->value_count; i++)
         if (g->values[i]->role == ADZE_ROLE_COMPUTED && g->values[i]->producer &&
@@ -198,7 +215,8 @@ static adze_status infer_afresh(adze_model *model, adze_error *err) {
     return adze_model_find_issues(model, err);
 }
 
-adze_status adze_model_set_shape(adze_model *model, const char *text, adze_error *err) {
+adze_status adze_model_set_shape(adze_model *model, const char *text, adze_error *err)
+{
     const char *equals = strrchr(text, '=');
     adze_value *input =
         named_input(model, equals ? text : NULL, equals ? (size_t)(equals - text) : 0, err);
@@ -231,7 +249,8 @@ adze_status adze_model_set_shape(adze_model *model, const char *text, adze_error
     return infer_afresh(model, err);
 }
 
-adze_status adze_model_set_bound(adze_model *model, const char *text, adze_error *err) {
+adze_status adze_model_set_bound(adze_model *model, const char *text, adze_error *err)
+{
     char name[128], first[32], *dots;
     const char *equals = strrchr(text, '=');
     int64_t lower = 1, upper;
@@ -253,7 +272,8 @@ adze_status adze_model_set_bound(adze_model *model, const char *text, adze_error
 /* ---- saving ---- */
 
 adze_status adze_model_save(const adze_model *model, const char *path,
-                            const adze_save_options *options, adze_error *err) {
+                            const adze_save_options *options, adze_error *err)
+{
     adze_save_options defaults = {0};
     if (!adze_ends_with(path, ".onnx"))
         return adze_fail(err, ADZE_UNSUPPORTED,

@@ -6,7 +6,8 @@
 #include "graph/ir.h"
 
 struct adze_model {
-    adze_arena arena; /* what the graph borrows beside mappings: parsed structs, converted tensors */
+    adze_arena
+        arena; /* what the graph borrows beside mappings: parsed structs, converted tensors */
     adze_graph *graph;
     const char *path, *producer;
     int64_t opset, ir_version, file_size;

@@ -12,14 +12,16 @@ typedef struct rule {
     adze_status (*apply)(adze_node *node, adze_node **last, adze_error *err);
 } rule;
 
-static adze_status out_of_memory(adze_error *err) {
+static adze_status out_of_memory(adze_error *err)
+{
     return adze_fail(err, ADZE_NO_MEMORY, "adapting an operator of an old opset");
 }
 
 /* ---- pieces ---- */
 
 static adze_value *constant_ints(adze_node *node, const char *suffix, int n, const int64_t *values,
-                                 bool scalar) {
+                                 bool scalar)
+{
     int64_t dims[1] = {n};
     adze_tensor t = adze_tensor_view(ADZE_I64, scalar ? 0 : 1, dims, (void *)values);
     char name[512];
@@ -28,7 +30,8 @@ static adze_value *constant_ints(adze_node *node, const char *suffix, int n, con
 }
 
 /* A constant of the type of input 0 (float32 when that is not known). */
-static adze_value *constant_scalar(adze_node *node, const char *suffix, float value) {
+static adze_value *constant_scalar(adze_node *node, const char *suffix, float value)
+{
     adze_dtype dtype = node->inputs[0] ? node->inputs[0]->type.dtype : ADZE_F32;
     if (dtype == ADZE_STRING)
         return NULL;
@@ -44,7 +47,8 @@ static adze_value *constant_scalar(adze_node *node, const char *suffix, float va
     return made;
 }
 
-static adze_status set_input(adze_node *node, int i, adze_value *value, adze_error *err) {
+static adze_status set_input(adze_node *node, int i, adze_value *value, adze_error *err)
+{
     while (node->input_count <= i)
         if (!adze_node_add_input(node, NULL))
             return out_of_memory(err);
@@ -55,7 +59,8 @@ static adze_status set_input(adze_node *node, int i, adze_value *value, adze_err
 }
 
 /* Attribute with a list of integers -> constant input i. */
-static adze_status ints_to_input(adze_node *node, const char *attr, int i, adze_error *err) {
+static adze_status ints_to_input(adze_node *node, const char *attr, int i, adze_error *err)
+{
     int n;
     const int64_t *values = adze_node_ints(node, attr, &n);
     if (!values)
@@ -66,7 +71,8 @@ static adze_status ints_to_input(adze_node *node, const char *attr, int i, adze_
 }
 
 /* A node of one output whose output becomes node's output 0; node gets a fresh one and feeds it. */
-static adze_node *put_behind(adze_node *node, const char *op, int inputs) {
+static adze_node *put_behind(adze_node *node, const char *op, int inputs)
+{
     adze_node *after = adze_graph_new_node(node->graph, "", op, NULL, inputs, 1);
     if (!after)
         return NULL;
@@ -80,7 +86,8 @@ static adze_node *put_behind(adze_node *node, const char *op, int inputs) {
     return after;
 }
 
-static adze_node *put_before(adze_node *node, const char *op, int inputs) {
+static adze_node *put_before(adze_node *node, const char *op, int inputs)
+{
     adze_node *before = adze_graph_new_node(node->graph, "", op, NULL, inputs, 1);
     if (!before || !adze_graph_append(node->graph, before))
         return NULL;
@@ -91,49 +98,56 @@ static adze_node *put_before(adze_node *node, const char *op, int inputs) {
 
 /* ---- rules ---- */
 
-static adze_status axes_to_input(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status axes_to_input(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     return ints_to_input(node, "axes", 1, err);
 }
 
-static adze_status shape_to_input(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status shape_to_input(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     return ints_to_input(node, "shape", 1, err);
 }
 
-static adze_status split_to_input(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status split_to_input(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     return ints_to_input(node, "split", 1, err);
 }
 
-static adze_status split_count(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status split_count(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     if (node->input_count < 2 && !adze_node_set_int(node, "num_outputs", node->output_count))
         return out_of_memory(err);
     return ADZE_OK;
 }
 
-static adze_status clip_bounds(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status clip_bounds(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     if (adze_node_has(node, "min"))
-        ADZE_TRY(set_input(node, 1, constant_scalar(node, "min", adze_node_float(node, "min", 0)),
-                           err));
+        ADZE_TRY(
+            set_input(node, 1, constant_scalar(node, "min", adze_node_float(node, "min", 0)), err));
     if (adze_node_has(node, "max"))
-        ADZE_TRY(set_input(node, 2, constant_scalar(node, "max", adze_node_float(node, "max", 0)),
-                           err));
+        ADZE_TRY(
+            set_input(node, 2, constant_scalar(node, "max", adze_node_float(node, "max", 0)), err));
     adze_node_remove_attr(node, "min");
     adze_node_remove_attr(node, "max");
     return ADZE_OK;
 }
 
-static adze_status slice_inputs(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status slice_inputs(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     ADZE_TRY(ints_to_input(node, "starts", 1, err));
     ADZE_TRY(ints_to_input(node, "ends", 2, err));
     return ints_to_input(node, "axes", 3, err);
 }
 
-static adze_status pad_inputs(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status pad_inputs(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     const char *pads = adze_node_has(node, "pads") ? "pads" : "paddings";
     ADZE_TRY(ints_to_input(node, pads, 1, err));
@@ -144,31 +158,36 @@ static adze_status pad_inputs(adze_node *node, adze_node **last, adze_error *err
     return ADZE_OK;
 }
 
-static adze_status topk_input(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status topk_input(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     int64_t k = adze_node_int(node, "k", 1);
     adze_node_remove_attr(node, "k");
     return set_input(node, 1, constant_ints(node, "k", 1, &k, false), err);
 }
 
-static adze_status rename_op(adze_node *node, const char *op, adze_error *err) {
+static adze_status rename_op(adze_node *node, const char *op, adze_error *err)
+{
     node->op_type = adze_arena_strdup(&node->graph->arena, op);
     return node->op_type ? ADZE_OK : out_of_memory(err);
 }
 
-static adze_status scatter_name(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status scatter_name(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     return rename_op(node, "ScatterElements", err);
 }
 
-static adze_status resize_asymmetric(adze_node *node, adze_error *err) {
+static adze_status resize_asymmetric(adze_node *node, adze_error *err)
+{
     if (!adze_node_set_string(node, "coordinate_transformation_mode", "asymmetric") ||
         !adze_node_set_string(node, "nearest_mode", "floor"))
         return out_of_memory(err);
     return ADZE_OK;
 }
 
-static adze_status upsample_to_resize(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status upsample_to_resize(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     int n;
     const float *scales = adze_node_floats(node, "scales", &n);
@@ -192,7 +211,8 @@ static adze_status upsample_to_resize(adze_node *node, adze_node **last, adze_er
 }
 
 /* Resize-10: inputs X, scales. */
-static adze_status resize_inputs(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status resize_inputs(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     adze_value *scales = node->input_count > 1 ? node->inputs[1] : NULL;
     if (!scales)
@@ -202,12 +222,14 @@ static adze_status resize_inputs(adze_node *node, adze_node **last, adze_error *
     return resize_asymmetric(node, err);
 }
 
-static bool is_empty_constant(const adze_value *v) {
+static bool is_empty_constant(const adze_value *v)
+{
     return v && v->role == ADZE_ROLE_CONSTANT && adze_tensor_elements(v->constant) == 0;
 }
 
 /* Some exporters write empty tensors where an optional input should be absent. */
-static adze_status resize_empty_inputs(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status resize_empty_inputs(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     ADZE_UNUSED(err);
     for (int i = 1; i < node->input_count; i++)
@@ -218,7 +240,8 @@ static adze_status resize_empty_inputs(adze_node *node, adze_node **last, adze_e
     return ADZE_OK;
 }
 
-static adze_status drop_training(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status drop_training(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     ADZE_UNUSED(err);
     static const char *const gone[] = {"is_test", "spatial", "ratio", "momentum",
@@ -231,7 +254,8 @@ static adze_status drop_training(adze_node *node, adze_node **last, adze_error *
 }
 
 /* Before opset 14 the extra outputs of BatchNormalization belong to training. */
-static adze_status batch_norm_outputs(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status batch_norm_outputs(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_TRY(drop_training(node, last, err));
     for (int i = 1; i < node->output_count; i++)
         if (node->outputs[i])
@@ -241,7 +265,8 @@ static adze_status batch_norm_outputs(adze_node *node, adze_node **last, adze_er
 }
 
 /* Before opset 13 these work on the input seen as a matrix, split at `axis` (default 1). */
-static adze_status softmax_matrix(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status softmax_matrix(adze_node *node, adze_node **last, adze_error *err)
+{
     int64_t axis = adze_node_int(node, "axis", 1);
     int rank = node->inputs[0] ? node->inputs[0]->type.rank : -1;
     if (!adze_node_set_int(node, "axis", -1))
@@ -262,7 +287,8 @@ static adze_status softmax_matrix(adze_node *node, adze_node **last, adze_error 
 }
 
 /* Opset 6 and before: the second operand is aligned at `axis`, only when broadcast = 1. */
-static adze_status legacy_broadcast(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status legacy_broadcast(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     bool has_axis = adze_node_has(node, "axis");
     int64_t axis = adze_node_int(node, "axis", 0);
@@ -295,15 +321,18 @@ static adze_status legacy_broadcast(adze_node *node, adze_node **last, adze_erro
 }
 
 /* Opset 6 and before: one slope a channel, without an axis that says so. */
-static adze_status prelu_slope(adze_node *node, adze_node **last, adze_error *err) {
-    const adze_type *slope = node->input_count > 1 && node->inputs[1] ? &node->inputs[1]->type : NULL;
+static adze_status prelu_slope(adze_node *node, adze_node **last, adze_error *err)
+{
+    const adze_type *slope =
+        node->input_count > 1 && node->inputs[1] ? &node->inputs[1]->type : NULL;
     if (slope && slope->rank == 1 && slope->dims[0] != 1 && !adze_node_set_int(node, "axis", 1))
         return out_of_memory(err);
     return legacy_broadcast(node, last, err);
 }
 
 /* Before opset 21 scale and bias have one element a group; since then one a channel. */
-static adze_status group_norm_channels(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status group_norm_channels(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     const adze_type *x = node->inputs[0] ? &node->inputs[0]->type : NULL;
     int64_t groups = adze_node_int(node, "num_groups", 1);
@@ -329,7 +358,8 @@ static adze_status group_norm_channels(adze_node *node, adze_node **last, adze_e
     return ADZE_OK;
 }
 
-static adze_status drop_consumed(adze_node *node, adze_node **last, adze_error *err) {
+static adze_status drop_consumed(adze_node *node, adze_node **last, adze_error *err)
+{
     ADZE_UNUSED(last);
     ADZE_UNUSED(err);
     adze_node_remove_attr(node, "consumed_inputs");
@@ -380,8 +410,8 @@ static const rule rules[] = {
     {"Upsample", INT32_MAX, upsample_to_resize},
 };
 
-adze_status adze_onnx_adapt_node(adze_node *node, int64_t opset, adze_node **last,
-                                 adze_error *err) {
+adze_status adze_onnx_adapt_node(adze_node *node, int64_t opset, adze_node **last, adze_error *err)
+{
     if (*node->domain || node->input_count < 1 || node->output_count < 1)
         return ADZE_OK; /* without input or output: refused by inference */
     if (opset < 6)

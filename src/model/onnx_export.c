@@ -50,46 +50,41 @@ static const need needs[] = {
     {"Shape", "start", 0, 15},
 };
 
-static int type_opset(adze_dtype dtype, bool quantizer) {
+static int type_opset(adze_dtype dtype, bool quantizer)
+{
     switch (dtype) {
-    case ADZE_BF16:
-        return 13;
+    case ADZE_BF16: return 13;
     case ADZE_F8E4M3FN:
     case ADZE_F8E4M3FNUZ:
     case ADZE_F8E5M2:
-    case ADZE_F8E5M2FNUZ:
-        return 19;
+    case ADZE_F8E5M2FNUZ: return 19;
     case ADZE_U4:
-    case ADZE_I4:
-        return 21;
+    case ADZE_I4: return 21;
     case ADZE_U16:
-    case ADZE_I16:
-        return quantizer ? 21 : 1;
-    case ADZE_F4E2M1:
-        return 23;
-    case ADZE_F8E8M0:
-        return 24;
+    case ADZE_I16: return quantizer ? 21 : 1;
+    case ADZE_F4E2M1: return 23;
+    case ADZE_F8E8M0: return 24;
     case ADZE_U2:
-    case ADZE_I2:
-        return 25;
-    default:
-        return 1;
+    case ADZE_I2: return 25;
+    default: return 1;
     }
 }
 
 /* IR version that came with an opset (ONNX Versioning.md). */
-static int64_t ir_version_for(int64_t opset) {
+static int64_t ir_version_for(int64_t opset)
+{
     static const struct {
         int64_t opset, ir;
-    } table[] = {{25, 13}, {24, 12}, {23, 11}, {21, 10}, {19, 9}, {15, 8},
-                 {12, 7},  {11, 6},  {10, 5},  {9, 4}};
+    } table[] = {{25, 13}, {24, 12}, {23, 11}, {21, 10}, {19, 9},
+                 {15, 8},  {12, 7},  {11, 6},  {10, 5},  {9, 4}};
     for (size_t i = 0; i < ADZE_COUNT_OF(table); i++)
         if (opset >= table[i].opset)
             return table[i].ir;
     return 4; /* initializers that are no inputs need 4 */
 }
 
-static int64_t node_opset(const adze_node *node, int64_t file_opset) {
+static int64_t node_opset(const adze_node *node, int64_t file_opset)
+{
     if (*node->domain)
         return 1;
     if (!node->op)
@@ -112,7 +107,8 @@ static int64_t node_opset(const adze_node *node, int64_t file_opset) {
     return opset;
 }
 
-static int64_t graph_opset(const adze_graph *g, int64_t file_opset) {
+static int64_t graph_opset(const adze_graph *g, int64_t file_opset)
+{
     int64_t opset = 7;
     for (int i = 0; i < g->node_count; i++) {
         opset = ADZE_MAX(opset, node_opset(g->nodes[i], file_opset));
@@ -131,13 +127,15 @@ typedef struct exporter {
     bool failed; /* out of memory */
 } exporter;
 
-static void *array(exporter *x, int count, size_t size) {
+static void *array(exporter *x, int count, size_t size)
+{
     void *p = adze_arena_alloc(x->arena, (size_t)count + 1, size);
     x->failed |= !p;
     return p;
 }
 
-static void fill_type(exporter *x, adze_onnx_type *to, const adze_graph *g, const adze_type *type) {
+static void fill_type(exporter *x, adze_onnx_type *to, const adze_graph *g, const adze_type *type)
+{
     if (type->kind != ADZE_VALUE_TENSOR) {
         adze_onnx_type *inner = array(x, 1, sizeof *inner);
         adze_type element = *type;
@@ -162,7 +160,8 @@ static void fill_type(exporter *x, adze_onnx_type *to, const adze_graph *g, cons
 }
 
 static adze_onnx_value *fill_values(exporter *x, const adze_graph *g, adze_value *const *values,
-                                    int count) {
+                                    int count)
+{
     adze_onnx_value *list = array(x, count, sizeof *list);
     for (int i = 0; list && i < count; i++) {
         list[i].name = values[i]->name;
@@ -171,7 +170,8 @@ static adze_onnx_value *fill_values(exporter *x, const adze_graph *g, adze_value
     return list;
 }
 
-static void fill_tensor(exporter *x, adze_onnx_tensor *to, const char *name, const adze_tensor *t) {
+static void fill_tensor(exporter *x, adze_onnx_tensor *to, const char *name, const adze_tensor *t)
+{
     *to = (adze_onnx_tensor){.name = name,
                              .type = adze_dtype_describe(t->dtype)->onnx,
                              .rank = t->rank,
@@ -185,7 +185,8 @@ static void fill_tensor(exporter *x, adze_onnx_tensor *to, const char *name, con
 
 static void fill_graph(exporter *x, adze_onnx_graph *to, const adze_graph *g);
 
-static void fill_attr(exporter *x, adze_onnx_attr *to, const adze_graph *g, const adze_attr *from) {
+static void fill_attr(exporter *x, adze_onnx_attr *to, const adze_graph *g, const adze_attr *from)
+{
     to->name = from->name;
     to->ref_name = "";
     to->count = from->count;
@@ -240,13 +241,15 @@ static void fill_attr(exporter *x, adze_onnx_attr *to, const adze_graph *g, cons
 }
 
 /* A value's name as its graph's nodes use it: captures go by the name of what they stand for. */
-static const char *name_of(const adze_value *v) {
+static const char *name_of(const adze_value *v)
+{
     while (v && v->role == ADZE_ROLE_CAPTURE && v->outer)
         v = v->outer;
     return v ? v->name : "";
 }
 
-static void fill_node(exporter *x, adze_onnx_node *to, const adze_graph *g, const adze_node *node) {
+static void fill_node(exporter *x, adze_onnx_node *to, const adze_graph *g, const adze_node *node)
+{
     to->name = node->name;
     to->op_type = node->op_type;
     to->domain = node->domain;
@@ -271,7 +274,8 @@ static void fill_node(exporter *x, adze_onnx_node *to, const adze_graph *g, cons
     }
 }
 
-static void mark_used(const adze_graph *g, bool *used) {
+static void mark_used(const adze_graph *g, bool *used)
+{
     for (int n = 0; n < g->node_count; n++)
         for (int i = 0; i < g->nodes[n]->input_count; i++)
             if (g->nodes[n]->inputs[i])
@@ -286,7 +290,8 @@ static void mark_used(const adze_graph *g, bool *used) {
         }
 }
 
-static void fill_graph(exporter *x, adze_onnx_graph *to, const adze_graph *g) {
+static void fill_graph(exporter *x, adze_onnx_graph *to, const adze_graph *g)
+{
     to->name = g->name && *g->name ? g->name : "adze";
     to->doc = "";
     to->nodes = array(x, g->node_count, sizeof *to->nodes);
@@ -307,7 +312,8 @@ static void fill_graph(exporter *x, adze_onnx_graph *to, const adze_graph *g) {
         fill_node(x, &to->nodes[to->node_count++], g, g->nodes[i]);
 }
 
-static void fill_opsets(exporter *x, adze_onnx_model *to, const adze_graph *g) {
+static void fill_opsets(exporter *x, adze_onnx_model *to, const adze_graph *g)
+{
     to->opsets = array(x, g->node_count + 1, sizeof *to->opsets);
     if (!to->opsets)
         return;
@@ -321,7 +327,8 @@ static void fill_opsets(exporter *x, adze_onnx_model *to, const adze_graph *g) {
     }
 }
 
-static adze_status check_writable(const adze_graph *g, adze_error *err) {
+static adze_status check_writable(const adze_graph *g, adze_error *err)
+{
     if (g->state_count > 0)
         return adze_fail(err, ADZE_UNSUPPORTED,
                          "ONNX has no values that persist between runs ('%s')", g->states[0]->name);
@@ -339,7 +346,8 @@ static adze_status check_writable(const adze_graph *g, adze_error *err) {
 }
 
 adze_status adze_onnx_save(const adze_model *model, const char *path,
-                           const adze_save_options *options, adze_error *err) {
+                           const adze_save_options *options, adze_error *err)
+{
     const adze_graph *g = model->graph;
     ADZE_TRY(check_writable(g, err));
     adze_arena arena = {0};

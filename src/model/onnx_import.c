@@ -23,15 +23,18 @@ typedef struct scope {
     int *calls; /* functions expanded so far */
 } scope;
 
-static adze_status out_of_memory(adze_error *err) {
+static adze_status out_of_memory(adze_error *err)
+{
     return adze_fail(err, ADZE_NO_MEMORY, "reading an ONNX graph");
 }
 
-static const char *normal_domain(const char *domain) {
+static const char *normal_domain(const char *domain)
+{
     return strcmp(domain, "ai.onnx") == 0 ? "" : domain;
 }
 
-static int64_t opset_of(const scope *s, const char *domain) {
+static int64_t opset_of(const scope *s, const char *domain)
+{
     for (int i = 0; i < s->opset_count; i++)
         if (strcmp(normal_domain(s->opsets[i].domain), domain) == 0)
             return s->opsets[i].version;
@@ -40,16 +43,19 @@ static int64_t opset_of(const scope *s, const char *domain) {
 
 /* ---- names ---- */
 
-static bool bind(scope *s, const char *name, adze_value *value) {
+static bool bind(scope *s, const char *name, adze_value *value)
+{
     return value && adze_map_set(&s->names, name, value);
 }
 
-static const char *scoped(scope *s, const char *name) {
+static const char *scoped(scope *s, const char *name)
+{
     return *s->prefix ? adze_arena_printf(&s->graph->arena, "%s%s", s->prefix, name) : name;
 }
 
 /* The value of a name, captured from the scopes around when it is not here. NULL: nowhere. */
-static adze_value *find(scope *s, const char *name) {
+static adze_value *find(scope *s, const char *name)
+{
     adze_value *value = adze_map_get(&s->names, name);
     if (value || !s->parent)
         return value;
@@ -62,8 +68,8 @@ static adze_value *find(scope *s, const char *name) {
 
 /* ---- types and tensors ---- */
 
-adze_status adze_onnx_tensor_view(adze_tensor *out, const adze_onnx_tensor *tensor,
-                                  adze_error *err) {
+adze_status adze_onnx_tensor_view(adze_tensor *out, const adze_onnx_tensor *tensor, adze_error *err)
+{
     adze_dtype dtype = adze_dtype_from_onnx(tensor->type);
     if (tensor->rank > ADZE_MAX_RANK)
         return adze_fail(err, ADZE_UNSUPPORTED, "tensor '%s': rank %d, at most %d is supported",
@@ -77,14 +83,16 @@ adze_status adze_onnx_tensor_view(adze_tensor *out, const adze_onnx_tensor *tens
 }
 
 /* Exporters write these for "any size"; equal ones do not mean equal sizes. */
-static bool is_anonymous(const char *symbol) {
+static bool is_anonymous(const char *symbol)
+{
     return !symbol || !*symbol || strcmp(symbol, "?") == 0 || strcmp(symbol, "-1") == 0 ||
            strcmp(symbol, "None") == 0;
 }
 
 /* Symbols mean something only when an input binds them: others become unknown. */
 static adze_dim convert_dim(scope *s, const adze_onnx_dim *dim, bool is_input, const char *name,
-                            int axis) {
+                            int axis)
+{
     if (dim->value >= 0)
         return dim->value;
     adze_dims *dims = s->graph->dims;
@@ -100,12 +108,14 @@ static adze_dim convert_dim(scope *s, const adze_onnx_dim *dim, bool is_input, c
     return adze_dim_unknown(dims, INT64_MAX);
 }
 
-static adze_type convert_type(scope *s, const adze_onnx_value *value, bool is_input) {
+static adze_type convert_type(scope *s, const adze_onnx_value *value, bool is_input)
+{
     const adze_onnx_type *from = &value->type;
     adze_type type = {.rank = -1};
     while (from->kind == ADZE_ONNX_SEQUENCE || from->kind == ADZE_ONNX_OPTIONAL) {
         if (type.kind == ADZE_VALUE_TENSOR)
-            type.kind = from->kind == ADZE_ONNX_SEQUENCE ? ADZE_VALUE_SEQUENCE : ADZE_VALUE_OPTIONAL;
+            type.kind =
+                from->kind == ADZE_ONNX_SEQUENCE ? ADZE_VALUE_SEQUENCE : ADZE_VALUE_OPTIONAL;
         if (!from->inner)
             return type;
         from = from->inner;
@@ -127,7 +137,8 @@ static adze_status convert_graph(scope *around, adze_graph **out, const adze_onn
                                  adze_error *err);
 
 static adze_status convert_list(scope *s, adze_attr *to, const adze_onnx_attr *from,
-                                adze_error *err) {
+                                adze_error *err)
+{
     switch (from->type) {
     case ADZE_ONNX_ATTR_FLOATS:
         to->type = ADZE_ATTR_FLOATS;
@@ -154,7 +165,8 @@ static adze_status convert_list(scope *s, adze_attr *to, const adze_onnx_attr *f
 
 /* to->name NULL afterwards: nothing to set. */
 static adze_status convert_attr(scope *s, adze_attr *to, const adze_onnx_attr *from,
-                                adze_tensor *tensor, adze_type *type, adze_error *err) {
+                                adze_tensor *tensor, adze_type *type, adze_error *err)
+{
     to->name = from->name;
     switch (from->type) {
     case ADZE_ONNX_ATTR_INT:
@@ -180,13 +192,13 @@ static adze_status convert_attr(scope *s, adze_attr *to, const adze_onnx_attr *f
         to->as.value_type = type;
         return ADZE_OK;
     }
-    default:
-        return convert_list(s, to, from, err);
+    default: return convert_list(s, to, from, err);
     }
 }
 
 /* What a reference to an attribute of the enclosing function stands for; NULL: absent. */
-static const adze_onnx_attr *resolve_reference(const scope *s, const adze_onnx_attr *attr) {
+static const adze_onnx_attr *resolve_reference(const scope *s, const adze_onnx_attr *attr)
+{
     while (attr && attr->ref_name && *attr->ref_name) {
         const char *wanted = attr->ref_name;
         if (!s || !s->function)
@@ -204,7 +216,8 @@ static const adze_onnx_attr *resolve_reference(const scope *s, const adze_onnx_a
 }
 
 static adze_status convert_attrs(scope *s, adze_node *node, const adze_onnx_node *from,
-                                 adze_error *err) {
+                                 adze_error *err)
+{
     for (int i = 0; i < from->attr_count; i++) {
         const adze_onnx_attr *source = resolve_reference(s, &from->attrs[i]);
         if (!source)
@@ -224,24 +237,26 @@ static adze_status convert_attrs(scope *s, adze_node *node, const adze_onnx_node
 
 /* ---- nodes ---- */
 
-static adze_status convert_nodes(scope *s, const adze_onnx_node *nodes, int count,
-                                 adze_error *err);
+static adze_status convert_nodes(scope *s, const adze_onnx_node *nodes, int count, adze_error *err);
 
 /* An input of the function that its call leaves out. */
-static bool is_absent_argument(const scope *s, const char *name) {
+static bool is_absent_argument(const scope *s, const char *name)
+{
     for (int i = 0; s->function && i < s->function->input_count; i++)
         if (strcmp(s->function->inputs[i], name) == 0)
             return true;
     return false;
 }
 
-static adze_status made_twice(const adze_onnx_node *node, const char *name, adze_error *err) {
+static adze_status made_twice(const adze_onnx_node *node, const char *name, adze_error *err)
+{
     return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': value '%s' is made twice", node->op_type,
                      node->name, name);
 }
 
 static adze_status input_of(scope *s, const adze_onnx_node *from, int i, adze_value **out,
-                            adze_error *err) {
+                            adze_error *err)
+{
     *out = NULL;
     if (!*from->inputs[i])
         return ADZE_OK;
@@ -256,7 +271,8 @@ static adze_status input_of(scope *s, const adze_onnx_node *from, int i, adze_va
 
 /* Outputs are made before nodes so that order in the file does not matter. */
 static adze_status declare_outputs(scope *s, const adze_onnx_node *nodes, int count,
-                                   adze_error *err) {
+                                   adze_error *err)
+{
     for (int n = 0; n < count; n++)
         for (int o = 0; o < nodes[n].output_count; o++) {
             const char *name = nodes[n].outputs[o];
@@ -272,7 +288,8 @@ static adze_status declare_outputs(scope *s, const adze_onnx_node *nodes, int co
 }
 
 /* Operators count on their required outputs, also when the file does not name them. */
-static adze_status need_outputs(adze_node *node, adze_error *err) {
+static adze_status need_outputs(adze_node *node, adze_error *err)
+{
     const adze_op *op = adze_op_find(node->graph->context, node->domain, node->op_type);
     for (int i = 0; op && i < op->min_outputs && i < node->output_count; i++) {
         if (node->outputs[i])
@@ -287,7 +304,8 @@ static adze_status need_outputs(adze_node *node, adze_error *err) {
 }
 
 static adze_status attach_outputs(scope *s, adze_node *node, const adze_onnx_node *from,
-                                  adze_error *err) {
+                                  adze_error *err)
+{
     node->outputs =
         ADZE_ARENA_ARRAY(&s->graph->arena, adze_value *, (size_t)from->output_count + 1);
     if (!node->outputs)
@@ -308,7 +326,8 @@ static adze_status attach_outputs(scope *s, adze_node *node, const adze_onnx_nod
     return need_outputs(node, err);
 }
 
-static const adze_onnx_function *function_of(const scope *s, const adze_onnx_node *node) {
+static const adze_onnx_function *function_of(const scope *s, const adze_onnx_node *node)
+{
     for (int i = 0; i < s->model->function_count; i++) {
         const adze_onnx_function *f = &s->model->functions[i];
         if (strcmp(f->name, node->op_type) == 0 &&
@@ -321,7 +340,8 @@ static const adze_onnx_function *function_of(const scope *s, const adze_onnx_nod
 
 /* The body of the function in place of the call. */
 static adze_status expand_function(scope *s, const adze_onnx_node *call,
-                                   const adze_onnx_function *f, adze_error *err) {
+                                   const adze_onnx_function *f, adze_error *err)
+{
     scope body = {.graph = s->graph,
                   .names = adze_map_in(&s->graph->arena),
                   .model = s->model,
@@ -333,11 +353,11 @@ static adze_status expand_function(scope *s, const adze_onnx_node *call,
                   .depth = s->depth + 1,
                   .calls = s->calls};
     if (++*s->calls > MAX_CALLS)
-        return adze_fail(err, ADZE_LIMIT, "%s '%s': more than %d calls of functions",
-                         call->op_type, call->name, MAX_CALLS);
-    body.prefix = adze_arena_printf(&s->graph->arena, "%s%s/", s->prefix,
-                                    *call->name || call->output_count == 0 ? call->name
-                                                                           : call->outputs[0]);
+        return adze_fail(err, ADZE_LIMIT, "%s '%s': more than %d calls of functions", call->op_type,
+                         call->name, MAX_CALLS);
+    body.prefix =
+        adze_arena_printf(&s->graph->arena, "%s%s/", s->prefix,
+                          *call->name || call->output_count == 0 ? call->name : call->outputs[0]);
     if (!body.prefix)
         return out_of_memory(err);
     for (int i = 0; i < f->input_count && i < call->input_count; i++) {
@@ -354,13 +374,15 @@ static adze_status expand_function(scope *s, const adze_onnx_node *call,
 }
 
 /* A Constant with a tensor becomes a constant of the same name. */
-static bool is_plain_constant(const adze_onnx_node *from) {
+static bool is_plain_constant(const adze_onnx_node *from)
+{
     return strcmp(from->op_type, "Constant") == 0 && !*normal_domain(from->domain) &&
-           from->output_count == 1 && *from->outputs[0] && from->attr_count == 1 && from->attrs[0].type == ADZE_ONNX_ATTR_TENSOR &&
-           !*from->attrs[0].ref_name;
+           from->output_count == 1 && *from->outputs[0] && from->attr_count == 1 &&
+           from->attrs[0].type == ADZE_ONNX_ATTR_TENSOR && !*from->attrs[0].ref_name;
 }
 
-static adze_status make_constant(scope *s, const adze_onnx_node *from, adze_error *err) {
+static adze_status make_constant(scope *s, const adze_onnx_node *from, adze_error *err)
+{
     adze_value *value = adze_map_get(&s->names, from->outputs[0]);
     adze_tensor *tensor = ADZE_ARENA_NEW(&s->graph->arena, adze_tensor);
     if (!tensor)
@@ -376,14 +398,16 @@ static adze_status make_constant(scope *s, const adze_onnx_node *from, adze_erro
 
 /* Old forms of later nodes are easier to adapt when the ranks of their inputs are known. Failures are
  * found again, and reported, when the whole graph is inferred. */
-static void infer_early(adze_graph *graph, int first) {
+static void infer_early(adze_graph *graph, int first)
+{
     adze_error ignored;
     for (int i = first; i < graph->node_count; i++)
         if (adze_graph_infer_node(graph->nodes[i], &ignored) != ADZE_OK)
             return;
 }
 
-static adze_status convert_node(scope *s, const adze_onnx_node *from, adze_error *err) {
+static adze_status convert_node(scope *s, const adze_onnx_node *from, adze_error *err)
+{
     const adze_onnx_function *function = function_of(s, from);
     if (s->depth > MAX_DEPTH)
         return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': functions or graphs nest too deeply",
@@ -393,9 +417,9 @@ static adze_status convert_node(scope *s, const adze_onnx_node *from, adze_error
     if (is_plain_constant(from))
         return make_constant(s, from, err);
     const char *domain = normal_domain(from->domain);
-    adze_node *node = adze_graph_new_node(s->graph, domain, from->op_type,
-                                          *from->name ? scoped(s, from->name) : NULL,
-                                          from->input_count, 0);
+    adze_node *node =
+        adze_graph_new_node(s->graph, domain, from->op_type,
+                            *from->name ? scoped(s, from->name) : NULL, from->input_count, 0);
     if (!node)
         return out_of_memory(err);
     for (int i = 0; i < from->input_count; i++)
@@ -413,8 +437,8 @@ static adze_status convert_node(scope *s, const adze_onnx_node *from, adze_error
     return ADZE_OK;
 }
 
-static adze_status convert_nodes(scope *s, const adze_onnx_node *nodes, int count,
-                                 adze_error *err) {
+static adze_status convert_nodes(scope *s, const adze_onnx_node *nodes, int count, adze_error *err)
+{
     ADZE_TRY(declare_outputs(s, nodes, count, err));
     for (int i = 0; i < count; i++)
         ADZE_TRY(convert_node(s, &nodes[i], err));
@@ -423,7 +447,8 @@ static adze_status convert_nodes(scope *s, const adze_onnx_node *nodes, int coun
 
 /* ---- graphs ---- */
 
-static adze_status add_initializers(scope *s, const adze_onnx_graph *from, adze_error *err) {
+static adze_status add_initializers(scope *s, const adze_onnx_graph *from, adze_error *err)
+{
     for (int i = 0; i < from->initializer_count; i++) {
         const adze_onnx_tensor *t = &from->initializers[i];
         adze_tensor view;
@@ -436,7 +461,8 @@ static adze_status add_initializers(scope *s, const adze_onnx_graph *from, adze_
     return ADZE_OK;
 }
 
-static adze_status add_inputs(scope *s, const adze_onnx_graph *from, adze_error *err) {
+static adze_status add_inputs(scope *s, const adze_onnx_graph *from, adze_error *err)
+{
     for (int i = 0; i < from->input_count; i++) {
         const adze_onnx_value *v = &from->inputs[i];
         const adze_value *known = adze_map_get(&s->names, v->name);
@@ -451,7 +477,8 @@ static adze_status add_inputs(scope *s, const adze_onnx_graph *from, adze_error 
     return ADZE_OK;
 }
 
-static void declare_types(scope *s, const adze_onnx_value *values, int count) {
+static void declare_types(scope *s, const adze_onnx_value *values, int count)
+{
     for (int i = 0; i < count; i++) {
         adze_value *v = adze_map_get(&s->names, values[i].name);
         if (v && v->role == ADZE_ROLE_COMPUTED)
@@ -459,7 +486,8 @@ static void declare_types(scope *s, const adze_onnx_value *values, int count) {
     }
 }
 
-static adze_status add_outputs(scope *s, const adze_onnx_graph *from, adze_error *err) {
+static adze_status add_outputs(scope *s, const adze_onnx_graph *from, adze_error *err)
+{
     for (int i = 0; i < from->output_count; i++) {
         adze_value *v = find(s, from->outputs[i].name);
         if (!v)
@@ -471,12 +499,14 @@ static adze_status add_outputs(scope *s, const adze_onnx_graph *from, adze_error
 }
 
 /* A function's output that its body does not make, an output that an old form of an operator loses. */
-static adze_status check_producers(const adze_graph *graph, adze_error *err) {
+static adze_status check_producers(const adze_graph *graph, adze_error *err)
+{
     for (int n = 0; n < graph->node_count; n++)
         for (int i = 0; i < graph->nodes[n]->input_count; i++) {
             const adze_value *v = graph->nodes[n]->inputs[i];
             if (v && v->role == ADZE_ROLE_COMPUTED && !v->producer)
-                return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input %d is '%s', which nothing makes",
+                return adze_fail(err, ADZE_BAD_MODEL,
+                                 "%s '%s': input %d is '%s', which nothing makes",
                                  graph->nodes[n]->op_type, graph->nodes[n]->name, i, v->name);
         }
     for (int i = 0; i < graph->output_count; i++)
@@ -486,7 +516,8 @@ static adze_status check_producers(const adze_graph *graph, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status fill_graph(scope *s, const adze_onnx_graph *from, adze_error *err) {
+static adze_status fill_graph(scope *s, const adze_onnx_graph *from, adze_error *err)
+{
     s->graph->name = adze_arena_strdup(&s->graph->arena, from->name);
     if (!s->graph->name)
         return out_of_memory(err);
@@ -501,7 +532,8 @@ static adze_status fill_graph(scope *s, const adze_onnx_graph *from, adze_error 
 }
 
 static adze_status convert_graph(scope *around, adze_graph **out, const adze_onnx_graph *from,
-                                 adze_error *err) {
+                                 adze_error *err)
+{
     scope s = *around;
     ADZE_TRY(adze_graph_create_child(out, around->graph, err));
     s.graph = *out;
@@ -513,7 +545,8 @@ static adze_status convert_graph(scope *around, adze_graph **out, const adze_onn
     return fill_graph(&s, from, err);
 }
 
-adze_status adze_onnx_to_graph(adze_graph *graph, const adze_onnx_model *model, adze_error *err) {
+adze_status adze_onnx_to_graph(adze_graph *graph, const adze_onnx_model *model, adze_error *err)
+{
     for (int i = 0; i < model->mapping_count; i++)
         if (!adze_graph_keep_mapping(graph, model->mappings[i]))
             return out_of_memory(err);

@@ -9,28 +9,30 @@ struct adze_test_value {
     adze_item item;
 };
 
-static adze_status fill_tensor(adze_item *item, const adze_onnx_tensor *tensor, adze_error *err) {
+static adze_status fill_tensor(adze_item *item, const adze_onnx_tensor *tensor, adze_error *err)
+{
     item->kind = ADZE_VALUE_TENSOR;
     return adze_onnx_tensor_view(&item->tensor, tensor, err);
 }
 
 static adze_status fill_sequence(adze_test_value *v, adze_item *item, adze_value_kind kind,
-                                 const adze_onnx_sequence *sequence, adze_error *err) {
+                                 const adze_onnx_sequence *sequence, adze_error *err)
+{
     item->kind = kind;
     item->count = sequence->count;
     item->items = ADZE_ARENA_ARRAY(&v->arena, adze_item, (size_t)sequence->count + 1);
     if (!item->items)
         return adze_fail(err, ADZE_NO_MEMORY, "test data");
     for (int i = 0; i < sequence->count; i++)
-        ADZE_TRY(sequence->tensors
-                     ? fill_tensor(&item->items[i], &sequence->tensors[i], err)
-                     : fill_sequence(v, &item->items[i], ADZE_VALUE_SEQUENCE,
-                                     &sequence->sequences[i], err));
+        ADZE_TRY(sequence->tensors ? fill_tensor(&item->items[i], &sequence->tensors[i], err)
+                                   : fill_sequence(v, &item->items[i], ADZE_VALUE_SEQUENCE,
+                                                   &sequence->sequences[i], err));
     return ADZE_OK;
 }
 
 static adze_status parse(adze_test_value *v, const char *path, const adze_type *type,
-                         adze_error *err) {
+                         adze_error *err)
+{
     ADZE_TRY(adze_mapping_open(&v->mapping, path, err));
     const void *bytes = adze_mapping_bytes(v->mapping);
     size_t size = adze_mapping_size(v->mapping);
@@ -50,7 +52,8 @@ static adze_status parse(adze_test_value *v, const char *path, const adze_type *
 }
 
 adze_status adze_test_value_open(adze_test_value **out, const char *path, const adze_type *type,
-                                 adze_error *err) {
+                                 adze_error *err)
+{
     adze_test_value *v = adze_alloc(1, sizeof *v);
     if (!v)
         return adze_fail(err, ADZE_NO_MEMORY, "%s", path);
@@ -63,11 +66,13 @@ adze_status adze_test_value_open(adze_test_value **out, const char *path, const 
     return ADZE_OK;
 }
 
-const adze_item *adze_test_value_item(const adze_test_value *value) {
+const adze_item *adze_test_value_item(const adze_test_value *value)
+{
     return &value->item;
 }
 
-void adze_test_value_close(adze_test_value **value) {
+void adze_test_value_close(adze_test_value **value)
+{
     if (!value || !*value)
         return;
     adze_mapping_release(&(*value)->mapping);

@@ -9,11 +9,13 @@
 #include "kernels/kernels.h"
 #include "ops/registry.h"
 
-adze_context_options adze_context_options_default(void) {
+adze_context_options adze_context_options_default(void)
+{
     return (adze_context_options){0};
 }
 
-static adze_status choose_level(adze_cpu_level *level, const char *name, adze_error *err) {
+static adze_status choose_level(adze_cpu_level *level, const char *name, adze_error *err)
+{
     if (!name)
         name = getenv("ADZE_CPU");
     *level = adze_cpu_detect();
@@ -29,8 +31,8 @@ static adze_status choose_level(adze_cpu_level *level, const char *name, adze_er
     return ADZE_OK;
 }
 
-static adze_status fill(adze_context *context, const adze_context_options *options,
-                        adze_error *err) {
+static adze_status fill(adze_context *context, const adze_context_options *options, adze_error *err)
+{
     ADZE_TRY(choose_level(&context->level, options->cpu_level, err));
     ADZE_TRY(adze_pool_open(&context->pool, options->threads, err));
     adze_kernels *kernels = ADZE_ARENA_NEW(&context->arena, adze_kernels);
@@ -42,7 +44,8 @@ static adze_status fill(adze_context *context, const adze_context_options *optio
 }
 
 adze_status adze_context_open(adze_context **out, const adze_context_options *options,
-                              adze_error *err) {
+                              adze_error *err)
+{
     adze_context_options defaults = adze_context_options_default();
     adze_context *context = adze_alloc(1, sizeof *context);
     if (!context)
@@ -55,7 +58,8 @@ adze_status adze_context_open(adze_context **out, const adze_context_options *op
     return status;
 }
 
-void adze_context_close(adze_context **context) {
+void adze_context_close(adze_context **context)
+{
     if (!context || !*context)
         return;
     adze_pool_close(&(*context)->pool);
@@ -64,10 +68,12 @@ void adze_context_close(adze_context **context) {
     *context = NULL;
 }
 
-adze_cpu_level adze_context_cpu_level(const adze_context *context) {
+adze_cpu_level adze_context_cpu_level(const adze_context *context)
+{
     return context->level;
 }
 
-int adze_context_threads(const adze_context *context) {
+int adze_context_threads(const adze_context *context)
+{
     return adze_pool_threads(context->pool);
 }

@@ -11,15 +11,18 @@
 #include "ops/integer_linear.h"
 #include "ops/window.h"
 
-static bool is_last(const adze_node *node) {
+static bool is_last(const adze_node *node)
+{
     return adze_node_int(node, ADZE_FUSED_CHANNELS_LAST, 0) != 0;
 }
 
 /* ---- inference ---- */
 
 static adze_status check_channels(const adze_node *node, adze_dim channels, adze_dim per_group,
-                                  int64_t groups, adze_error *err) {
-    if (channels < 0 || per_group < 0 || (groups >= 1 && channels % groups == 0 && channels / groups == per_group))
+                                  int64_t groups, adze_error *err)
+{
+    if (channels < 0 || per_group < 0 ||
+        (groups >= 1 && channels % groups == 0 && channels / groups == per_group))
         return ADZE_OK;
     return adze_fail(err, ADZE_BAD_MODEL,
                      "%s '%s': input has %lld channels, weights take %lld in %lld groups",
@@ -27,7 +30,8 @@ static adze_status check_channels(const adze_node *node, adze_dim channels, adze
                      (long long)per_group, (long long)groups);
 }
 
-static adze_status kernel_of(const adze_type *w, int64_t kernel[ADZE_WINDOW_MAX]) {
+static adze_status kernel_of(const adze_type *w, int64_t kernel[ADZE_WINDOW_MAX])
+{
     for (int i = 2; i < w->rank; i++) {
         if (w->dims[i] < 0)
             return ADZE_UNSUPPORTED;
@@ -36,7 +40,8 @@ static adze_status kernel_of(const adze_type *w, int64_t kernel[ADZE_WINDOW_MAX]
     return ADZE_OK;
 }
 
-adze_status adze_conv_check_bias(const adze_infer *infer, adze_dim channels, adze_error *err) {
+adze_status adze_conv_check_bias(const adze_infer *infer, adze_dim channels, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *b = adze_infer_input(infer, 2);
     bool fits = !b || b->rank < 0 ||
@@ -48,7 +53,8 @@ adze_status adze_conv_check_bias(const adze_infer *infer, adze_dim channels, adz
 }
 
 adze_status adze_conv_infer_with(adze_infer *infer, int weights, adze_dtype out_dtype,
-                                 adze_error *err) {
+                                 adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_infer_input(infer, 0), *w = adze_infer_input(infer, weights);
     if (x->rank < 0 || w->rank < 0)
@@ -81,7 +87,8 @@ adze_status adze_conv_infer_with(adze_infer *infer, int weights, adze_dtype out_
     return ADZE_OK;
 }
 
-static adze_status conv_infer(adze_infer *infer, adze_error *err) {
+static adze_status conv_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *x = adze_infer_input(infer, 0), *w = adze_infer_input(infer, 1);
     if (!x->quant)
         ADZE_TRY(adze_ops_check_types(infer, 3, err));
@@ -91,7 +98,8 @@ static adze_status conv_infer(adze_infer *infer, adze_error *err) {
 }
 
 static void conv_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                      const adze_tensor *const *outputs) {
+                      const adze_tensor *const *outputs)
+{
     ADZE_UNUSED(node);
     const adze_tensor *w = inputs[1];
     if (w->rank > 0 && w->dims[0] > 0)
@@ -102,7 +110,8 @@ static void conv_cost(adze_cost *cost, const adze_node *node, const adze_tensor 
 /* ---- geometry ---- */
 
 static adze_status geometry(adze_conv_shape *s, const adze_node *node, const adze_tensor *x,
-                            const adze_tensor *w, const adze_tensor *y, adze_error *err) {
+                            const adze_tensor *w, const adze_tensor *y, adze_error *err)
+{
     adze_window window;
     bool last = is_last(node);
     int rank = x->rank - 2, at = last ? 1 : 2, c = last ? x->rank - 1 : 1;
@@ -128,20 +137,27 @@ static adze_status geometry(adze_conv_shape *s, const adze_node *node, const adz
     return ADZE_OK;
 }
 
-static adze_dwconv_shape depthwise_shape(const adze_conv_shape *s) {
-    return (adze_dwconv_shape){s->n,        s->h,        s->w,          s->c,          s->oh,
-                               s->ow,       s->kh,       s->kw,         s->stride_h,   s->stride_w,
+static adze_dwconv_shape depthwise_shape(const adze_conv_shape *s)
+{
+    return (adze_dwconv_shape){s->n,          s->h,          s->w,       s->c,        s->oh,
+                               s->ow,         s->kh,         s->kw,      s->stride_h, s->stride_w,
                                s->dilation_h, s->dilation_w, s->pad_top, s->pad_left};
 }
 
 /* ---- preparation ---- */
 
-typedef enum conv_kind { CONV_PLAIN, CONV_F32, CONV_F32_DEPTHWISE, CONV_Q8, CONV_Q8_DEPTHWISE } conv_kind;
+typedef enum conv_kind {
+    CONV_PLAIN,
+    CONV_F32,
+    CONV_F32_DEPTHWISE,
+    CONV_Q8,
+    CONV_Q8_DEPTHWISE
+} conv_kind;
 
 typedef struct conv_prepared {
     conv_kind kind;
     float lo, hi;
-    const float *packed; /* CONV_F32*: packed weights, NULL when they are not constant */
+    const float *packed;     /* CONV_F32*: packed weights, NULL when they are not constant */
     adze_quantized_linear q; /* CONV_Q8*: folded bias, scales, output range, residual */
     const int8_t *packed_q8;
     const int16_t *weights_q8; /* depthwise [kh, kw, c] */
@@ -149,18 +165,21 @@ typedef struct conv_prepared {
 } conv_prepared;
 
 /* [c, 1, kh, kw] -> [kh, kw, c] */
-static void pack_depthwise_f32(int64_t c, int64_t taps, const float *w, float *out) {
+static void pack_depthwise_f32(int64_t c, int64_t taps, const float *w, float *out)
+{
     for (int64_t i = 0; i < c; i++)
         for (int64_t t = 0; t < taps; t++)
             out[t * c + i] = w[i * taps + t];
 }
 
-static bool is_depthwise(const adze_conv_shape *s) {
+static bool is_depthwise(const adze_conv_shape *s)
+{
     return s->groups == s->c && s->oc == s->c && s->c > 1;
 }
 
 static adze_status prepare_f32(adze_prepare *prepare, conv_prepared *p, const adze_conv_shape *s,
-                               adze_error *err) {
+                               adze_error *err)
+{
     const adze_kernels *k = adze_prepare_kernels(prepare);
     const adze_tensor *w = adze_prepare_input(prepare, 1);
     bool residual = adze_node_int(adze_prepare_node(prepare), ADZE_FUSED_RESIDUAL, 0) != 0;
@@ -180,7 +199,8 @@ static adze_status prepare_f32(adze_prepare *prepare, conv_prepared *p, const ad
 }
 
 static adze_status prepare_depthwise_q8(adze_prepare *prepare, conv_prepared *p,
-                                        const adze_conv_shape *s, adze_error *err) {
+                                        const adze_conv_shape *s, adze_error *err)
+{
     const adze_tensor *w = adze_prepare_input(prepare, 1);
     int64_t taps = s->kh * s->kw;
     int16_t *out = adze_prepare_alloc(prepare, (size_t)(taps * s->c) * sizeof *out);
@@ -196,16 +216,16 @@ static adze_status prepare_depthwise_q8(adze_prepare *prepare, conv_prepared *p,
 }
 
 static adze_status prepare_q8(adze_prepare *prepare, conv_prepared *p, const adze_conv_shape *s,
-                              adze_error *err) {
+                              adze_error *err)
+{
     const adze_tensor *w = adze_prepare_input(prepare, 1);
     const adze_kernels *k = adze_prepare_kernels(prepare);
     int64_t per_channel = s->c / s->groups * s->kh * s->kw;
     const int8_t *weights;
-    ADZE_TRY(adze_quantized_prepare(prepare, &p->q, s->oc, per_channel, per_channel, 1, &weights,
-                                    err));
-    p->kind = is_depthwise(s) && !p->q.residual && p->q.output == ADZE_Q8_TO_Q8
-                  ? CONV_Q8_DEPTHWISE
-                  : CONV_Q8;
+    ADZE_TRY(
+        adze_quantized_prepare(prepare, &p->q, s->oc, per_channel, per_channel, 1, &weights, err));
+    p->kind = is_depthwise(s) && !p->q.residual && p->q.output == ADZE_Q8_TO_Q8 ? CONV_Q8_DEPTHWISE
+                                                                                : CONV_Q8;
     if (p->kind == CONV_Q8_DEPTHWISE)
         return prepare_depthwise_q8(prepare, p, s, err);
     int8_t *packed = adze_prepare_alloc(prepare, adze_conv_q8_packed_size(k, s));
@@ -217,7 +237,8 @@ static adze_status prepare_q8(adze_prepare *prepare, conv_prepared *p, const adz
 }
 
 /* The shape with everything that packing needs; sizes of the pictures do not matter there. */
-static adze_status packing_shape(adze_conv_shape *s, const adze_prepare *prepare, adze_error *err) {
+static adze_status packing_shape(adze_conv_shape *s, const adze_prepare *prepare, adze_error *err)
+{
     const adze_node *node = adze_prepare_node(prepare);
     const adze_tensor *w = adze_prepare_input(prepare, 1);
     adze_tensor x = *adze_prepare_input(prepare, 0), y = *adze_prepare_output(prepare, 0);
@@ -230,7 +251,8 @@ static adze_status packing_shape(adze_conv_shape *s, const adze_prepare *prepare
     return ADZE_OK;
 }
 
-static adze_status conv_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status conv_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_node *node = adze_prepare_node(prepare);
     const adze_tensor *x = adze_prepare_input(prepare, 0), *w = adze_prepare_input(prepare, 1);
     conv_prepared *p = adze_prepare_alloc(prepare, sizeof *p);
@@ -267,29 +289,32 @@ typedef struct conv_areas {
     size_t packed, x, residual, y, own, total;
 } conv_areas;
 
-static size_t take(size_t *at, size_t size) {
+static size_t take(size_t *at, size_t size)
+{
     size_t begin = *at;
     *at += (size + 63) & ~(size_t)63;
     return begin;
 }
 
-static conv_areas areas_of(const adze_run *run, const conv_prepared *p, const adze_conv_shape *s) {
+static conv_areas areas_of(const adze_run *run, const conv_prepared *p, const adze_conv_shape *s)
+{
     conv_areas a = {0};
     bool last = is_last(run->node), q8 = p->kind == CONV_Q8 || p->kind == CONV_Q8_DEPTHWISE;
     if (!q8 && !p->packed)
-        a.packed = take(&a.total, ADZE_MAX(adze_conv_f32_packed_size(run->kernels, s),
-                                           run->inputs[1]->size));
+        a.packed = take(&a.total,
+                        ADZE_MAX(adze_conv_f32_packed_size(run->kernels, s), run->inputs[1]->size));
     if (!last) {
         a.x = take(&a.total, run->inputs[0]->size);
         a.residual = take(&a.total, run->input_count > 3 ? run->outputs[0]->size : 0);
         a.y = take(&a.total, run->outputs[0]->size);
     }
-    a.own = take(&a.total,
-                 adze_conv_scratch_size(run->kernels, s, adze_run_threads(run), q8 ? 1 : 4));
+    a.own =
+        take(&a.total, adze_conv_scratch_size(run->kernels, s, adze_run_threads(run), q8 ? 1 : 4));
     return a;
 }
 
-static size_t conv_scratch(const adze_run *run) {
+static size_t conv_scratch(const adze_run *run)
+{
     const conv_prepared *p = run->prepared;
     adze_conv_shape s;
     if (p->kind == CONV_PLAIN ||
@@ -301,7 +326,8 @@ static size_t conv_scratch(const adze_run *run) {
 /* ---- execution ---- */
 
 static void run_f32(const adze_run *run, const conv_prepared *p, const adze_conv_shape *s,
-                    const conv_areas *a, const void *x, const void *residual, void *y) {
+                    const conv_areas *a, const void *x, const void *residual, void *y)
+{
     uint8_t *scratch = run->scratch;
     const adze_tensor *w = run->inputs[1];
     const adze_tensor *b = run->input_count > 2 ? run->inputs[2] : NULL;
@@ -315,21 +341,22 @@ static void run_f32(const adze_run *run, const conv_prepared *p, const adze_conv
         packed = fresh;
     }
     if (p->kind == CONV_F32_DEPTHWISE) {
-        adze_dwconv_f32_args d = {depthwise_shape(s), x, packed, b ? b->data : NULL, y,
-                                  p->lo,              p->hi};
+        adze_dwconv_f32_args d = {
+            depthwise_shape(s), x, packed, b ? b->data : NULL, y, p->lo, p->hi};
         adze_dwconv_f32(&run->kernels->dwconv, run->pool, &d);
         return;
     }
-    adze_conv_f32_args c = {*s, x, packed, b ? b->data : NULL, residual, y, p->lo, p->hi,
-                            scratch + a->own};
+    adze_conv_f32_args c = {*s, x,     packed, b ? b->data : NULL, residual,
+                            y,  p->lo, p->hi,  scratch + a->own};
     adze_conv_f32(run->kernels, run->pool, &c);
 }
 
 static void run_q8(const adze_run *run, const conv_prepared *p, const adze_conv_shape *s,
-                   const conv_areas *a, const void *x, const void *residual, void *y) {
+                   const conv_areas *a, const void *x, const void *residual, void *y)
+{
     const adze_quantized_linear *q = &p->q;
     if (p->kind == CONV_Q8_DEPTHWISE) {
-        adze_dwconv_q8_args d = {depthwise_shape(s), x,         q->x_signed, q->x_zero,
+        adze_dwconv_q8_args d = {depthwise_shape(s), x,          q->x_signed, q->x_zero,
                                  p->weights_q8,      p->bias_q8, q->scale,    y,
                                  q->y_signed,        q->y_zero,  q->lo,       q->hi};
         adze_dwconv_q8(&run->kernels->dwconv, run->pool, &d);
@@ -338,8 +365,14 @@ static void run_q8(const adze_run *run, const conv_prepared *p, const adze_conv_
     adze_q8_residual r = q->residual_args;
     r.data = residual;
     r.ld = s->oc;
-    adze_conv_q8_args c = {*s,           x,           q->a_flip, (uint8_t)q->x_zero,
-                           p->packed_q8, adze_quantized_gemm(q), y, (uint8_t *)run->scratch + a->own};
+    adze_conv_q8_args c = {*s,
+                           x,
+                           q->a_flip,
+                           (uint8_t)q->x_zero,
+                           p->packed_q8,
+                           adze_quantized_gemm(q),
+                           y,
+                           (uint8_t *)run->scratch + a->own};
     c.gemm.residual = q->residual ? &r : NULL;
     adze_conv_q8(run->kernels, run->pool, &c);
 }
@@ -352,7 +385,8 @@ typedef struct turn_job {
     size_t size;
 } turn_job;
 
-static void turn_image(void *user, int64_t image, int worker) {
+static void turn_image(void *user, int64_t image, int worker)
+{
     ADZE_UNUSED(worker);
     const turn_job *j = user;
     size_t at = (size_t)(image * j->rows * j->columns) * j->size;
@@ -361,12 +395,14 @@ static void turn_image(void *user, int64_t image, int worker) {
 
 /* [n, rows, columns] -> [n, columns, rows] */
 static void turn(const adze_run *run, int64_t n, int64_t rows, int64_t columns, size_t size,
-                 const void *from, void *to) {
+                 const void *from, void *to)
+{
     turn_job job = {run, from, to, rows, columns, size};
     adze_run_parallel((adze_run *)run, n, turn_image, &job);
 }
 
-static size_t element_bytes(const adze_tensor *t) {
+static size_t element_bytes(const adze_tensor *t)
+{
     return (size_t)adze_dtype_describe(t->dtype)->block_bytes;
 }
 
@@ -375,7 +411,8 @@ typedef void (*conv_fn)(const adze_run *run, const conv_prepared *p, const adze_
 
 static adze_status conv_plain(adze_run *run, const conv_prepared *p, adze_error *err);
 
-static adze_status conv_run(adze_run *run, adze_error *err) {
+static adze_status conv_run(adze_run *run, adze_error *err)
+{
     const conv_prepared *p = run->prepared;
     const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
     const adze_tensor *r = run->input_count > 3 ? run->inputs[3] : NULL;
@@ -409,7 +446,8 @@ typedef struct plain_job {
     int64_t c, oc, groups, out_points, taps;
 } plain_job;
 
-static double plain_point(const plain_job *j, int64_t n, int64_t o, const int64_t *at) {
+static double plain_point(const plain_job *j, int64_t n, int64_t o, const int64_t *at)
+{
     const adze_tensor *x = j->run->inputs[0], *w = j->run->inputs[1];
     int64_t per_group = j->c / j->groups, group = o / (j->oc / j->groups);
     double sum = 0;
@@ -419,8 +457,8 @@ static double plain_point(const plain_job *j, int64_t n, int64_t o, const int64_
         for (int d = j->window.rank - 1; d >= 0; d--) {
             int64_t k = rest % j->window.kernel[d];
             rest /= j->window.kernel[d];
-            int64_t i = at[d] * j->window.stride[d] - j->window.pad_begin[d] +
-                        k * j->window.dilation[d];
+            int64_t i =
+                at[d] * j->window.stride[d] - j->window.pad_begin[d] + k * j->window.dilation[d];
             inside &= i >= 0 && i < x->dims[2 + d];
             offset += i * stride;
             stride *= x->dims[2 + d];
@@ -432,7 +470,8 @@ static double plain_point(const plain_job *j, int64_t n, int64_t o, const int64_
     return sum;
 }
 
-static void plain_channel(void *user, int64_t piece, int worker) {
+static void plain_channel(void *user, int64_t piece, int worker)
+{
     ADZE_UNUSED(worker);
     const plain_job *j = user;
     const adze_tensor *b = j->run->input_count > 2 ? j->run->inputs[2] : NULL;
@@ -447,7 +486,8 @@ static void plain_channel(void *user, int64_t piece, int worker) {
     }
 }
 
-static adze_status conv_plain(adze_run *run, const conv_prepared *p, adze_error *err) {
+static adze_status conv_plain(adze_run *run, const conv_prepared *p, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *w = run->inputs[1], *y = run->outputs[0];
     plain_job j = {.run = run,
                    .p = p,
@@ -472,8 +512,19 @@ static adze_status conv_plain(adze_run *run, const conv_prepared *p, adze_error 
 #define WINDOW_ATTRS "auto_pad dilations group kernel_shape pads strides "
 
 const adze_op adze_ops_convolution[] = {
-    {.name = "Conv", .domain = "", .since = 1, .min_inputs = 2, .max_inputs = 4, .min_outputs = 1,
-     .max_outputs = 1, .quant = ADZE_QUANT_WEIGHTED, .attrs = WINDOW_ATTRS, .infer = conv_infer,
-     .cost = conv_cost, .prepare = conv_prepare, .scratch = conv_scratch, .run = conv_run},
+    {.name = "Conv",
+     .domain = "",
+     .since = 1,
+     .min_inputs = 2,
+     .max_inputs = 4,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .quant = ADZE_QUANT_WEIGHTED,
+     .attrs = WINDOW_ATTRS,
+     .infer = conv_infer,
+     .cost = conv_cost,
+     .prepare = conv_prepare,
+     .scratch = conv_scratch,
+     .run = conv_run},
     {0},
 };

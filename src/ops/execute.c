@@ -5,45 +5,55 @@
 
 #include "base/context.h"
 
-const adze_node *adze_prepare_node(const adze_prepare *prepare) {
+const adze_node *adze_prepare_node(const adze_prepare *prepare)
+{
     return prepare->node;
 }
 
-const adze_tensor *adze_prepare_input(const adze_prepare *prepare, int i) {
+const adze_tensor *adze_prepare_input(const adze_prepare *prepare, int i)
+{
     return i < prepare->node->input_count ? prepare->inputs[i] : NULL;
 }
 
-const adze_tensor *adze_prepare_output(const adze_prepare *prepare, int i) {
+const adze_tensor *adze_prepare_output(const adze_prepare *prepare, int i)
+{
     return i < prepare->node->output_count ? prepare->outputs[i] : NULL;
 }
 
-const adze_kernels *adze_prepare_kernels(const adze_prepare *prepare) {
+const adze_kernels *adze_prepare_kernels(const adze_prepare *prepare)
+{
     return prepare->kernels;
 }
 
-void *adze_prepare_alloc(adze_prepare *prepare, size_t size) {
+void *adze_prepare_alloc(adze_prepare *prepare, size_t size)
+{
     return adze_arena_alloc(prepare->arena, 1, ADZE_MAX(size, 64));
 }
 
-void adze_prepare_set(adze_prepare *prepare, const void *prepared) {
+void adze_prepare_set(adze_prepare *prepare, const void *prepared)
+{
     prepare->prepared = prepared;
 }
 
 adze_status adze_run_resize(adze_run *run, int i, adze_dtype dtype, int rank, const int64_t *dims,
-                            adze_error *err) {
+                            adze_error *err)
+{
     return ((const adze_run_host *)run->session)->resize(run, i, dtype, rank, dims, err);
 }
 
-void *adze_run_alloc(adze_run *run, int i, size_t size) {
+void *adze_run_alloc(adze_run *run, int i, size_t size)
+{
     return ((const adze_run_host *)run->session)->alloc(run, i, size);
 }
 
 void adze_run_parallel(adze_run *run, int64_t pieces,
-                       void (*fn)(void *user, int64_t piece, int worker), void *user) {
+                       void (*fn)(void *user, int64_t piece, int worker), void *user)
+{
     adze_pool_run(run->pool, pieces, fn, user);
 }
 
-int adze_run_threads(const adze_run *run) {
+int adze_run_threads(const adze_run *run)
+{
     return adze_pool_threads(run->pool);
 }
 
@@ -56,7 +66,8 @@ typedef struct single {
 } single;
 
 static adze_status single_resize(adze_run *run, int i, adze_dtype dtype, int rank,
-                                 const int64_t *dims, adze_error *err) {
+                                 const int64_t *dims, adze_error *err)
+{
     single *s = run->session;
     adze_tensor *t = &s->items[i].tensor;
     const adze_quant *quant = t->quant;
@@ -68,18 +79,20 @@ static adze_status single_resize(adze_run *run, int i, adze_dtype dtype, int ran
     *t = adze_tensor_view(dtype, rank, dims, adze_arena_alloc(s->arena, 1, size));
     t->quant = quant;
     if (!t->data)
-        return adze_fail(err, ADZE_NO_MEMORY, "%s '%s': output %d of %zu bytes",
-                         run->node->op_type, run->node->name, i, size);
+        return adze_fail(err, ADZE_NO_MEMORY, "%s '%s': output %d of %zu bytes", run->node->op_type,
+                         run->node->name, i, size);
     return ADZE_OK;
 }
 
-static void *single_alloc(adze_run *run, int i, size_t size) {
+static void *single_alloc(adze_run *run, int i, size_t size)
+{
     ADZE_UNUSED(i);
     single *s = run->session;
     return adze_arena_alloc(s->arena, 1, size);
 }
 
-static bool all_known(const adze_type *type) {
+static bool all_known(const adze_type *type)
+{
     if (type->rank < 0 || type->kind != ADZE_VALUE_TENSOR)
         return false;
     for (int d = 0; d < type->rank; d++)
@@ -91,7 +104,8 @@ static bool all_known(const adze_type *type) {
 /* Infers into `types`; all inputs are known. */
 static adze_status single_infer(adze_type *types, const adze_node *node,
                                 const adze_tensor *const *inputs, adze_arena *arena,
-                                adze_error *err) {
+                                adze_error *err)
+{
     size_t in = (size_t)node->input_count + 1, out = (size_t)node->output_count + 1;
     adze_type *input_types = ADZE_ARENA_ARRAY(arena, adze_type, in);
     const adze_type **input_pointers = ADZE_ARENA_ARRAY(arena, const adze_type *, in);
@@ -130,7 +144,8 @@ static adze_status single_infer(adze_type *types, const adze_node *node,
 }
 
 static adze_status single_run(adze_run *run, adze_prepare *prepare, adze_arena *arena,
-                              adze_error *err) {
+                              adze_error *err)
+{
     const adze_op *op = run->node->op;
     if (op->prepare)
         ADZE_TRY(op->prepare(prepare, err));
@@ -143,8 +158,8 @@ static adze_status single_run(adze_run *run, adze_prepare *prepare, adze_arena *
 }
 
 adze_status adze_op_run_single(adze_tensor *outputs, const adze_node *node,
-                               const adze_tensor *const *inputs, adze_arena *arena,
-                               adze_error *err) {
+                               const adze_tensor *const *inputs, adze_arena *arena, adze_error *err)
+{
     size_t n = (size_t)node->output_count + 1, in = (size_t)node->input_count + 1;
     adze_type *types = ADZE_ARENA_ARRAY(arena, adze_type, n);
     adze_item *items = ADZE_ARENA_ARRAY(arena, adze_item, n);

@@ -7,7 +7,8 @@
 
 struct adze_prepare {
     const adze_node *node;
-    const adze_tensor *const *inputs; /* NULL: absent; data NULL: not constant; dims -1: not bounded */
+    const adze_tensor *const
+        *inputs; /* NULL: absent; data NULL: not constant; dims -1: not bounded */
     const adze_tensor *const *outputs;
     const adze_kernels *kernels;
     adze_arena *arena; /* the plan's */

@@ -69,7 +69,8 @@ bool adze_ops_is_q8(const adze_tensor *tensor); /* uint8 / int8 with one scale *
 int32_t adze_ops_zero_point(const adze_tensor *tensor);
 /* Fails with ADZE_BAD_MODEL when inputs 0 to count - 1 are of different element types; quantized and
  * unknown ones fit all. */
-adze_status adze_ops_check_types(const adze_infer *infer, int count, adze_error *err) ADZE_MUST_CHECK;
+adze_status adze_ops_check_types(const adze_infer *infer, int count,
+                                 adze_error *err) ADZE_MUST_CHECK;
 /* prepare of data movement: element types of whole bytes. */
 adze_status adze_ops_prepare_move(adze_prepare *prepare, adze_error *err);
 void adze_ops_cost_move(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,

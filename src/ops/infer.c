@@ -3,23 +3,28 @@
 
 #include "ops/registry.h"
 
-const adze_node *adze_infer_node(const adze_infer *infer) {
+const adze_node *adze_infer_node(const adze_infer *infer)
+{
     return infer->node;
 }
 
-int adze_infer_input_count(const adze_infer *infer) {
+int adze_infer_input_count(const adze_infer *infer)
+{
     return infer->input_count;
 }
 
-int adze_infer_output_count(const adze_infer *infer) {
+int adze_infer_output_count(const adze_infer *infer)
+{
     return infer->output_count;
 }
 
-const adze_type *adze_infer_input(const adze_infer *infer, int i) {
+const adze_type *adze_infer_input(const adze_infer *infer, int i)
+{
     return i < infer->input_count ? infer->inputs[i] : NULL;
 }
 
-void adze_infer_set(adze_infer *infer, int i, const adze_type *type) {
+void adze_infer_set(adze_infer *infer, int i, const adze_type *type)
+{
     if (i >= infer->output_count)
         return;
     adze_type *out = &infer->outputs[i];
@@ -32,16 +37,19 @@ void adze_infer_set(adze_infer *infer, int i, const adze_type *type) {
 }
 
 void adze_infer_set_tensor(adze_infer *infer, int i, adze_dtype dtype, int rank,
-                           const adze_dim *dims) {
+                           const adze_dim *dims)
+{
     adze_type type = adze_type_tensor(dtype, rank, dims);
     adze_infer_set(infer, i, &type);
 }
 
-const adze_tensor *adze_infer_content(const adze_infer *infer, int i) {
+const adze_tensor *adze_infer_content(const adze_infer *infer, int i)
+{
     return i < infer->input_count ? infer->contents[i] : NULL;
 }
 
-int adze_infer_ints(const adze_infer *infer, int i, adze_dim *out, int max) {
+int adze_infer_ints(const adze_infer *infer, int i, adze_dim *out, int max)
+{
     const adze_tensor *content = adze_infer_content(infer, i);
     if (content) {
         adze_kind kind = adze_dtype_describe(content->dtype)->kind;
@@ -59,39 +67,47 @@ int adze_infer_ints(const adze_infer *infer, int i, adze_dim *out, int max) {
     return infer->known_counts[i];
 }
 
-void adze_infer_set_ints(adze_infer *infer, int i, const adze_dim *values, int count) {
+void adze_infer_set_ints(adze_infer *infer, int i, const adze_dim *values, int count)
+{
     if (i >= infer->output_count || count > ADZE_KNOWN_MAX)
         return;
     memcpy(infer->known_out[i], values, (size_t)count * sizeof *values);
     infer->known_out_counts[i] = count;
 }
 
-adze_dim adze_infer_add(adze_infer *infer, adze_dim a, adze_dim b) {
+adze_dim adze_infer_add(adze_infer *infer, adze_dim a, adze_dim b)
+{
     return adze_dim_op(infer->dims, ADZE_DIM_ADD, a, b);
 }
 
-adze_dim adze_infer_sub(adze_infer *infer, adze_dim a, adze_dim b) {
+adze_dim adze_infer_sub(adze_infer *infer, adze_dim a, adze_dim b)
+{
     return adze_dim_op(infer->dims, ADZE_DIM_SUB, a, b);
 }
 
-adze_dim adze_infer_mul(adze_infer *infer, adze_dim a, adze_dim b) {
+adze_dim adze_infer_mul(adze_infer *infer, adze_dim a, adze_dim b)
+{
     return adze_dim_op(infer->dims, ADZE_DIM_MUL, a, b);
 }
 
-adze_dim adze_infer_div(adze_infer *infer, adze_dim a, adze_dim b) {
+adze_dim adze_infer_div(adze_infer *infer, adze_dim a, adze_dim b)
+{
     return adze_dim_op(infer->dims, ADZE_DIM_DIV, a, b);
 }
 
-adze_dim adze_infer_ceil(adze_infer *infer, adze_dim a, adze_dim b) {
+adze_dim adze_infer_ceil(adze_infer *infer, adze_dim a, adze_dim b)
+{
     return adze_dim_op(infer->dims, ADZE_DIM_CEIL, a, b);
 }
 
-adze_dim adze_infer_unknown(adze_infer *infer, int64_t upper) {
+adze_dim adze_infer_unknown(adze_infer *infer, int64_t upper)
+{
     return adze_dim_unknown(infer->dims, upper);
 }
 
 static adze_status broadcast_dim(adze_infer *infer, adze_dim *out, adze_dim a, adze_dim b, int axis,
-                                 adze_error *err) {
+                                 adze_error *err)
+{
     if (a == b || b == 1)
         *out = a;
     else if (a == 1)
@@ -107,13 +123,14 @@ static adze_status broadcast_dim(adze_infer *infer, adze_dim *out, adze_dim a, a
     else if (adze_dim_lower(infer->dims, a) > 0 && adze_dim_lower(infer->dims, b) > 0)
         *out = adze_dim_op(infer->dims, ADZE_DIM_MAX, a, b); /* equal, or one of them is 1 */
     else
-        *out = adze_dim_unknown(infer->dims, ADZE_MAX(adze_dim_upper(infer->dims, a),
-                                                      adze_dim_upper(infer->dims, b)));
+        *out = adze_dim_unknown(
+            infer->dims, ADZE_MAX(adze_dim_upper(infer->dims, a), adze_dim_upper(infer->dims, b)));
     return ADZE_OK;
 }
 
 adze_status adze_infer_broadcast(adze_infer *infer, adze_type *out, const adze_type *a,
-                                 const adze_type *b, adze_error *err) {
+                                 const adze_type *b, adze_error *err)
+{
     adze_type type = *a;
     if (a->rank < 0 || b->rank < 0) {
         type.rank = -1;
@@ -130,7 +147,8 @@ adze_status adze_infer_broadcast(adze_infer *infer, adze_type *out, const adze_t
     return ADZE_OK;
 }
 
-adze_status adze_infer_run(adze_infer *infer, adze_error *err) {
+adze_status adze_infer_run(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = infer->node;
     const adze_op *op = node->op;
     if (infer->input_count < op->min_inputs ||
@@ -159,7 +177,8 @@ typedef struct walk {
     int capacity; /* of the arrays in infer */
 } walk;
 
-static bool walk_reserve(walk *w, int count) {
+static bool walk_reserve(walk *w, int count)
+{
     if (count <= w->capacity)
         return true;
     adze_arena *a = &w->scratch;
@@ -176,7 +195,8 @@ static bool walk_reserve(walk *w, int count) {
            w->infer.outputs && w->infer.known_out && w->infer.known_out_counts;
 }
 
-static void gather_inputs(walk *w, const adze_node *node) {
+static void gather_inputs(walk *w, const adze_node *node)
+{
     adze_infer *infer = &w->infer;
     infer->node = node;
     infer->input_count = node->input_count;
@@ -205,14 +225,16 @@ static void gather_inputs(walk *w, const adze_node *node) {
 
 /* What was inferred wins over what the file said: memory is planned by it. Only an element type that
  * inference does not know is taken from the file. */
-static void merge_type(adze_type *declared, const adze_type *inferred) {
+static void merge_type(adze_type *declared, const adze_type *inferred)
+{
     adze_dtype dtype = declared->dtype;
     *declared = *inferred;
     if (inferred->dtype == ADZE_UNDEFINED)
         declared->dtype = dtype;
 }
 
-static adze_status store_outputs(walk *w, adze_node *node, adze_error *err) {
+static adze_status store_outputs(walk *w, adze_node *node, adze_error *err)
+{
     for (int i = 0; i < node->output_count; i++) {
         adze_value *v = node->outputs[i];
         if (!v)
@@ -232,7 +254,8 @@ static adze_status store_outputs(walk *w, adze_node *node, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status infer_node(walk *w, adze_node *node, adze_error *err) {
+static adze_status infer_node(walk *w, adze_node *node, adze_error *err)
+{
     if (!node->op)
         return ADZE_OK;
     if (!walk_reserve(w, ADZE_MAX(node->input_count, node->output_count) + 1))
@@ -242,7 +265,8 @@ static adze_status infer_node(walk *w, adze_node *node, adze_error *err) {
     return store_outputs(w, node, err);
 }
 
-adze_status adze_graph_infer(adze_graph *graph, adze_error *err) {
+adze_status adze_graph_infer(adze_graph *graph, adze_error *err)
+{
     walk w = {.graph = graph};
     w.infer.dims = graph->dims;
     adze_graph_resolve_ops(graph);
@@ -254,7 +278,8 @@ adze_status adze_graph_infer(adze_graph *graph, adze_error *err) {
     return status;
 }
 
-adze_status adze_graph_infer_node(adze_node *node, adze_error *err) {
+adze_status adze_graph_infer_node(adze_node *node, adze_error *err)
+{
     walk w = {.graph = node->graph};
     w.infer.dims = node->graph->dims;
     if (!node->op)

@@ -6,25 +6,30 @@
 
 #include "ops/fused.h"
 
-float adze_quant_scale(const adze_quant *q, int64_t channel) {
+float adze_quant_scale(const adze_quant *q, int64_t channel)
+{
     return q->scale[q->count > 1 ? channel : 0];
 }
 
-int32_t adze_quant_zero(const adze_quant *q, int64_t channel) {
+int32_t adze_quant_zero(const adze_quant *q, int64_t channel)
+{
     return q->zero_point ? q->zero_point[q->count > 1 ? channel : 0] : 0;
 }
 
-int32_t adze_quantize_bound(float v, float scale, int32_t zero, bool is_signed) {
+int32_t adze_quantize_bound(float v, float scale, int32_t zero, bool is_signed)
+{
     int32_t least = is_signed ? -128 : 0, most = least + 255;
     double q = isinf(v) ? (double)v : rint((double)v / (double)scale) + zero;
     return q <= least ? least : q >= most ? most : (int32_t)q;
 }
 
-static bool is_byte(adze_dtype dtype) {
+static bool is_byte(adze_dtype dtype)
+{
     return dtype == ADZE_U8 || dtype == ADZE_I8;
 }
 
-static adze_status check(const adze_prepare *prepare, int64_t n, adze_error *err) {
+static adze_status check(const adze_prepare *prepare, int64_t n, adze_error *err)
+{
     const adze_tensor *x = adze_prepare_input(prepare, 0), *w = adze_prepare_input(prepare, 1);
     const adze_tensor *y = adze_prepare_output(prepare, 0);
     if (!is_byte(x->dtype) || x->quant->count != 1)
@@ -39,7 +44,8 @@ static adze_status check(const adze_prepare *prepare, int64_t n, adze_error *err
 }
 
 static adze_status take_bias(adze_prepare *prepare, adze_quantized_linear *q, int64_t n,
-                             adze_error *err) {
+                             adze_error *err)
+{
     const adze_tensor *b = adze_prepare_input(prepare, 2);
     if (!b)
         return ADZE_OK;
@@ -56,7 +62,8 @@ static adze_status take_bias(adze_prepare *prepare, adze_quantized_linear *q, in
     return ADZE_OK;
 }
 
-static void set_output(const adze_prepare *prepare, adze_quantized_linear *q) {
+static void set_output(const adze_prepare *prepare, adze_quantized_linear *q)
+{
     const adze_node *node = adze_prepare_node(prepare);
     const adze_tensor *y = adze_prepare_output(prepare, 0);
     float lo = adze_node_float(node, ADZE_FUSED_LO, -INFINITY);
@@ -75,7 +82,8 @@ static void set_output(const adze_prepare *prepare, adze_quantized_linear *q) {
 
 /* With a residual, scale, zero and range above are those of the inner value. */
 static adze_status set_residual(const adze_prepare *prepare, adze_quantized_linear *q,
-                                adze_error *err) {
+                                adze_error *err)
+{
     const adze_node *node = adze_prepare_node(prepare);
     const adze_tensor *r = adze_prepare_input(prepare, 3), *y = adze_prepare_output(prepare, 0);
     q->residual = adze_node_int(node, ADZE_FUSED_RESIDUAL, 0) != 0;
@@ -87,15 +95,15 @@ static adze_status set_residual(const adze_prepare *prepare, adze_quantized_line
     float t_scale = adze_node_float(node, ADZE_FUSED_INNER_SCALE, 1);
     bool t_signed = adze_node_int(node, ADZE_FUSED_INNER_TYPE, 3) == 3;
     int32_t t_zero = (int32_t)adze_node_int(node, ADZE_FUSED_INNER_ZERO, 0);
-    q->residual_args =
-        (adze_q8_residual){.is_signed = r->dtype == ADZE_I8,
-                           .zero = adze_quant_zero(r->quant, 0),
-                           .scale = (float)((double)adze_quant_scale(r->quant, 0) / (double)y_scale),
-                           .t_scale = (float)((double)t_scale / (double)y_scale),
-                           .y_signed = q->y_signed,
-                           .y_zero = q->y_zero,
-                           .y_lo = q->lo,
-                           .y_hi = q->hi};
+    q->residual_args = (adze_q8_residual){
+        .is_signed = r->dtype == ADZE_I8,
+        .zero = adze_quant_zero(r->quant, 0),
+        .scale = (float)((double)adze_quant_scale(r->quant, 0) / (double)y_scale),
+        .t_scale = (float)((double)t_scale / (double)y_scale),
+        .y_signed = q->y_signed,
+        .y_zero = q->y_zero,
+        .y_lo = q->lo,
+        .y_hi = q->hi};
     q->y_signed = t_signed;
     q->y_zero = t_zero;
     q->lo = adze_quantize_bound(adze_node_float(node, ADZE_FUSED_INNER_LO, -INFINITY), t_scale,
@@ -105,7 +113,8 @@ static adze_status set_residual(const adze_prepare *prepare, adze_quantized_line
     return ADZE_OK;
 }
 
-static float output_scale(const adze_prepare *prepare, const adze_quantized_linear *q) {
+static float output_scale(const adze_prepare *prepare, const adze_quantized_linear *q)
+{
     const adze_tensor *y = adze_prepare_output(prepare, 0);
     if (q->residual)
         return adze_node_float(adze_prepare_node(prepare), ADZE_FUSED_INNER_SCALE, 1);
@@ -116,7 +125,8 @@ static float output_scale(const adze_prepare *prepare, const adze_quantized_line
  * into the bias. The arithmetic wraps like the kernels' int32. */
 static adze_status fold(adze_prepare *prepare, adze_quantized_linear *q, int64_t n, int64_t k,
                         int64_t channel_stride, int64_t element_stride, const int8_t *weights,
-                        int32_t shift, adze_error *err) {
+                        int32_t shift, adze_error *err)
+{
     const adze_tensor *x = adze_prepare_input(prepare, 0), *w = adze_prepare_input(prepare, 1);
     int32_t *bias = adze_prepare_alloc(prepare, (size_t)n * sizeof *bias);
     int32_t *zeros = adze_prepare_alloc(prepare, (size_t)n * sizeof *zeros);
@@ -132,8 +142,8 @@ static adze_status fold(adze_prepare *prepare, adze_quantized_linear *q, int64_t
             sum += weights[o * channel_stride + i * element_stride];
         zeros[o] = adze_quant_zero(w->quant, o) - shift;
         any_zero |= zeros[o] != 0;
-        bias[o] = (int32_t)(uint32_t)((q->raw_bias ? q->raw_bias[o] : 0) - za * sum +
-                                      k * za * zeros[o]);
+        bias[o] =
+            (int32_t)(uint32_t)((q->raw_bias ? q->raw_bias[o] : 0) - za * sum + k * za * zeros[o]);
         scale[o] = (float)(sx * (double)adze_quant_scale(w->quant, o) / sy);
     }
     q->bias = bias;
@@ -144,7 +154,8 @@ static adze_status fold(adze_prepare *prepare, adze_quantized_linear *q, int64_t
 
 adze_status adze_quantized_prepare(adze_prepare *prepare, adze_quantized_linear *q, int64_t n,
                                    int64_t k, int64_t channel_stride, int64_t element_stride,
-                                   const int8_t **weights, adze_error *err) {
+                                   const int8_t **weights, adze_error *err)
+{
     ADZE_TRY(check(prepare, n, err));
     const adze_tensor *x = adze_prepare_input(prepare, 0), *w = adze_prepare_input(prepare, 1);
     q->x_signed = x->dtype == ADZE_I8;
@@ -166,7 +177,8 @@ adze_status adze_quantized_prepare(adze_prepare *prepare, adze_quantized_linear 
                 w->dtype == ADZE_U8 ? 128 : 0, err);
 }
 
-adze_gemm_q8_args adze_quantized_gemm(const adze_quantized_linear *q) {
+adze_gemm_q8_args adze_quantized_gemm(const adze_quantized_linear *q)
+{
     return (adze_gemm_q8_args){.a_flip = q->a_flip,
                                .bias = q->bias,
                                .b_zero = q->b_zero,

@@ -7,13 +7,13 @@
 typedef struct adze_quantized_linear {
     bool x_signed, y_signed;
     uint8_t a_flip;
-    int32_t x_zero;         /* as stored */
-    adze_q8_output output;  /* TO_Q8, or TO_F32 when y is float */
+    int32_t x_zero;          /* as stored */
+    adze_q8_output output;   /* TO_Q8, or TO_F32 when y is float */
     const int32_t *raw_bias; /* [n] or NULL: the operator's */
-    const int32_t *bias;    /* [n] with the zero points folded in */
-    const float *scale;     /* [n] */
-    const int32_t *b_zero;  /* [n], or NULL: all zero */
-    const float *f_bias;    /* [n] or NULL: a float bias of a float output */
+    const int32_t *bias;     /* [n] with the zero points folded in */
+    const float *scale;      /* [n] */
+    const int32_t *b_zero;   /* [n], or NULL: all zero */
+    const float *f_bias;     /* [n] or NULL: a float bias of a float output */
     int32_t y_zero, lo, hi;
     float f_lo, f_hi;
     bool residual;

@@ -15,12 +15,14 @@
 typedef struct product {
     int64_t m, n, k, batches;
     int batch_rank;
-    int64_t batch_dims[ADZE_MAX_RANK], a_step[ADZE_MAX_RANK], b_step[ADZE_MAX_RANK]; /* in matrices */
-    bool a_turned, b_turned; /* Gemm: stored transposed */
+    int64_t batch_dims[ADZE_MAX_RANK], a_step[ADZE_MAX_RANK],
+        b_step[ADZE_MAX_RANK]; /* in matrices */
+    bool a_turned, b_turned;   /* Gemm: stored transposed */
 } product;
 
 /* Steps of one operand over the batch axes of the result: 0 where it is broadcast. */
-static void batch_steps(int64_t *steps, const product *p, int rank, const int64_t *dims) {
+static void batch_steps(int64_t *steps, const product *p, int rank, const int64_t *dims)
+{
     int64_t step = 1;
     int own = rank - 2;
     for (int i = p->batch_rank - 1; i >= 0; i--) {
@@ -31,7 +33,8 @@ static void batch_steps(int64_t *steps, const product *p, int rank, const int64_
     }
 }
 
-static void widen(int *rank, int64_t dims[ADZE_MAX_RANK + 1], const adze_tensor *t, bool right) {
+static void widen(int *rank, int64_t dims[ADZE_MAX_RANK + 1], const adze_tensor *t, bool right)
+{
     *rank = t->rank;
     memcpy(dims, t->dims, (size_t)t->rank * sizeof *dims);
     if (t->rank != 1)
@@ -41,7 +44,8 @@ static void widen(int *rank, int64_t dims[ADZE_MAX_RANK + 1], const adze_tensor 
     *rank = 2;
 }
 
-static product matmul_product(const adze_tensor *a, const adze_tensor *b) {
+static product matmul_product(const adze_tensor *a, const adze_tensor *b)
+{
     int ra, rb;
     int64_t da[ADZE_MAX_RANK + 1] = {0}, db[ADZE_MAX_RANK + 1] = {0};
     widen(&ra, da, a, false);
@@ -65,7 +69,8 @@ static product matmul_product(const adze_tensor *a, const adze_tensor *b) {
     return p;
 }
 
-static product gemm_product(const adze_node *node, const adze_tensor *a, const adze_tensor *b) {
+static product gemm_product(const adze_node *node, const adze_tensor *a, const adze_tensor *b)
+{
     product p = {.batches = 1,
                  .a_turned = adze_node_int(node, "transA", 0) != 0,
                  .b_turned = adze_node_int(node, "transB", 0) != 0};
@@ -75,15 +80,18 @@ static product gemm_product(const adze_node *node, const adze_tensor *a, const a
     return p;
 }
 
-static bool is_gemm(const adze_node *node) {
+static bool is_gemm(const adze_node *node)
+{
     return adze_node_op(node)[0] == 'G';
 }
 
-static product product_of(const adze_node *node, const adze_tensor *a, const adze_tensor *b) {
+static product product_of(const adze_node *node, const adze_tensor *a, const adze_tensor *b)
+{
     return is_gemm(node) ? gemm_product(node, a, b) : matmul_product(a, b);
 }
 
-static void batch_at(const product *p, int64_t batch, int64_t *a, int64_t *b) {
+static void batch_at(const product *p, int64_t batch, int64_t *a, int64_t *b)
+{
     *a = *b = 0;
     for (int i = p->batch_rank - 1; i >= 0 && p->batch_dims[i] > 0; i--) {
         int64_t at = batch % p->batch_dims[i];
@@ -95,13 +103,15 @@ static void batch_at(const product *p, int64_t batch, int64_t *a, int64_t *b) {
 
 /* ---- inference ---- */
 
-static adze_status mismatch(const adze_node *node, adze_dim a, adze_dim b, adze_error *err) {
+static adze_status mismatch(const adze_node *node, adze_dim a, adze_dim b, adze_error *err)
+{
     return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': inner dimensions differ: %lld and %lld",
                      adze_node_op(node), adze_node_name(node), (long long)a, (long long)b);
 }
 
 adze_status adze_matmul_infer_with(adze_infer *infer, int second, adze_dtype out_dtype,
-                                   adze_error *err) {
+                                   adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *a = adze_infer_input(infer, 0), *b = adze_infer_input(infer, second);
     if (a->rank < 0 || b->rank < 0)
@@ -126,14 +136,16 @@ adze_status adze_matmul_infer_with(adze_infer *infer, int second, adze_dtype out
     return ADZE_OK;
 }
 
-static adze_status matmul_infer(adze_infer *infer, adze_error *err) {
+static adze_status matmul_infer(adze_infer *infer, adze_error *err)
+{
     const adze_type *a = adze_infer_input(infer, 0);
     if (!a->quant)
         ADZE_TRY(adze_ops_check_types(infer, 2, err));
     return adze_matmul_infer_with(infer, 1, a->quant ? ADZE_F32 : a->dtype, err);
 }
 
-static adze_status gemm_infer(adze_infer *infer, adze_error *err) {
+static adze_status gemm_infer(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *a = adze_infer_input(infer, 0), *b = adze_infer_input(infer, 1);
     if (a->rank < 0 || b->rank < 0)
@@ -161,7 +173,8 @@ static adze_status gemm_infer(adze_infer *infer, adze_error *err) {
 }
 
 static void product_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                         const adze_tensor *const *outputs) {
+                         const adze_tensor *const *outputs)
+{
     product p = product_of(node, inputs[0], inputs[1]);
     cost->operations = 2.0 * (double)p.k * (double)adze_tensor_elements(outputs[0]);
 }
@@ -178,18 +191,21 @@ typedef struct product_prepared {
     adze_quantized_linear q;
 } product_prepared;
 
-static void pack_f32(const adze_kernels *k, const product *p, const float *b, float *packed) {
+static void pack_f32(const adze_kernels *k, const product *p, const float *b, float *packed)
+{
     k->gemm_f32.pack_b(p->n, p->k, b, p->b_turned ? 1 : p->n, p->b_turned ? p->k : 1, packed);
 }
 
 static adze_status prepare_f32(adze_prepare *prepare, product_prepared *out, const product *p,
-                               adze_error *err) {
+                               adze_error *err)
+{
     const adze_kernels *k = adze_prepare_kernels(prepare);
     const adze_tensor *b = adze_prepare_input(prepare, 1);
     out->kind = PRODUCT_F32;
     if (!b->data || b->rank != 2)
         return ADZE_OK;
-    float *packed = adze_prepare_alloc(prepare, k->gemm_f32.packed_size(p->n, p->k) * sizeof *packed);
+    float *packed =
+        adze_prepare_alloc(prepare, k->gemm_f32.packed_size(p->n, p->k) * sizeof *packed);
     if (!packed)
         return adze_fail(err, ADZE_NO_MEMORY, "packed weights");
     pack_f32(k, p, b->data, packed);
@@ -198,7 +214,8 @@ static adze_status prepare_f32(adze_prepare *prepare, product_prepared *out, con
 }
 
 static adze_status prepare_q8(adze_prepare *prepare, product_prepared *out, const product *p,
-                              adze_error *err) {
+                              adze_error *err)
+{
     const adze_kernels *k = adze_prepare_kernels(prepare);
     const adze_tensor *b = adze_prepare_input(prepare, 1);
     out->kind = PRODUCT_Q8;
@@ -215,7 +232,8 @@ static adze_status prepare_q8(adze_prepare *prepare, product_prepared *out, cons
     return ADZE_OK;
 }
 
-static adze_status product_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status product_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_node *node = adze_prepare_node(prepare);
     const adze_tensor *a = adze_prepare_input(prepare, 0), *b = adze_prepare_input(prepare, 1);
     product_prepared *out = adze_prepare_alloc(prepare, sizeof *out);
@@ -243,18 +261,21 @@ static adze_status product_prepare(adze_prepare *prepare, adze_error *err) {
 /* ---- float32 ---- */
 
 /* One worker's share: [packed b][turned a] */
-static size_t worker_scratch(const adze_run *run, const product *p, const product_prepared *q) {
+static size_t worker_scratch(const adze_run *run, const product *p, const product_prepared *q)
+{
     size_t floats = q->packed ? 0 : run->kernels->gemm_f32.packed_size(p->n, p->k);
     if (p->a_turned)
         floats += (size_t)(p->m * p->k);
     return (floats * sizeof(float) + 63) & ~(size_t)63;
 }
 
-static bool splits_batches(const adze_run *run, const product *p) {
+static bool splits_batches(const adze_run *run, const product *p)
+{
     return p->batches >= 2 && adze_run_threads(run) > 1;
 }
 
-static size_t product_scratch(const adze_run *run) {
+static size_t product_scratch(const adze_run *run)
+{
     const product_prepared *q = run->prepared;
     if (q->kind == PRODUCT_PLAIN)
         return 0;
@@ -274,7 +295,8 @@ typedef struct batch_job {
     bool split;
 } batch_job;
 
-static void run_batch(void *user, int64_t batch, int worker) {
+static void run_batch(void *user, int64_t batch, int worker)
+{
     const batch_job *j = user;
     const product *p = j->p;
     const adze_kernels *k = j->run->kernels;
@@ -312,7 +334,8 @@ static void run_batch(void *user, int64_t batch, int worker) {
 
 /* The third operand as a row of n floats; false when it has another form. */
 static bool bias_row(const adze_run *run, const product *p, const product_prepared *q,
-                     const float **bias) {
+                     const float **bias)
+{
     const adze_tensor *c = run->input_count > 2 ? run->inputs[2] : NULL;
     *bias = c ? c->data : NULL;
     if (q->alpha != 1)
@@ -321,14 +344,16 @@ static bool bias_row(const adze_run *run, const product *p, const product_prepar
                   adze_tensor_elements(c) == p->n);
 }
 
-static double broadcast_element(const adze_tensor *c, int64_t row, int64_t column) {
+static double broadcast_element(const adze_tensor *c, int64_t row, int64_t column)
+{
     int64_t columns = c->rank > 0 ? c->dims[c->rank - 1] : 1;
     int64_t rows = c->rank > 1 ? c->dims[c->rank - 2] : 1;
     return adze_tensor_get_f64(c, (rows == 1 ? 0 : row) * columns + (columns == 1 ? 0 : column));
 }
 
 /* alpha * y + beta * c, then the clamp: Gemm's general form. */
-static void finish_general(const adze_run *run, const product *p, const product_prepared *q) {
+static void finish_general(const adze_run *run, const product *p, const product_prepared *q)
+{
     const adze_tensor *c = run->input_count > 2 ? run->inputs[2] : NULL;
     float *y = run->outputs[0]->data;
     for (int64_t i = 0; i < p->m; i++)
@@ -339,7 +364,8 @@ static void finish_general(const adze_run *run, const product *p, const product_
         }
 }
 
-static void run_f32(adze_run *run, const product_prepared *q) {
+static void run_f32(adze_run *run, const product_prepared *q)
+{
     product p = product_of(run->node, run->inputs[0], run->inputs[1]);
     const float *bias;
     bool simple = bias_row(run, &p, q, &bias);
@@ -363,7 +389,8 @@ static void run_f32(adze_run *run, const product_prepared *q) {
 
 /* ---- integer ---- */
 
-static void run_q8(adze_run *run, const product_prepared *q) {
+static void run_q8(adze_run *run, const product_prepared *q)
+{
     product p = product_of(run->node, run->inputs[0], run->inputs[1]);
     adze_gemm_q8_args args = adze_quantized_gemm(&q->q);
     args.m = p.m;
@@ -386,7 +413,8 @@ static void run_q8(adze_run *run, const product_prepared *q) {
 /* ---- any type ---- */
 
 static void plain_element(adze_run *run, const product *p, const product_prepared *q, int64_t a,
-                          int64_t b, int64_t out, int64_t i, int64_t j) {
+                          int64_t b, int64_t out, int64_t i, int64_t j)
+{
     const adze_tensor *x = run->inputs[0], *w = run->inputs[1];
     const adze_tensor *c = run->input_count > 2 ? run->inputs[2] : NULL;
     bool whole = adze_dtype_describe(x->dtype)->kind != ADZE_KIND_FLOAT;
@@ -412,7 +440,8 @@ static void plain_element(adze_run *run, const product *p, const product_prepare
     adze_tensor_set_f64(run->outputs[0], out, sum);
 }
 
-static void run_plain(adze_run *run, const product_prepared *q) {
+static void run_plain(adze_run *run, const product_prepared *q)
+{
     product p = product_of(run->node, run->inputs[0], run->inputs[1]);
     for (int64_t batch = 0; batch < p.batches; batch++) {
         int64_t ia, ib;
@@ -424,7 +453,8 @@ static void run_plain(adze_run *run, const product_prepared *q) {
     }
 }
 
-static adze_status product_run(adze_run *run, adze_error *err) {
+static adze_status product_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     const product_prepared *q = run->prepared;
     if (adze_tensor_elements(run->outputs[0]) == 0)
@@ -439,13 +469,35 @@ static adze_status product_run(adze_run *run, adze_error *err) {
 }
 
 const adze_op adze_ops_matrix[] = {
-    {.name = "MatMul", .domain = "", .since = 1, .min_inputs = 2, .max_inputs = 3,
-     .min_outputs = 1, .max_outputs = 1, .quant = ADZE_QUANT_WEIGHTED, .weight_axis = -1,
-     .attrs = "", .infer = matmul_infer, .cost = product_cost, .prepare = product_prepare,
-     .scratch = product_scratch, .run = product_run},
-    {.name = "Gemm", .domain = "", .since = 7, .min_inputs = 2, .max_inputs = 3, .min_outputs = 1,
-     .max_outputs = 1, .quant = ADZE_QUANT_WEIGHTED, .weight_axis = -1,
-     .attrs = "alpha beta transA transB", .infer = gemm_infer, .cost = product_cost,
-     .prepare = product_prepare, .scratch = product_scratch, .run = product_run},
+    {.name = "MatMul",
+     .domain = "",
+     .since = 1,
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .quant = ADZE_QUANT_WEIGHTED,
+     .weight_axis = -1,
+     .attrs = "",
+     .infer = matmul_infer,
+     .cost = product_cost,
+     .prepare = product_prepare,
+     .scratch = product_scratch,
+     .run = product_run},
+    {.name = "Gemm",
+     .domain = "",
+     .since = 7,
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .quant = ADZE_QUANT_WEIGHTED,
+     .weight_axis = -1,
+     .attrs = "alpha beta transA transB",
+     .infer = gemm_infer,
+     .cost = product_cost,
+     .prepare = product_prepare,
+     .scratch = product_scratch,
+     .run = product_run},
     {0},
 };

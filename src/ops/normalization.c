@@ -7,7 +7,8 @@
 #include "ops/execute.h"
 #include "ops/fused.h"
 
-static adze_status same_infer(adze_infer *infer, adze_error *err) {
+static adze_status same_infer(adze_infer *infer, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_type *x = adze_infer_input(infer, 0);
     adze_type y = *x;
@@ -18,13 +19,15 @@ static adze_status same_infer(adze_infer *infer, adze_error *err) {
 }
 
 static void norm_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                      const adze_tensor *const *outputs) {
+                      const adze_tensor *const *outputs)
+{
     ADZE_UNUSED(node);
     ADZE_UNUSED(outputs);
     cost->operations = 5.0 * (double)adze_tensor_elements(inputs[0]);
 }
 
-static adze_status float_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status float_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *x = adze_prepare_input(prepare, 0);
     if (adze_dtype_describe(x->dtype)->kind != ADZE_KIND_FLOAT)
         return adze_fail(err, ADZE_UNSUPPORTED, "element type %s",
@@ -32,11 +35,13 @@ static adze_status float_prepare(adze_prepare *prepare, adze_error *err) {
     return ADZE_OK;
 }
 
-static const adze_tensor *optional(const adze_run *run, int i) {
+static const adze_tensor *optional(const adze_run *run, int i)
+{
     return i < run->input_count ? run->inputs[i] : NULL;
 }
 
-static int64_t product(const int64_t *dims, int from, int to) {
+static int64_t product(const int64_t *dims, int from, int to)
+{
     int64_t n = 1;
     for (int i = from; i < to; i++)
         n *= dims[i];
@@ -44,7 +49,8 @@ static int64_t product(const int64_t *dims, int from, int to) {
 }
 
 /* Inputs from 1 on have one number for each channel. */
-static adze_status channels_infer(adze_infer *infer, adze_error *err) {
+static adze_status channels_infer(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_infer_input(infer, 0);
     ADZE_TRY(same_infer(infer, err));
@@ -68,7 +74,8 @@ static adze_status channels_infer(adze_infer *infer, adze_error *err) {
 
 /* ---- BatchNormalization ---- */
 
-static adze_status batch_infer(adze_infer *infer, adze_error *err) {
+static adze_status batch_infer(adze_infer *infer, adze_error *err)
+{
     ADZE_TRY(channels_infer(infer, err));
     for (int i = 1; i < 3 && i < adze_infer_output_count(infer); i++) {
         const adze_type *t = adze_infer_input(infer, 2 + i);
@@ -86,14 +93,16 @@ typedef struct batch_job {
     const adze_tensor *mean, *variance;
 } batch_job;
 
-static void batch_factors(const batch_job *j, int64_t c, float *a, float *b) {
+static void batch_factors(const batch_job *j, int64_t c, float *a, float *b)
+{
     double var = adze_tensor_get_f64(j->variance, c), mean = adze_tensor_get_f64(j->mean, c);
     double scale = adze_tensor_get_f64(j->run->inputs[1], c) / sqrt(var + j->epsilon);
     *a = (float)scale;
     *b = (float)(adze_tensor_get_f64(j->run->inputs[2], c) - mean * scale);
 }
 
-static void batch_channel(void *user, int64_t c, int worker) {
+static void batch_channel(void *user, int64_t c, int worker)
+{
     ADZE_UNUSED(worker);
     const batch_job *j = user;
     const adze_tensor *x = j->run->inputs[0];
@@ -103,18 +112,18 @@ static void batch_channel(void *user, int64_t c, int worker) {
     for (int64_t n = 0; n < j->n; n++) {
         int64_t at = j->last ? n * j->inner * j->c + c : (n * j->c + c) * j->inner;
         if (x->dtype == ADZE_F32 && !j->last) {
-            j->run->kernels->eltwise.unary[ADZE_UNARY_LINEAR](
-                j->inner, (const float *)x->data + at, (float *)y->data + at, a, b);
+            j->run->kernels->eltwise.unary[ADZE_UNARY_LINEAR](j->inner, (const float *)x->data + at,
+                                                              (float *)y->data + at, a, b);
             continue;
         }
         for (int64_t i = 0; i < j->inner; i++, at += j->last ? j->c : 1)
-            adze_tensor_set_f64(y, at,
-                                adze_tensor_get_f64(x, at) * (double)a + (double)b);
+            adze_tensor_set_f64(y, at, adze_tensor_get_f64(x, at) * (double)a + (double)b);
     }
 }
 
 /* Mean and variance of the batch, and the running ones (opset 14, training_mode 1). */
-static void batch_statistics(const batch_job *j, float *mean, float *variance) {
+static void batch_statistics(const batch_job *j, float *mean, float *variance)
+{
     const adze_tensor *x = j->run->inputs[0];
     double momentum = (double)adze_node_float(j->run->node, "momentum", 0.9f);
     for (int64_t c = 0; c < j->c; c++) {
@@ -137,11 +146,13 @@ static void batch_statistics(const batch_job *j, float *mean, float *variance) {
     }
 }
 
-static size_t batch_scratch(const adze_run *run) {
+static size_t batch_scratch(const adze_run *run)
+{
     return (size_t)adze_tensor_elements(run->inputs[1]) * 2 * sizeof(float) + 64;
 }
 
-static adze_status batch_run(adze_run *run, adze_error *err) {
+static adze_status batch_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     bool last = adze_node_int(run->node, ADZE_FUSED_CHANNELS_LAST, 0) != 0;
@@ -178,7 +189,8 @@ typedef struct group_job {
     double epsilon;
 } group_job;
 
-static void normalize_group(void *user, int64_t g, int worker) {
+static void normalize_group(void *user, int64_t g, int worker)
+{
     ADZE_UNUSED(worker);
     const group_job *j = user;
     const adze_tensor *x = j->run->inputs[0], *scale = j->run->inputs[1], *bias = j->run->inputs[2];
@@ -202,12 +214,12 @@ static void normalize_group(void *user, int64_t g, int worker) {
 }
 
 /* InstanceNormalization is one group a channel. */
-static adze_status group_run(adze_run *run, adze_error *err) {
+static adze_status group_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     int64_t images = x->dims[0], channels = x->dims[1];
-    int64_t groups = adze_node_op(run->node)[0] == 'I'
-                         ? channels
-                         : adze_node_int(run->node, "num_groups", 1);
+    int64_t groups =
+        adze_node_op(run->node)[0] == 'I' ? channels : adze_node_int(run->node, "num_groups", 1);
     if (groups < 1 || channels % groups != 0)
         return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': %lld channels in %lld groups",
                          adze_node_op(run->node), adze_node_name(run->node), (long long)channels,
@@ -225,13 +237,15 @@ static adze_status group_run(adze_run *run, adze_error *err) {
 
 /* ---- LayerNormalization, RMSNormalization ---- */
 
-static int axis_of(const adze_node *node, int rank, int64_t otherwise) {
+static int axis_of(const adze_node *node, int rank, int64_t otherwise)
+{
     int64_t axis = adze_node_int(node, "axis", otherwise);
     axis = axis < 0 ? axis + rank : axis;
     return (int)(axis < 0 ? 0 : axis > rank ? rank : axis);
 }
 
-static adze_status layer_infer(adze_infer *infer, adze_error *err) {
+static adze_status layer_infer(adze_infer *infer, adze_error *err)
+{
     ADZE_TRY(same_infer(infer, err));
     const adze_node *node = adze_infer_node(infer);
     adze_type t = *adze_infer_input(infer, 0);
@@ -256,12 +270,14 @@ typedef struct layer_job {
     float epsilon;
 } layer_job;
 
-static double parameter(const adze_tensor *t, int64_t i, int64_t row, double otherwise) {
+static double parameter(const adze_tensor *t, int64_t i, int64_t row, double otherwise)
+{
     int64_t n = t ? adze_tensor_elements(t) : 0;
     return n > 0 ? adze_tensor_get_f64(t, (row + i) % n) : otherwise;
 }
 
-static void layer_plain(const layer_job *j, int64_t row) {
+static void layer_plain(const layer_job *j, int64_t row)
+{
     const adze_tensor *x = j->run->inputs[0], *scale = j->run->inputs[1];
     const adze_tensor *bias = j->rms ? NULL : optional(j->run, 2);
     double sum = 0, square = 0;
@@ -285,11 +301,13 @@ static void layer_plain(const layer_job *j, int64_t row) {
         adze_tensor_set_f64(j->run->outputs[2], row, factor);
 }
 
-static bool is_row(const adze_tensor *t, int64_t n) {
+static bool is_row(const adze_tensor *t, int64_t n)
+{
     return !t || (t->dtype == ADZE_F32 && adze_tensor_elements(t) == n);
 }
 
-static void layer_row(void *user, int64_t row, int worker) {
+static void layer_row(void *user, int64_t row, int worker)
+{
     ADZE_UNUSED(worker);
     const layer_job *j = user;
     const adze_tensor *x = j->run->inputs[0], *scale = j->run->inputs[1];
@@ -308,7 +326,8 @@ static void layer_row(void *user, int64_t row, int worker) {
                                          j->epsilon, to);
 }
 
-static adze_status layer_run(adze_run *run, adze_error *err) {
+static adze_status layer_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     int axis = axis_of(run->node, x->rank, -1);
@@ -329,7 +348,8 @@ typedef struct lrn_job {
     double alpha, beta, bias;
 } lrn_job;
 
-static void lrn_channel(void *user, int64_t piece, int worker) {
+static void lrn_channel(void *user, int64_t piece, int worker)
+{
     ADZE_UNUSED(worker);
     const lrn_job *j = user;
     const adze_tensor *x = j->run->inputs[0];
@@ -348,7 +368,8 @@ static void lrn_channel(void *user, int64_t piece, int worker) {
     }
 }
 
-static adze_status lrn_run(adze_run *run, adze_error *err) {
+static adze_status lrn_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     lrn_job j = {.run = run,
                  .c = x->rank > 1 ? x->dims[1] : 1,
@@ -366,7 +387,8 @@ static adze_status lrn_run(adze_run *run, adze_error *err) {
 
 /* ---- LpNormalization ---- */
 
-static adze_status lp_run(adze_run *run, adze_error *err) {
+static adze_status lp_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     int axis = ADZE_MIN(axis_of(run->node, x->rank, -1), ADZE_MAX(x->rank - 1, 0));
@@ -389,12 +411,14 @@ static adze_status lp_run(adze_run *run, adze_error *err) {
 
 /* ---- MeanVarianceNormalization: over the given axes (default 0, 2, 3) ---- */
 
-static size_t mvn_scratch(const adze_run *run) {
+static size_t mvn_scratch(const adze_run *run)
+{
     return (size_t)adze_tensor_elements(run->inputs[0]) * 2 * sizeof(double) + 64;
 }
 
 /* Index of the group that element i belongs to: its coordinates on the axes that stay. */
-static int64_t mvn_group(const adze_tensor *x, const bool *reduced, int64_t i) {
+static int64_t mvn_group(const adze_tensor *x, const bool *reduced, int64_t i)
+{
     int64_t group = 0, step = 1;
     for (int d = x->rank - 1; d >= 0; d--) {
         int64_t at = i % x->dims[d];
@@ -407,7 +431,8 @@ static int64_t mvn_group(const adze_tensor *x, const bool *reduced, int64_t i) {
     return group;
 }
 
-static adze_status mvn_run(adze_run *run, adze_error *err) {
+static adze_status mvn_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0];
     static const int64_t usual[] = {0, 2, 3};
     int count;
@@ -441,16 +466,18 @@ static adze_status mvn_run(adze_run *run, adze_error *err) {
 }
 
 #define NORM_ROW(op_name, first, least, most, outputs, attr_names, infer_fn, scratch_fn, run_fn)   \
-    {.name = op_name, .domain = "", .since = first, .min_inputs = least, .max_inputs = most,       \
-     .min_outputs = 1, .max_outputs = outputs, .attrs = attr_names, .infer = infer_fn,             \
-     .cost = norm_cost, .prepare = float_prepare, .scratch = scratch_fn, .run = run_fn}
+    {                                                                                              \
+        .name = op_name, .domain = "", .since = first, .min_inputs = least, .max_inputs = most,    \
+        .min_outputs = 1, .max_outputs = outputs, .attrs = attr_names, .infer = infer_fn,          \
+        .cost = norm_cost, .prepare = float_prepare, .scratch = scratch_fn, .run = run_fn          \
+    }
 
 const adze_op adze_ops_normalization[] = {
     NORM_ROW("BatchNormalization", 9, 5, 5, 3, "epsilon momentum training_mode", batch_infer,
              batch_scratch, batch_run),
     NORM_ROW("InstanceNormalization", 6, 3, 3, 1, "epsilon", channels_infer, NULL, group_run),
-    NORM_ROW("GroupNormalization", 21, 3, 3, 1, "epsilon num_groups stash_type", channels_infer, NULL,
-             group_run),
+    NORM_ROW("GroupNormalization", 21, 3, 3, 1, "epsilon num_groups stash_type", channels_infer,
+             NULL, group_run),
     NORM_ROW("LayerNormalization", 17, 2, 3, 3, "axis epsilon stash_type", layer_infer, NULL,
              layer_run),
     NORM_ROW("RMSNormalization", 23, 2, 2, 1, "axis epsilon stash_type", same_infer, NULL,

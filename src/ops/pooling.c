@@ -10,29 +10,34 @@
 
 typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_LP } pool_kind;
 
-static bool is_last(const adze_node *node) {
+static bool is_last(const adze_node *node)
+{
     return adze_node_int(node, ADZE_FUSED_CHANNELS_LAST, 0) != 0;
 }
 
-static pool_kind kind_of(const adze_node *node) {
+static pool_kind kind_of(const adze_node *node)
+{
     const char *name = adze_node_op(node);
     return strstr(name, "Max") ? POOL_MAX : strstr(name, "Average") ? POOL_AVERAGE : POOL_LP;
 }
 
-static bool is_global(const adze_node *node) {
+static bool is_global(const adze_node *node)
+{
     return adze_node_op(node)[0] == 'G';
 }
 
 /* ---- inference ---- */
 
-static adze_status check_rank(const adze_node *node, int rank, adze_error *err) {
+static adze_status check_rank(const adze_node *node, int rank, adze_error *err)
+{
     if (rank >= 3 && rank - 2 <= ADZE_WINDOW_MAX)
         return ADZE_OK;
     return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input of rank %d, expected at least 3",
                      adze_node_op(node), adze_node_name(node), rank);
 }
 
-static adze_status pool_infer(adze_infer *infer, adze_error *err) {
+static adze_status pool_infer(adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_infer_input(infer, 0);
     if (x->rank < 0)
@@ -54,7 +59,8 @@ static adze_status pool_infer(adze_infer *infer, adze_error *err) {
 }
 
 static void pool_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                      const adze_tensor *const *outputs) {
+                      const adze_tensor *const *outputs)
+{
     int n;
     const int64_t *kernel = adze_node_ints(node, "kernel_shape", &n);
     cost->operations = (double)adze_tensor_elements(outputs[0]);
@@ -67,7 +73,8 @@ static void pool_cost(adze_cost *cost, const adze_node *node, const adze_tensor 
 /* ---- geometry of the fast path ---- */
 
 static adze_status window_of(adze_window *w, const adze_node *node, const adze_tensor *x,
-                             adze_error *err) {
+                             adze_error *err)
+{
     int at = is_last(node) ? 1 : 2, rank = x->rank - 2;
     if (is_global(node)) {
         *w = (adze_window){.rank = rank};
@@ -83,7 +90,8 @@ static adze_status window_of(adze_window *w, const adze_node *node, const adze_t
 }
 
 static adze_pool_shape shape_of(const adze_window *w, const adze_node *node, const adze_tensor *x,
-                                const adze_tensor *y) {
+                                const adze_tensor *y)
+{
     int at = is_last(node) ? 1 : 2, rank = x->rank - 2, v = rank - 1, h = rank - 2;
     bool two = rank == 2;
     return (adze_pool_shape){.n = x->dims[0],
@@ -104,14 +112,16 @@ static adze_pool_shape shape_of(const adze_window *w, const adze_node *node, con
                              .pad_right = w->pad_end[v]};
 }
 
-static bool is_fast(const adze_run *run) {
+static bool is_fast(const adze_run *run)
+{
     const adze_tensor *x = run->inputs[0];
     bool type = x->dtype == ADZE_F32 || x->dtype == ADZE_U8 || x->dtype == ADZE_I8;
     bool indices = run->output_count > 1 && run->outputs[1];
     return type && x->rank <= 4 && kind_of(run->node) != POOL_LP && !indices;
 }
 
-static size_t pool_scratch(const adze_run *run) {
+static size_t pool_scratch(const adze_run *run)
+{
     if (!is_fast(run) || is_last(run->node))
         return 0;
     return run->inputs[0]->size + run->outputs[0]->size + 128;
@@ -119,22 +129,23 @@ static size_t pool_scratch(const adze_run *run) {
 
 /* ---- execution, channels last ---- */
 
-static void average_q8(const adze_run *run, const adze_pool_shape *s, const void *x, void *y) {
+static void average_q8(const adze_run *run, const adze_pool_shape *s, const void *x, void *y)
+{
     const adze_tensor *tx = run->inputs[0], *ty = run->outputs[0];
     bool y_signed = ty->dtype == ADZE_I8;
     float sx = tx->quant ? adze_quant_scale(tx->quant, 0) : 1;
     float sy = ty->quant ? adze_quant_scale(ty->quant, 0) : 1;
-    adze_pool_q8_args args = {
-        .shape = *s,
-        .x = x,
-        .y = y,
-        .x_signed = tx->dtype == ADZE_I8,
-        .count_include_pad = adze_node_int(run->node, "count_include_pad", 0) != 0,
-        .x_zero = tx->quant ? adze_quant_zero(tx->quant, 0) : 0,
-        .y_zero = ty->quant ? adze_quant_zero(ty->quant, 0) : 0,
-        .lo = y_signed ? -128 : 0,
-        .hi = y_signed ? 127 : 255,
-        .scale = (float)((double)sx / (double)sy)};
+    adze_pool_q8_args args = {.shape = *s,
+                              .x = x,
+                              .y = y,
+                              .x_signed = tx->dtype == ADZE_I8,
+                              .count_include_pad =
+                                  adze_node_int(run->node, "count_include_pad", 0) != 0,
+                              .x_zero = tx->quant ? adze_quant_zero(tx->quant, 0) : 0,
+                              .y_zero = ty->quant ? adze_quant_zero(ty->quant, 0) : 0,
+                              .lo = y_signed ? -128 : 0,
+                              .hi = y_signed ? 127 : 255,
+                              .scale = (float)((double)sx / (double)sy)};
     if (!is_global(run->node)) {
         adze_pool_average_q8(&run->kernels->pool, run->pool, &args);
         return;
@@ -155,34 +166,35 @@ static void average_q8(const adze_run *run, const adze_pool_shape *s, const void
     }
 }
 
-static void global_f32(const adze_run *run, const adze_pool_shape *s, const float *x, float *y) {
+static void global_f32(const adze_run *run, const adze_pool_shape *s, const float *x, float *y)
+{
     const adze_pool_table *t = &run->kernels->pool;
     bool max = kind_of(run->node) == POOL_MAX;
     for (int64_t n = 0; n < s->n; n++)
-        (max ? t->global_max_f32 : t->global_average_f32)(s->h * s->w, s->c,
-                                                          x + n * s->h * s->w * s->c, s->c,
-                                                          y + n * s->c);
+        (max ? t->global_max_f32 : t->global_average_f32)(
+            s->h * s->w, s->c, x + n * s->h * s->w * s->c, s->c, y + n * s->c);
 }
 
-static void run_last(const adze_run *run, const adze_pool_shape *s, const void *x, void *y) {
+static void run_last(const adze_run *run, const adze_pool_shape *s, const void *x, void *y)
+{
     const adze_pool_table *t = &run->kernels->pool;
     bool max = kind_of(run->node) == POOL_MAX, f32 = run->inputs[0]->dtype == ADZE_F32;
     if (f32 && is_global(run->node)) {
         global_f32(run, s, x, y);
     } else if (f32) {
-        adze_pool_f32_args args = {*s, x, y,
-                                   adze_node_int(run->node, "count_include_pad", 0) != 0};
+        adze_pool_f32_args args = {*s, x, y, adze_node_int(run->node, "count_include_pad", 0) != 0};
         (max ? adze_pool_max_f32 : adze_pool_average_f32)(t, run->pool, &args);
     } else if (max) {
-        adze_pool_q8_args args = {.shape = *s, .x = x, .y = y,
-                                  .x_signed = run->inputs[0]->dtype == ADZE_I8};
+        adze_pool_q8_args args = {
+            .shape = *s, .x = x, .y = y, .x_signed = run->inputs[0]->dtype == ADZE_I8};
         adze_pool_max_q8(t, run->pool, &args);
     } else {
         average_q8(run, s, x, y);
     }
 }
 
-static void run_fast(const adze_run *run, const adze_window *w) {
+static void run_fast(const adze_run *run, const adze_window *w)
+{
     const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
     adze_pool_shape s = shape_of(w, run->node, x, y);
     if (is_last(run->node)) {
@@ -218,7 +230,8 @@ typedef struct point {
     int64_t index, inside, counted;
 } point;
 
-static void add_tap(const plain_pool *j, point *r, double v, int64_t offset) {
+static void add_tap(const plain_pool *j, point *r, double v, int64_t offset)
+{
     if (j->kind == POOL_MAX) {
         if (r->inside == 0 || v > r->value || isnan(v)) {
             r->value = v;
@@ -230,7 +243,8 @@ static void add_tap(const plain_pool *j, point *r, double v, int64_t offset) {
     r->inside++;
 }
 
-static point pool_point(const plain_pool *j, int64_t image, const int64_t *at) {
+static point pool_point(const plain_pool *j, int64_t image, const int64_t *at)
+{
     const adze_tensor *x = j->run->inputs[0];
     const adze_window *w = &j->window;
     point r = {0};
@@ -241,7 +255,8 @@ static point pool_point(const plain_pool *j, int64_t image, const int64_t *at) {
         int64_t rest = t, offset = 0, stride = 1;
         bool inside = true, padded = true;
         for (int d = w->rank - 1; d >= 0; d--) {
-            int64_t i = at[d] * w->stride[d] - w->pad_begin[d] + rest % w->kernel[d] * w->dilation[d];
+            int64_t i =
+                at[d] * w->stride[d] - w->pad_begin[d] + rest % w->kernel[d] * w->dilation[d];
             rest /= w->kernel[d];
             inside &= i >= 0 && i < x->dims[2 + d];
             padded &= i < x->dims[2 + d] + w->pad_end[d];
@@ -256,7 +271,8 @@ static point pool_point(const plain_pool *j, int64_t image, const int64_t *at) {
 }
 
 /* storage_order 1: the index as if the spatial axes were stored in reverse. */
-static int64_t stored_index(const plain_pool *j, int64_t image, int64_t offset) {
+static int64_t stored_index(const plain_pool *j, int64_t image, int64_t offset)
+{
     const adze_tensor *x = j->run->inputs[0];
     if (!j->column_major)
         return image * j->in_points + offset;
@@ -270,7 +286,8 @@ static int64_t stored_index(const plain_pool *j, int64_t image, int64_t offset) 
     return image * j->in_points + out;
 }
 
-static void plain_image(void *user, int64_t image, int worker) {
+static void plain_image(void *user, int64_t image, int worker)
+{
     ADZE_UNUSED(worker);
     const plain_pool *j = user;
     adze_tensor *y = j->run->outputs[0];
@@ -292,7 +309,8 @@ static void plain_image(void *user, int64_t image, int worker) {
     }
 }
 
-static adze_status pool_run(adze_run *run, adze_error *err) {
+static adze_status pool_run(adze_run *run, adze_error *err)
+{
     const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
     plain_pool j = {.run = run,
                     .kind = kind_of(run->node),
@@ -319,7 +337,8 @@ static adze_status pool_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status pool_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status pool_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *x = adze_prepare_input(prepare, 0);
     adze_kind kind = adze_dtype_describe(x->dtype)->kind;
     if (kind != ADZE_KIND_FLOAT && x->dtype != ADZE_U8 && x->dtype != ADZE_I8)
@@ -332,10 +351,12 @@ static adze_status pool_prepare(adze_prepare *prepare, adze_error *err) {
 
 #define POOL_ATTRS "auto_pad ceil_mode dilations kernel_shape pads strides "
 #define POOL_ROW(op_name, first, outputs, rule, attr_names)                                        \
-    {.name = op_name, .domain = "", .since = first, .min_inputs = 1, .max_inputs = 1,              \
-     .min_outputs = 1, .max_outputs = outputs, .quant = rule, .attrs = attr_names,                 \
-     .infer = pool_infer, .cost = pool_cost, .prepare = pool_prepare, .scratch = pool_scratch,     \
-     .run = pool_run}
+    {                                                                                              \
+        .name = op_name, .domain = "", .since = first, .min_inputs = 1, .max_inputs = 1,           \
+        .min_outputs = 1, .max_outputs = outputs, .quant = rule, .attrs = attr_names,              \
+        .infer = pool_infer, .cost = pool_cost, .prepare = pool_prepare, .scratch = pool_scratch,  \
+        .run = pool_run                                                                            \
+    }
 
 const adze_op adze_ops_pooling[] = {
     POOL_ROW("MaxPool", 8, 2, ADZE_QUANT_MOVE, POOL_ATTRS "storage_order"),

@@ -10,22 +10,26 @@
 #include "ops/integer_linear.h"
 #include "ops/window.h"
 
-static const adze_tensor *optional(const adze_run *run, int i) {
+static const adze_tensor *optional(const adze_run *run, int i)
+{
     return i < run->input_count ? run->inputs[i] : NULL;
 }
 
-static int64_t zero_of(const adze_tensor *zero, int64_t channel) {
+static int64_t zero_of(const adze_tensor *zero, int64_t channel)
+{
     if (!zero)
         return 0;
     return adze_tensor_get_i64(zero, adze_tensor_elements(zero) > 1 ? channel : 0);
 }
 
-static float scale_of(const adze_tensor *scale, int64_t channel) {
+static float scale_of(const adze_tensor *scale, int64_t channel)
+{
     return (float)adze_tensor_get_f64(scale, adze_tensor_elements(scale) > 1 ? channel : 0);
 }
 
 /* clamp(rint(acc * (sx * sw / sy)) + zy) */
-static void store_requantized(adze_tensor *y, int64_t i, int64_t acc, float scale, int64_t zero) {
+static void store_requantized(adze_tensor *y, int64_t i, int64_t acc, float scale, int64_t zero)
+{
     adze_tensor_set_f64(y, i, (double)rintf((float)acc * scale) + (double)zero);
 }
 
@@ -39,7 +43,8 @@ typedef struct conv_job {
     int64_t c, oc, groups, out_points, taps;
 } conv_job;
 
-static int64_t conv_point(const conv_job *j, int64_t n, int64_t o, const int64_t *at) {
+static int64_t conv_point(const conv_job *j, int64_t n, int64_t o, const int64_t *at)
+{
     int64_t per_group = j->c / j->groups, group = o / (j->oc / j->groups);
     int64_t sum = 0, zw = zero_of(j->w_zero, o), zx = zero_of(j->x_zero, 0);
     for (int64_t t = 0; t < j->taps; t++) {
@@ -48,28 +53,30 @@ static int64_t conv_point(const conv_job *j, int64_t n, int64_t o, const int64_t
         for (int d = j->window.rank - 1; d >= 0; d--) {
             int64_t k = rest % j->window.kernel[d];
             rest /= j->window.kernel[d];
-            int64_t i = at[d] * j->window.stride[d] - j->window.pad_begin[d] +
-                        k * j->window.dilation[d];
+            int64_t i =
+                at[d] * j->window.stride[d] - j->window.pad_begin[d] + k * j->window.dilation[d];
             inside &= i >= 0 && i < j->x->dims[2 + d];
             offset += i * stride;
             stride *= j->x->dims[2 + d];
         }
         for (int64_t c = 0; inside && c < per_group; c++)
-            sum += (adze_tensor_get_i64(j->x, (n * j->c + group * per_group + c) * stride + offset) -
-                    zx) *
-                   (adze_tensor_get_i64(j->w, (o * per_group + c) * j->taps + t) - zw);
+            sum +=
+                (adze_tensor_get_i64(j->x, (n * j->c + group * per_group + c) * stride + offset) -
+                 zx) *
+                (adze_tensor_get_i64(j->w, (o * per_group + c) * j->taps + t) - zw);
     }
     return sum;
 }
 
-static void conv_channel(void *user, int64_t piece, int worker) {
+static void conv_channel(void *user, int64_t piece, int worker)
+{
     ADZE_UNUSED(worker);
     const conv_job *j = user;
     adze_tensor *y = j->run->outputs[0];
     int64_t n = piece / j->oc, o = piece % j->oc, at[ADZE_WINDOW_MAX] = {0};
-    float scale = j->y_scale ? scale_of(j->x_scale, 0) * scale_of(j->w_scale, o) /
-                                   scale_of(j->y_scale, 0)
-                             : 0;
+    float scale = j->y_scale
+                      ? scale_of(j->x_scale, 0) * scale_of(j->w_scale, o) / scale_of(j->y_scale, 0)
+                      : 0;
     for (int64_t i = 0; i < j->out_points; i++) {
         int64_t acc = conv_point(j, n, o, at) + (j->bias ? adze_tensor_get_i64(j->bias, o) : 0);
         if (j->y_scale)
@@ -83,7 +90,8 @@ static void conv_channel(void *user, int64_t piece, int worker) {
 
 /* ---- convolution of pictures to int32: one weight at a time over whole rows ---- */
 
-static bool is_byte(const adze_tensor *t) {
+static bool is_byte(const adze_tensor *t)
+{
     return t->dtype == ADZE_U8 || t->dtype == ADZE_I8;
 }
 
@@ -96,7 +104,8 @@ typedef struct plane_term {
 } plane_term;
 
 /* y[oy, ox] += (x[iy, ix] - zero) * weight wherever the window touches the picture. */
-static void add_term(int32_t *y, const conv_job *j, const plane_term *t) {
+static void add_term(int32_t *y, const conv_job *j, const plane_term *t)
+{
     const adze_window *win = &j->window;
     int64_t oh = j->run->outputs[0]->dims[2], ow = j->run->outputs[0]->dims[3];
     int64_t h = j->x->dims[2], w = j->x->dims[3], step = win->stride[1];
@@ -115,7 +124,8 @@ static void add_term(int32_t *y, const conv_job *j, const plane_term *t) {
     }
 }
 
-static void conv_plane(void *user, int64_t piece, int worker) {
+static void conv_plane(void *user, int64_t piece, int worker)
+{
     ADZE_UNUSED(worker);
     const conv_job *j = user;
     int64_t n = piece / j->oc, o = piece % j->oc, per_group = j->c / j->groups;
@@ -140,11 +150,13 @@ static void conv_plane(void *user, int64_t piece, int worker) {
     }
 }
 
-static bool is_picture(const conv_job *j) {
+static bool is_picture(const conv_job *j)
+{
     return j->window.rank == 2 && !j->y_scale && is_byte(j->x) && is_byte(j->w);
 }
 
-static adze_status run_conv(conv_job *j, adze_error *err) {
+static adze_status run_conv(conv_job *j, adze_error *err)
+{
     adze_run *run = j->run;
     j->c = j->x->dims[1];
     j->oc = j->w->dims[0];
@@ -160,11 +172,13 @@ static adze_status run_conv(conv_job *j, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status conv_integer_infer(adze_infer *infer, adze_error *err) {
+static adze_status conv_integer_infer(adze_infer *infer, adze_error *err)
+{
     return adze_conv_infer_with(infer, 1, ADZE_I32, err);
 }
 
-static adze_status conv_integer_run(adze_run *run, adze_error *err) {
+static adze_status conv_integer_run(adze_run *run, adze_error *err)
+{
     conv_job j = {.run = run,
                   .x = run->inputs[0],
                   .w = run->inputs[1],
@@ -173,11 +187,13 @@ static adze_status conv_integer_run(adze_run *run, adze_error *err) {
     return run_conv(&j, err);
 }
 
-static adze_status qlinear_conv_infer(adze_infer *infer, adze_error *err) {
+static adze_status qlinear_conv_infer(adze_infer *infer, adze_error *err)
+{
     return adze_conv_infer_with(infer, 3, adze_infer_input(infer, 7)->dtype, err);
 }
 
-static adze_status qlinear_conv_run(adze_run *run, adze_error *err) {
+static adze_status qlinear_conv_run(adze_run *run, adze_error *err)
+{
     conv_job j = {.run = run,
                   .x = run->inputs[0],
                   .x_scale = run->inputs[1],
@@ -192,7 +208,8 @@ static adze_status qlinear_conv_run(adze_run *run, adze_error *err) {
 }
 
 static void conv_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                      const adze_tensor *const *outputs) {
+                      const adze_tensor *const *outputs)
+{
     const adze_tensor *w = inputs[adze_node_op(node)[0] == 'Q' ? 3 : 1];
     if (w->rank > 0 && w->dims[0] > 0)
         cost->operations = 2.0 * (double)adze_tensor_elements(outputs[0]) *
@@ -209,7 +226,8 @@ typedef struct product_job {
 } product_job;
 
 /* Offset of the matrix of one operand for a batch of the result, by broadcasting. */
-static int64_t matrix_at(const adze_tensor *t, const adze_tensor *y, int64_t batch, int64_t matrix) {
+static int64_t matrix_at(const adze_tensor *t, const adze_tensor *y, int64_t batch, int64_t matrix)
+{
     int64_t index = 0, step = 1;
     for (int i = y->rank - 3; i >= 0; i--) {
         int64_t at = batch % y->dims[i];
@@ -224,26 +242,33 @@ static int64_t matrix_at(const adze_tensor *t, const adze_tensor *y, int64_t bat
 }
 
 /* Zero point or scale of a row of a ([m] or one) in its batch. */
-static int64_t row_parameter(const adze_tensor *p, const product_job *j, int64_t batch, int64_t i) {
+static int64_t row_parameter(const adze_tensor *p, const product_job *j, int64_t batch, int64_t i)
+{
     int64_t n = p ? adze_tensor_elements(p) : 1;
     return n == 1 ? 0 : n == j->m ? i : batch * j->m + i;
 }
 
-static int64_t column_parameter(const adze_tensor *p, const product_job *j, int64_t batch, int64_t c) {
+static int64_t column_parameter(const adze_tensor *p, const product_job *j, int64_t batch,
+                                int64_t c)
+{
     int64_t n = p ? adze_tensor_elements(p) : 1;
     return n == 1 ? 0 : n == j->n ? c : batch * j->n + c;
 }
 
-static void product_row(void *user, int64_t piece, int worker) {
+static void product_row(void *user, int64_t piece, int worker)
+{
     ADZE_UNUSED(worker);
     const product_job *j = user;
     adze_tensor *y = j->run->outputs[0];
     int64_t batch = piece / j->m, i = piece % j->m;
     int64_t a = matrix_at(j->a, y, batch, j->m * j->k) + i * j->k;
     int64_t b = matrix_at(j->b, y, batch, j->k * j->n);
-    int64_t za = j->a_zero ? adze_tensor_get_i64(j->a_zero, row_parameter(j->a_zero, j, batch, i)) : 0;
+    int64_t za =
+        j->a_zero ? adze_tensor_get_i64(j->a_zero, row_parameter(j->a_zero, j, batch, i)) : 0;
     for (int64_t c = 0; c < j->n; c++) {
-        int64_t zb = j->b_zero ? adze_tensor_get_i64(j->b_zero, column_parameter(j->b_zero, j, batch, c)) : 0;
+        int64_t zb = j->b_zero
+                         ? adze_tensor_get_i64(j->b_zero, column_parameter(j->b_zero, j, batch, c))
+                         : 0;
         int64_t sum = 0;
         for (int64_t k = 0; k < j->k; k++)
             sum += (adze_tensor_get_i64(j->a, a + k) - za) *
@@ -254,12 +279,14 @@ static void product_row(void *user, int64_t piece, int worker) {
             continue;
         }
         float sa = (float)adze_tensor_get_f64(j->a_scale, row_parameter(j->a_scale, j, batch, i));
-        float sb = (float)adze_tensor_get_f64(j->b_scale, column_parameter(j->b_scale, j, batch, c));
+        float sb =
+            (float)adze_tensor_get_f64(j->b_scale, column_parameter(j->b_scale, j, batch, c));
         store_requantized(y, out, sum, sa * sb / scale_of(j->y_scale, 0), zero_of(j->y_zero, 0));
     }
 }
 
-static void run_product(product_job *j) {
+static void run_product(product_job *j)
+{
     j->m = j->a->rank > 1 ? j->a->dims[j->a->rank - 2] : 1;
     j->k = j->a->dims[j->a->rank - 1];
     j->n = j->b->rank > 1 ? j->b->dims[j->b->rank - 1] : 1;
@@ -269,7 +296,8 @@ static void run_product(product_job *j) {
     adze_run_parallel(j->run, elements / j->n, product_row, j);
 }
 
-static bool is_fast_integer(const adze_run *run) {
+static bool is_fast_integer(const adze_run *run)
+{
     const adze_tensor *a_zero = optional(run, 2), *b_zero = optional(run, 3);
     return run->inputs[1]->rank == 2 && run->inputs[0]->rank >= 2 &&
            (!a_zero || adze_tensor_elements(a_zero) == 1) &&
@@ -278,7 +306,8 @@ static bool is_fast_integer(const adze_run *run) {
 }
 
 /* The packed weights when they are constant, else NULL. */
-static adze_status integer_prepare(adze_prepare *prepare, adze_error *err) {
+static adze_status integer_prepare(adze_prepare *prepare, adze_error *err)
+{
     const adze_tensor *b = adze_prepare_input(prepare, 1);
     if (!b->data || b->rank != 2 || adze_tensor_elements(b) < 1)
         return ADZE_OK;
@@ -296,7 +325,8 @@ static adze_status integer_prepare(adze_prepare *prepare, adze_error *err) {
 }
 
 /* [bias n][zeros n][row sums m][packed][shifted b] */
-static size_t integer_scratch(const adze_run *run) {
+static size_t integer_scratch(const adze_run *run)
+{
     if (!is_fast_integer(run))
         return 0;
     const adze_tensor *a = run->inputs[0], *b = run->inputs[1];
@@ -307,7 +337,8 @@ static size_t integer_scratch(const adze_run *run) {
     return size;
 }
 
-static const int8_t *packed_weights(const adze_run *run, uint8_t *room) {
+static const int8_t *packed_weights(const adze_run *run, uint8_t *room)
+{
     const adze_tensor *b = run->inputs[1];
     const adze_gemm_q8_table *t = &run->kernels->gemm_q8;
     if (run->prepared)
@@ -321,7 +352,8 @@ static const int8_t *packed_weights(const adze_run *run, uint8_t *room) {
     return packed;
 }
 
-static void integer_fast(adze_run *run) {
+static void integer_fast(adze_run *run)
+{
     const adze_tensor *a = run->inputs[0], *b = run->inputs[1];
     int64_t k = b->dims[0], n = b->dims[1], m = adze_tensor_elements(a) / ADZE_MAX(k, 1);
     uint8_t flip_a = a->dtype == ADZE_I8 ? 0x80 : 0, flip_b = b->dtype == ADZE_U8 ? 0x80 : 0;
@@ -355,11 +387,13 @@ static void integer_fast(adze_run *run) {
     adze_matmul_q8(run->kernels, run->pool, &args);
 }
 
-static adze_status integer_infer(adze_infer *infer, adze_error *err) {
+static adze_status integer_infer(adze_infer *infer, adze_error *err)
+{
     return adze_matmul_infer_with(infer, 1, ADZE_I32, err);
 }
 
-static adze_status integer_run(adze_run *run, adze_error *err) {
+static adze_status integer_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     if (adze_tensor_elements(run->outputs[0]) == 0)
         return ADZE_OK;
@@ -376,11 +410,13 @@ static adze_status integer_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status qlinear_matmul_infer(adze_infer *infer, adze_error *err) {
+static adze_status qlinear_matmul_infer(adze_infer *infer, adze_error *err)
+{
     return adze_matmul_infer_with(infer, 3, adze_infer_input(infer, 7)->dtype, err);
 }
 
-static adze_status qlinear_matmul_run(adze_run *run, adze_error *err) {
+static adze_status qlinear_matmul_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     product_job j = {.run = run,
                      .a = run->inputs[0],
@@ -396,7 +432,8 @@ static adze_status qlinear_matmul_run(adze_run *run, adze_error *err) {
 }
 
 static void product_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                         const adze_tensor *const *outputs) {
+                         const adze_tensor *const *outputs)
+{
     ADZE_UNUSED(node);
     const adze_tensor *a = inputs[0];
     if (a->rank > 0)
@@ -407,17 +444,51 @@ static void product_cost(adze_cost *cost, const adze_node *node, const adze_tens
 #define CONV_ATTRS "auto_pad dilations group kernel_shape pads strides"
 
 const adze_op adze_ops_qlinear[] = {
-    {.name = "ConvInteger", .domain = "", .since = 10, .min_inputs = 2, .max_inputs = 4,
-     .min_outputs = 1, .max_outputs = 1, .attrs = CONV_ATTRS, .infer = conv_integer_infer,
-     .cost = conv_cost, .run = conv_integer_run},
-    {.name = "QLinearConv", .domain = "", .since = 10, .min_inputs = 8, .max_inputs = 9,
-     .min_outputs = 1, .max_outputs = 1, .attrs = CONV_ATTRS, .infer = qlinear_conv_infer,
-     .cost = conv_cost, .run = qlinear_conv_run},
-    {.name = "MatMulInteger", .domain = "", .since = 10, .min_inputs = 2, .max_inputs = 4,
-     .min_outputs = 1, .max_outputs = 1, .attrs = "", .infer = integer_infer, .cost = product_cost,
-     .prepare = integer_prepare, .scratch = integer_scratch, .run = integer_run},
-    {.name = "QLinearMatMul", .domain = "", .since = 10, .min_inputs = 8, .max_inputs = 8,
-     .min_outputs = 1, .max_outputs = 1, .attrs = "", .infer = qlinear_matmul_infer,
-     .cost = product_cost, .run = qlinear_matmul_run},
+    {.name = "ConvInteger",
+     .domain = "",
+     .since = 10,
+     .min_inputs = 2,
+     .max_inputs = 4,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = CONV_ATTRS,
+     .infer = conv_integer_infer,
+     .cost = conv_cost,
+     .run = conv_integer_run},
+    {.name = "QLinearConv",
+     .domain = "",
+     .since = 10,
+     .min_inputs = 8,
+     .max_inputs = 9,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = CONV_ATTRS,
+     .infer = qlinear_conv_infer,
+     .cost = conv_cost,
+     .run = qlinear_conv_run},
+    {.name = "MatMulInteger",
+     .domain = "",
+     .since = 10,
+     .min_inputs = 2,
+     .max_inputs = 4,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "",
+     .infer = integer_infer,
+     .cost = product_cost,
+     .prepare = integer_prepare,
+     .scratch = integer_scratch,
+     .run = integer_run},
+    {.name = "QLinearMatMul",
+     .domain = "",
+     .since = 10,
+     .min_inputs = 8,
+     .max_inputs = 8,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "",
+     .infer = qlinear_matmul_infer,
+     .cost = product_cost,
+     .run = qlinear_matmul_run},
     {0},
 };

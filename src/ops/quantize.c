@@ -10,15 +10,16 @@
 /* Which scale an element has: its index is ((i / inner / per_block) % count ...), laid out as the scales'
  * own tensor. */
 typedef struct scale_map {
-    int64_t total;     /* elements of x */
-    int64_t inner;     /* elements behind the axis */
-    int64_t axis;      /* size of the axis */
-    int64_t block;     /* elements along the axis with one scale */
-    int64_t blocks;    /* scales along the axis; 0: one scale for all */
+    int64_t total;  /* elements of x */
+    int64_t inner;  /* elements behind the axis */
+    int64_t axis;   /* size of the axis */
+    int64_t block;  /* elements along the axis with one scale */
+    int64_t blocks; /* scales along the axis; 0: one scale for all */
 } scale_map;
 
 static adze_status map_scales(scale_map *m, const adze_node *node, const adze_tensor *x,
-                              const adze_tensor *scale, adze_error *err) {
+                              const adze_tensor *scale, adze_error *err)
+{
     int64_t n = adze_tensor_elements(scale), axis = adze_node_int(node, "axis", 1);
     *m = (scale_map){.total = adze_tensor_elements(x), .inner = 1, .axis = 1, .block = 1};
     if (n < 1)
@@ -55,7 +56,8 @@ static adze_status map_scales(scale_map *m, const adze_node *node, const adze_te
     return ADZE_OK;
 }
 
-static int64_t scale_index(const scale_map *m, int64_t i) {
+static int64_t scale_index(const scale_map *m, int64_t i)
+{
     if (m->blocks == 0)
         return 0;
     int64_t along = i / m->inner % m->axis;
@@ -77,16 +79,19 @@ typedef struct quantize_job {
 
 #define ROW_MAX 65536
 
-static float scale_at(const quantize_job *j, int64_t s) {
+static float scale_at(const quantize_job *j, int64_t s)
+{
     return j->scale->dtype == ADZE_F32 ? ((const float *)j->scale->data)[s]
                                        : (float)adze_tensor_get_f64(j->scale, s);
 }
 
-static int32_t zero_at(const quantize_job *j, int64_t s) {
+static int32_t zero_at(const quantize_job *j, int64_t s)
+{
     return j->zero ? (int32_t)adze_tensor_get_i64(j->zero, s) : 0;
 }
 
-static void quantize_piece(void *user, int64_t piece, int worker) {
+static void quantize_piece(void *user, int64_t piece, int worker)
+{
     ADZE_UNUSED(worker);
     const quantize_job *j = user;
     const adze_eltwise_table *t = &j->run->kernels->eltwise;
@@ -111,7 +116,8 @@ static void quantize_piece(void *user, int64_t piece, int worker) {
     }
 }
 
-static void dequantize_piece(void *user, int64_t piece, int worker) {
+static void dequantize_piece(void *user, int64_t piece, int worker)
+{
     ADZE_UNUSED(worker);
     const quantize_job *j = user;
     const adze_eltwise_table *t = &j->run->kernels->eltwise;
@@ -139,7 +145,8 @@ static void dequantize_piece(void *user, int64_t piece, int worker) {
     }
 }
 
-static void run_rows(adze_run *run, quantize_job *j, void (*fn)(void *, int64_t, int)) {
+static void run_rows(adze_run *run, quantize_job *j, void (*fn)(void *, int64_t, int))
+{
     const scale_map *m = j->map;
     j->run_length = m->blocks == 0 ? m->total : m->inner;
     if (m->total == 0)
@@ -150,12 +157,14 @@ static void run_rows(adze_run *run, quantize_job *j, void (*fn)(void *, int64_t,
 
 /* ---- any types ---- */
 
-static bool is_narrow_float(adze_dtype dtype) {
+static bool is_narrow_float(adze_dtype dtype)
+{
     const adze_dtype_info *info = adze_dtype_describe(dtype);
     return info->kind == ADZE_KIND_FLOAT && info->bits <= 8;
 }
 
-static void set_narrow(adze_tensor *y, int64_t i, float v, bool saturate) {
+static void set_narrow(adze_tensor *y, int64_t i, float v, bool saturate)
+{
     uint8_t code = adze_f32_to_narrow(y->dtype, v, saturate);
     if (adze_dtype_describe(y->dtype)->bits == 8)
         ((uint8_t *)y->data)[i] = code;
@@ -163,13 +172,15 @@ static void set_narrow(adze_tensor *y, int64_t i, float v, bool saturate) {
         adze_packed_set(y->dtype, y->data, i, code);
 }
 
-static void quantize_plain(const quantize_job *j) {
+static void quantize_plain(const quantize_job *j)
+{
     bool saturate = adze_node_int(j->run->node, "saturate", 1) != 0;
     for (int64_t i = 0; i < j->map->total; i++) {
         int64_t s = scale_index(j->map, i);
         float v = (float)adze_tensor_get_f64(j->x, i) / scale_at(j, s);
         if (is_narrow_float(j->y->dtype)) {
-            set_narrow(j->y, i, v + (j->zero ? (float)adze_tensor_get_f64(j->zero, s) : 0), saturate);
+            set_narrow(j->y, i, v + (j->zero ? (float)adze_tensor_get_f64(j->zero, s) : 0),
+                       saturate);
         } else {
             double q = rint((double)v) + (double)zero_at(j, s);
             adze_tensor_set_f64(j->y, i, q);
@@ -177,7 +188,8 @@ static void quantize_plain(const quantize_job *j) {
     }
 }
 
-static void dequantize_plain(const quantize_job *j) {
+static void dequantize_plain(const quantize_job *j)
+{
     for (int64_t i = 0; i < j->map->total; i++) {
         int64_t s = scale_index(j->map, i);
         double x = adze_tensor_get_f64(j->x, i);
@@ -189,7 +201,8 @@ static void dequantize_plain(const quantize_job *j) {
 /* ---- the operators ---- */
 
 /* Numbers, scales of a float type, a zero point for each scale. */
-static adze_status check_operands(const adze_infer *infer, adze_error *err) {
+static adze_status check_operands(const adze_infer *infer, adze_error *err)
+{
     const adze_node *node = adze_infer_node(infer);
     for (int i = 0; i < adze_infer_input_count(infer); i++) {
         const adze_type *t = adze_infer_input(infer, i);
@@ -204,7 +217,8 @@ static adze_status check_operands(const adze_infer *infer, adze_error *err) {
 }
 
 static adze_status check_zero_points(const adze_run *run, const adze_tensor *scale,
-                                     const adze_tensor *zero, adze_error *err) {
+                                     const adze_tensor *zero, adze_error *err)
+{
     if (!zero || adze_tensor_elements(zero) == adze_tensor_elements(scale))
         return ADZE_OK;
     return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': %lld zero points for %lld scales",
@@ -213,7 +227,8 @@ static adze_status check_zero_points(const adze_run *run, const adze_tensor *sca
 }
 
 static adze_status check_result(const adze_infer *infer, adze_dtype dtype, bool real,
-                                adze_error *err) {
+                                adze_error *err)
+{
     const adze_dtype_info *info = adze_dtype_describe(dtype);
     bool whole = info->kind == ADZE_KIND_INT || info->kind == ADZE_KIND_UINT;
     if (dtype == ADZE_UNDEFINED || info->kind == ADZE_KIND_FLOAT || (whole && !real))
@@ -223,11 +238,13 @@ static adze_status check_result(const adze_infer *infer, adze_dtype dtype, bool 
                      info->name);
 }
 
-static const adze_tensor *optional(const adze_run *run, int i) {
+static const adze_tensor *optional(const adze_run *run, int i)
+{
     return i < run->input_count ? run->inputs[i] : NULL;
 }
 
-static adze_status quantize_infer(adze_infer *infer, adze_error *err) {
+static adze_status quantize_infer(adze_infer *infer, adze_error *err)
+{
     ADZE_TRY(check_operands(infer, err));
     const adze_node *node = adze_infer_node(infer);
     adze_type y = *adze_infer_input(infer, 0);
@@ -241,7 +258,8 @@ static adze_status quantize_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status quantize_run(adze_run *run, adze_error *err) {
+static adze_status quantize_run(adze_run *run, adze_error *err)
+{
     scale_map map;
     quantize_job j = {.run = run,
                       .x = run->inputs[0],
@@ -261,7 +279,8 @@ static adze_status quantize_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status dequantize_infer(adze_infer *infer, adze_error *err) {
+static adze_status dequantize_infer(adze_infer *infer, adze_error *err)
+{
     ADZE_TRY(check_operands(infer, err));
     const adze_node *node = adze_infer_node(infer);
     adze_type y = *adze_infer_input(infer, 0);
@@ -274,7 +293,8 @@ static adze_status dequantize_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status dequantize_run(adze_run *run, adze_error *err) {
+static adze_status dequantize_run(adze_run *run, adze_error *err)
+{
     scale_map map;
     quantize_job j = {.run = run,
                       .x = run->inputs[0],
@@ -294,12 +314,14 @@ static adze_status dequantize_run(adze_run *run, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status dynamic_infer(adze_infer *infer, adze_error *err) {
+static adze_status dynamic_infer(adze_infer *infer, adze_error *err)
+{
     adze_type y = *adze_infer_input(infer, 0);
     if (y.dtype != ADZE_F32 && y.dtype != ADZE_UNDEFINED)
         return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': an input of type %s, expected float32",
                          adze_node_op(adze_infer_node(infer)),
-                         adze_node_name(adze_infer_node(infer)), adze_dtype_describe(y.dtype)->name);
+                         adze_node_name(adze_infer_node(infer)),
+                         adze_dtype_describe(y.dtype)->name);
     if (y.rank < 0)
         return ADZE_OK;
     y.dtype = ADZE_U8;
@@ -310,7 +332,8 @@ static adze_status dynamic_infer(adze_infer *infer, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status dynamic_run(adze_run *run, adze_error *err) {
+static adze_status dynamic_run(adze_run *run, adze_error *err)
+{
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     int64_t n = adze_tensor_elements(x);
@@ -330,13 +353,35 @@ static adze_status dynamic_run(adze_run *run, adze_error *err) {
 }
 
 const adze_op adze_ops_quantize[] = {
-    {.name = "QuantizeLinear", .domain = "", .since = 10, .min_inputs = 2, .max_inputs = 3,
-     .min_outputs = 1, .max_outputs = 1, .attrs = "axis saturate block_size output_dtype precision",
-     .infer = quantize_infer, .run = quantize_run},
-    {.name = "DequantizeLinear", .domain = "", .since = 10, .min_inputs = 2, .max_inputs = 3,
-     .min_outputs = 1, .max_outputs = 1, .attrs = "axis block_size output_dtype",
-     .infer = dequantize_infer, .run = dequantize_run},
-    {.name = "DynamicQuantizeLinear", .domain = "", .since = 11, .min_inputs = 1, .max_inputs = 1,
-     .min_outputs = 3, .max_outputs = 3, .attrs = "", .infer = dynamic_infer, .run = dynamic_run},
+    {.name = "QuantizeLinear",
+     .domain = "",
+     .since = 10,
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "axis saturate block_size output_dtype precision",
+     .infer = quantize_infer,
+     .run = quantize_run},
+    {.name = "DequantizeLinear",
+     .domain = "",
+     .since = 10,
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "axis block_size output_dtype",
+     .infer = dequantize_infer,
+     .run = dequantize_run},
+    {.name = "DynamicQuantizeLinear",
+     .domain = "",
+     .since = 11,
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 3,
+     .max_outputs = 3,
+     .attrs = "",
+     .infer = dynamic_infer,
+     .run = dynamic_run},
     {0},
 };

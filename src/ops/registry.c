@@ -10,7 +10,8 @@ static const adze_op *const families[] = {
 #undef X
 };
 
-static const char *key_of(char buf[256], const char *domain, const char *name) {
+static const char *key_of(char buf[256], const char *domain, const char *name)
+{
     /* "ai.onnx" is the long spelling of the default domain. */
     if (strcmp(domain, "ai.onnx") == 0)
         domain = "";
@@ -18,7 +19,8 @@ static const char *key_of(char buf[256], const char *domain, const char *name) {
     return buf;
 }
 
-adze_status adze_op_register(adze_context *context, const adze_op *op, adze_error *err) {
+adze_status adze_op_register(adze_context *context, const adze_op *op, adze_error *err)
+{
     char key[256];
     if (!op || !op->name || !op->domain || !op->infer || !op->run)
         return adze_fail(err, ADZE_BAD_ARGUMENT,
@@ -29,16 +31,19 @@ adze_status adze_op_register(adze_context *context, const adze_op *op, adze_erro
     return ADZE_OK;
 }
 
-const adze_op *adze_op_find(const adze_context *context, const char *domain, const char *name) {
+const adze_op *adze_op_find(const adze_context *context, const char *domain, const char *name)
+{
     char key[256];
     return adze_map_get(&context->registry->by_name, key_of(key, domain, name));
 }
 
-const adze_op *adze_node_operator(const adze_node *node) {
+const adze_op *adze_node_operator(const adze_node *node)
+{
     return node->op;
 }
 
-adze_status adze_registry_open(adze_context *context, adze_error *err) {
+adze_status adze_registry_open(adze_context *context, adze_error *err)
+{
     context->registry = ADZE_ARENA_NEW(&context->arena, adze_registry);
     if (!context->registry)
         return adze_fail(err, ADZE_NO_MEMORY, "table of operators");
@@ -49,7 +54,8 @@ adze_status adze_registry_open(adze_context *context, adze_error *err) {
     return ADZE_OK;
 }
 
-void adze_graph_resolve_ops(adze_graph *graph) {
+void adze_graph_resolve_ops(adze_graph *graph)
+{
     for (int i = 0; i < graph->node_count; i++) {
         adze_node *node = graph->nodes[i];
         if (!node->op)

@@ -6,9 +6,10 @@
 #include "graph/ir.h"
 
 #define ADZE_OP_FAMILIES(X)                                                                        \
-    X(activation) X(softmax) X(elementwise) X(cast) X(convolution) X(transposed) X(matrix)         \
-    X(pooling) X(normalization) X(reduction) X(selection) X(shape) X(arrange) X(pad) X(index)      \
-    X(resize) X(grid) X(quantize) X(qlinear)
+    X(activation)                                                                                  \
+    X(softmax) X(elementwise) X(cast) X(convolution) X(transposed) X(matrix) X(pooling)            \
+        X(normalization) X(reduction) X(selection) X(shape) X(arrange) X(pad) X(index) X(resize)   \
+            X(grid) X(quantize) X(qlinear)
 
 #define X(family) extern const adze_op adze_ops_##family[];
 ADZE_OP_FAMILIES(X)
@@ -32,9 +33,9 @@ struct adze_infer {
     const adze_node *node;
     adze_dims *dims;
     int input_count, output_count;
-    const adze_type *const *inputs;        /* NULL: absent */
-    const adze_tensor *const *contents;    /* NULL entries: unknown */
-    const adze_dim *const *known;          /* NULL entries: unknown */
+    const adze_type *const *inputs;     /* NULL: absent */
+    const adze_tensor *const *contents; /* NULL entries: unknown */
+    const adze_dim *const *known;       /* NULL entries: unknown */
     const int *known_counts;
     adze_type *outputs;                    /* rank -1 until set */
     adze_dim (*known_out)[ADZE_KNOWN_MAX]; /* [output_count][]: by set_ints */

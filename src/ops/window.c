@@ -6,7 +6,8 @@
 #include "base/error.h"
 
 static adze_status read_list(int64_t *out, const adze_node *node, const char *name, int count,
-                             int64_t otherwise, int64_t least, adze_error *err) {
+                             int64_t otherwise, int64_t least, adze_error *err)
+{
     int n;
     const int64_t *values = adze_node_ints(node, name, &n);
     for (int i = 0; i < count; i++)
@@ -22,7 +23,8 @@ static adze_status read_list(int64_t *out, const adze_node *node, const char *na
 }
 
 adze_status adze_window_read(adze_window *w, const adze_node *node, int rank, const int64_t *kernel,
-                             adze_error *err) {
+                             adze_error *err)
+{
     *w = (adze_window){.rank = rank};
     if (rank < 0 || rank > ADZE_WINDOW_MAX)
         return adze_fail(err, ADZE_UNSUPPORTED, "%s '%s': %d spatial axes, at most %d",
@@ -53,15 +55,18 @@ adze_status adze_window_read(adze_window *w, const adze_node *node, int rank, co
     return ADZE_OK;
 }
 
-int64_t adze_window_span(const adze_window *w, int axis) {
+int64_t adze_window_span(const adze_window *w, int axis)
+{
     return (w->kernel[axis] - 1) * w->dilation[axis] + 1;
 }
 
-static bool is_same(const adze_window *w) {
+static bool is_same(const adze_window *w)
+{
     return w->auto_pad == ADZE_PAD_SAME_UPPER || w->auto_pad == ADZE_PAD_SAME_LOWER;
 }
 
-int64_t adze_window_output_size(const adze_window *w, int axis, int64_t in) {
+int64_t adze_window_output_size(const adze_window *w, int axis, int64_t in)
+{
     int64_t stride = w->stride[axis];
     if (is_same(w))
         return (in + stride - 1) / stride;
@@ -75,7 +80,8 @@ int64_t adze_window_output_size(const adze_window *w, int axis, int64_t in) {
     return out;
 }
 
-adze_dim adze_window_output(adze_infer *infer, const adze_window *w, int axis, adze_dim in) {
+adze_dim adze_window_output(adze_infer *infer, const adze_window *w, int axis, adze_dim in)
+{
     if (in >= 0)
         return adze_window_output_size(w, axis, in);
     if (is_same(w))
@@ -83,11 +89,13 @@ adze_dim adze_window_output(adze_infer *infer, const adze_window *w, int axis, a
     if (w->ceil_mode && w->stride[axis] > 1)
         return adze_infer_unknown(infer, INT64_MAX);
     int64_t extra = w->pad_begin[axis] + w->pad_end[axis] - adze_window_span(w, axis);
-    adze_dim room = extra >= 0 ? adze_infer_add(infer, in, extra) : adze_infer_sub(infer, in, -extra);
+    adze_dim room =
+        extra >= 0 ? adze_infer_add(infer, in, extra) : adze_infer_sub(infer, in, -extra);
     return adze_infer_add(infer, adze_infer_div(infer, room, w->stride[axis]), 1);
 }
 
-void adze_window_resolve(adze_window *w, const int64_t *in) {
+void adze_window_resolve(adze_window *w, const int64_t *in)
+{
     for (int i = 0; i < w->rank && is_same(w); i++) {
         int64_t out = (in[i] + w->stride[i] - 1) / w->stride[i];
         int64_t total = (out - 1) * w->stride[i] + adze_window_span(w, i) - in[i];

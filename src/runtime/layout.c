@@ -5,7 +5,8 @@
 
 #include "runtime/plan.h"
 
-static bool is_planned(const adze_plan *plan, const adze_value *value) {
+static bool is_planned(const adze_plan *plan, const adze_value *value)
+{
     const adze_type *t = &value->type;
     if (t->kind != ADZE_VALUE_TENSOR || t->dtype == ADZE_STRING || t->dtype == ADZE_UNDEFINED ||
         t->rank < 0)
@@ -16,7 +17,8 @@ static bool is_planned(const adze_plan *plan, const adze_value *value) {
     return true;
 }
 
-static bool same_size(const adze_value *a, const adze_value *b) {
+static bool same_size(const adze_value *a, const adze_value *b)
+{
     if (a->type.rank != b->type.rank ||
         adze_dtype_describe(a->type.dtype)->block_bytes !=
             adze_dtype_describe(b->type.dtype)->block_bytes ||
@@ -28,30 +30,25 @@ static bool same_size(const adze_value *a, const adze_value *b) {
     return true;
 }
 
-static void place_sources(adze_plan *plan) {
+static void place_sources(adze_plan *plan)
+{
     const adze_graph *g = plan->graph;
     for (int i = 0; i < g->value_count; i++) {
         adze_slot *s = &plan->slots[i];
         *s = (adze_slot){.place = ADZE_PLACE_NONE, .root = i, .first = -1, .last = -1};
         switch (g->values[i]->role) {
         case ADZE_ROLE_INPUT:
-        case ADZE_ROLE_CAPTURE:
-            s->place = ADZE_PLACE_INPUT;
-            break;
-        case ADZE_ROLE_CONSTANT:
-            s->place = ADZE_PLACE_CONSTANT;
-            break;
-        case ADZE_ROLE_STATE:
-            s->place = ADZE_PLACE_STATE;
-            break;
-        case ADZE_ROLE_COMPUTED:
-            break;
+        case ADZE_ROLE_CAPTURE: s->place = ADZE_PLACE_INPUT; break;
+        case ADZE_ROLE_CONSTANT: s->place = ADZE_PLACE_CONSTANT; break;
+        case ADZE_ROLE_STATE: s->place = ADZE_PLACE_STATE; break;
+        case ADZE_ROLE_COMPUTED: break;
         }
     }
 }
 
 /* Step after which nobody reads a value; outputs, next states and kept values live to the end. */
-static void find_last_uses(const adze_plan *plan, int *last) {
+static void find_last_uses(const adze_plan *plan, int *last)
+{
     const adze_graph *g = plan->graph;
     int end = plan->step_count;
     for (int i = 0; i < g->value_count; i++)
@@ -70,7 +67,8 @@ static void find_last_uses(const adze_plan *plan, int *last) {
 }
 
 /* The input whose bytes output 0 of this step takes over, or NULL. */
-static const adze_value *overwritten_input(const adze_plan *plan, int step, const int *root_last) {
+static const adze_value *overwritten_input(const adze_plan *plan, int step, const int *root_last)
+{
     const adze_node *node = plan->steps[step].node;
     unsigned flags = node->op->flags;
     if (!(flags & (ADZE_OP_INPLACE | ADZE_OP_INPLACE_ANY)) || !node->outputs[0] ||
@@ -84,7 +82,8 @@ static const adze_value *overwritten_input(const adze_plan *plan, int step, cons
         int root = plan->slots[in->id].root;
         if (plan->slots[root].place != ADZE_PLACE_ARENA || root_last[root] != step)
             continue;
-        bool again = false; /* the same bytes must not come in twice: x + x is fine only elementwise */
+        bool again =
+            false; /* the same bytes must not come in twice: x + x is fine only elementwise */
         for (int j = 0; j < node->input_count; j++)
             again |= j != i && node->inputs[j] && plan->slots[node->inputs[j]->id].root == root &&
                      node->inputs[j] != in;
@@ -96,7 +95,8 @@ static const adze_value *overwritten_input(const adze_plan *plan, int step, cons
 
 /* Last use of each root when every alias counts: views are resolved first, so that in-place writing sees
  * the whole group. */
-static void spread_last_uses(const adze_plan *plan, const int *last, int *root_last) {
+static void spread_last_uses(const adze_plan *plan, const int *last, int *root_last)
+{
     for (int i = 0; i < plan->graph->value_count; i++)
         root_last[i] = last[i];
     for (int i = 0; i < plan->graph->value_count; i++) {
@@ -105,7 +105,8 @@ static void spread_last_uses(const adze_plan *plan, const int *last, int *root_l
     }
 }
 
-static void place_views(adze_plan *plan) {
+static void place_views(adze_plan *plan)
+{
     for (int s = 0; s < plan->step_count; s++) {
         adze_step *step = &plan->steps[s];
         const adze_node *node = step->node;
@@ -114,7 +115,7 @@ static void place_views(adze_plan *plan) {
                 continue;
             adze_slot *slot = &plan->slots[node->outputs[o]->id];
             slot->place = is_planned(plan, node->outputs[o]) && !step->dynamic ? ADZE_PLACE_ARENA
-                                                                                : ADZE_PLACE_POOL;
+                                                                               : ADZE_PLACE_POOL;
             slot->first = s;
         }
         if (!(node->op->flags & ADZE_OP_VIEW) || !node->outputs[0] || !node->inputs[0] ||
@@ -127,7 +128,8 @@ static void place_views(adze_plan *plan) {
     }
 }
 
-adze_status adze_plan_place_values(adze_plan *plan, adze_arena *scratch, adze_error *err) {
+adze_status adze_plan_place_values(adze_plan *plan, adze_arena *scratch, adze_error *err)
+{
     int n = plan->graph->value_count;
     plan->slots = ADZE_ARENA_ARRAY(&plan->arena, adze_slot, (size_t)n + 1);
     int *last = ADZE_ARENA_ARRAY(scratch, int, (size_t)n + 1);
@@ -161,7 +163,8 @@ typedef struct pack_order {
     const size_t *sizes;
 } pack_order;
 
-static int by_size(const void *a, const void *b, void *user) {
+static int by_size(const void *a, const void *b, void *user)
+{
     const size_t *sizes = ((const pack_order *)user)->sizes;
     int ia = *(const int *)a, ib = *(const int *)b;
     if (sizes[ia] != sizes[ib])
@@ -169,13 +172,15 @@ static int by_size(const void *a, const void *b, void *user) {
     return ia - ib;
 }
 
-static bool overlap_in_time(const adze_slot *a, const adze_slot *b) {
+static bool overlap_in_time(const adze_slot *a, const adze_slot *b)
+{
     return a->first <= b->last && b->first <= a->last;
 }
 
 /* Lowest offset where `id` fits beside those already placed (order[0..placed)). */
 static size_t lowest_fit(const adze_plan *plan, const size_t *sizes, const size_t *offsets,
-                         const int *order, int placed, int id) {
+                         const int *order, int placed, int id)
+{
     size_t at = 0;
     bool moved = true;
     while (moved) {
@@ -193,7 +198,8 @@ static size_t lowest_fit(const adze_plan *plan, const size_t *sizes, const size_
     return at;
 }
 
-size_t adze_plan_pack(const adze_plan *plan, const size_t *sizes, size_t *offsets, int *scratch) {
+size_t adze_plan_pack(const adze_plan *plan, const size_t *sizes, size_t *offsets, int *scratch)
+{
     int count = 0;
     for (int i = 0; i < plan->graph->value_count; i++)
         if (plan->slots[i].place == ADZE_PLACE_ARENA && sizes[i] > 0)

@@ -7,12 +7,14 @@
 #include "base/text.h"
 #include "passes/passes.h"
 
-adze_plan_options adze_plan_options_default(void) {
+adze_plan_options adze_plan_options_default(void)
+{
     return (adze_plan_options){.fuse = true};
 }
 
 /* Dimensions of `type` at the bounds, -1 where there is none. */
-static adze_tensor concrete_at_bounds(const adze_graph *graph, const adze_value *value) {
+static adze_tensor concrete_at_bounds(const adze_graph *graph, const adze_value *value)
+{
     if (value->constant && value->role == ADZE_ROLE_CONSTANT)
         return *value->constant;
     const adze_type *type = &value->type;
@@ -24,7 +26,8 @@ static adze_tensor concrete_at_bounds(const adze_graph *graph, const adze_value 
     return t;
 }
 
-static bool input_type_unknown(const adze_node *node) {
+static bool input_type_unknown(const adze_node *node)
+{
     for (int i = 0; i < node->input_count; i++)
         if (node->inputs[i] && node->inputs[i]->type.kind == ADZE_VALUE_TENSOR &&
             node->inputs[i]->type.dtype == ADZE_UNDEFINED)
@@ -33,7 +36,8 @@ static bool input_type_unknown(const adze_node *node) {
 }
 
 static adze_status prepare_step(adze_plan *plan, adze_step *step, adze_arena *scratch,
-                                adze_error *err) {
+                                adze_error *err)
+{
     adze_node *node = step->node;
     size_t n = (size_t)(node->input_count + node->output_count) + 1;
     adze_tensor *tensors = ADZE_ARENA_ARRAY(scratch, adze_tensor, n);
@@ -60,7 +64,8 @@ static adze_status prepare_step(adze_plan *plan, adze_step *step, adze_arena *sc
 }
 
 /* Its shape is an expression over the symbols of the inputs. */
-static bool is_symbolic(const adze_graph *graph, const adze_value *v) {
+static bool is_symbolic(const adze_graph *graph, const adze_value *v)
+{
     if (v->type.kind != ADZE_VALUE_TENSOR || v->type.rank < 0 || v->type.dtype == ADZE_UNDEFINED ||
         v->type.dtype == ADZE_STRING)
         return false;
@@ -70,7 +75,8 @@ static bool is_symbolic(const adze_graph *graph, const adze_value *v) {
     return true;
 }
 
-static bool outputs_are_symbolic(const adze_graph *graph, const adze_node *node) {
+static bool outputs_are_symbolic(const adze_graph *graph, const adze_node *node)
+{
     for (int o = 0; o < node->output_count; o++)
         if (node->outputs[o] && !is_symbolic(graph, node->outputs[o]))
             return false;
@@ -78,7 +84,8 @@ static bool outputs_are_symbolic(const adze_graph *graph, const adze_node *node)
 }
 
 /* Prepares all steps; collects what is not supported into one message. */
-static adze_status prepare_steps(adze_plan *plan, adze_arena *scratch, adze_error *err) {
+static adze_status prepare_steps(adze_plan *plan, adze_arena *scratch, adze_error *err)
+{
     adze_graph *g = plan->graph;
     plan->steps = ADZE_ARENA_ARRAY(&plan->arena, adze_step, (size_t)g->node_count + 1);
     if (!plan->steps)
@@ -92,15 +99,15 @@ static adze_status prepare_steps(adze_plan *plan, adze_arena *scratch, adze_erro
         step->node = g->nodes[i];
         adze_error why = {0};
         if (!step->node->op)
-            adze_fail(&why, ADZE_UNSUPPORTED, "operator %s%s%s is not known",
-                      step->node->domain, *step->node->domain ? "." : "", step->node->op_type);
+            adze_fail(&why, ADZE_UNSUPPORTED, "operator %s%s%s is not known", step->node->domain,
+                      *step->node->domain ? "." : "", step->node->op_type);
         else
             status = prepare_step(plan, step, scratch, &why);
         if (why.status == ADZE_UNSUPPORTED) {
             status = ADZE_OK;
             if (failures++ < 12)
-                adze_text_printf(&reasons, "\n  %s '%s': %s", step->node->op_type,
-                                 step->node->name, why.message);
+                adze_text_printf(&reasons, "\n  %s '%s': %s", step->node->op_type, step->node->name,
+                                 why.message);
             continue;
         }
         if (status != ADZE_OK && err)
@@ -120,7 +127,8 @@ static adze_status prepare_steps(adze_plan *plan, adze_arena *scratch, adze_erro
 }
 
 static adze_status fill(adze_plan *plan, const adze_graph *graph, adze_arena *scratch,
-                        adze_error *err) {
+                        adze_error *err)
+{
     ADZE_TRY(adze_graph_clone(&plan->graph, graph, err));
     adze_pass_options passes = adze_pass_options_default();
     passes.fuse = plan->options.fuse;
@@ -132,7 +140,8 @@ static adze_status fill(adze_plan *plan, const adze_graph *graph, adze_arena *sc
 }
 
 adze_status adze_plan_create(adze_plan **out, const adze_graph *graph,
-                             const adze_plan_options *options, adze_error *err) {
+                             const adze_plan_options *options, adze_error *err)
+{
     adze_plan *plan = adze_alloc(1, sizeof *plan);
     if (!plan)
         return adze_fail(err, ADZE_NO_MEMORY, "plan");
@@ -148,7 +157,8 @@ adze_status adze_plan_create(adze_plan **out, const adze_graph *graph,
     return status;
 }
 
-void adze_plan_free(adze_plan **plan) {
+void adze_plan_free(adze_plan **plan)
+{
     if (!plan || !*plan)
         return;
     adze_graph_free(&(*plan)->graph);
@@ -157,10 +167,12 @@ void adze_plan_free(adze_plan **plan) {
     *plan = NULL;
 }
 
-const adze_graph *adze_plan_graph(const adze_plan *plan) {
+const adze_graph *adze_plan_graph(const adze_plan *plan)
+{
     return plan->graph;
 }
 
-size_t adze_plan_memory(const adze_plan *plan) {
+size_t adze_plan_memory(const adze_plan *plan)
+{
     return plan->arena.used;
 }

@@ -14,10 +14,10 @@ typedef struct adze_step {
 
 /* Where a value's bytes are. */
 typedef enum adze_place {
-    ADZE_PLACE_NONE,     /* never used */
-    ADZE_PLACE_ARENA,    /* at an offset of the session's arena, shared by lifetimes */
-    ADZE_PLACE_POOL,     /* a buffer of its own that grows: size decided by data, sequences, strings */
-    ADZE_PLACE_INPUT,    /* the caller's */
+    ADZE_PLACE_NONE,  /* never used */
+    ADZE_PLACE_ARENA, /* at an offset of the session's arena, shared by lifetimes */
+    ADZE_PLACE_POOL,  /* a buffer of its own that grows: size decided by data, sequences, strings */
+    ADZE_PLACE_INPUT, /* the caller's */
     ADZE_PLACE_CONSTANT, /* the graph's */
     ADZE_PLACE_STATE,    /* a buffer of its own that persists */
     ADZE_PLACE_ALIAS     /* same bytes as `root` (views, results written in place) */

@@ -5,12 +5,14 @@
 
 #include "runtime/session_impl.h"
 
-adze_session_options adze_session_options_default(void) {
+adze_session_options adze_session_options_default(void)
+{
     return (adze_session_options){0};
 }
 
 static adze_status host_resize(adze_run *run, int i, adze_dtype dtype, int rank,
-                               const int64_t *dims, adze_error *err) {
+                               const int64_t *dims, adze_error *err)
+{
     adze_session *s = run->session;
     const adze_value *v = run->node->outputs[i];
     int64_t n = adze_shape_elements(rank, dims);
@@ -34,21 +36,24 @@ static adze_status host_resize(adze_run *run, int i, adze_dtype dtype, int rank,
     return ADZE_OK;
 }
 
-static void *host_alloc(adze_run *run, int i, size_t size) {
+static void *host_alloc(adze_run *run, int i, size_t size)
+{
     adze_session *s = run->session;
     return adze_arena_alloc(&s->value_arenas[run->node->outputs[i]->id], 1, size);
 }
 
 /* ---- opening ---- */
 
-static void largest_node(const adze_plan *plan, int *inputs, int *outputs) {
+static void largest_node(const adze_plan *plan, int *inputs, int *outputs)
+{
     for (int i = 0; i < plan->step_count; i++) {
         *inputs = ADZE_MAX(*inputs, plan->steps[i].node->input_count);
         *outputs = ADZE_MAX(*outputs, plan->steps[i].node->output_count);
     }
 }
 
-static bool make_arrays(adze_session *s) {
+static bool make_arrays(adze_session *s)
+{
     const adze_plan *plan = s->plan;
     adze_arena *a = &s->memory;
     size_t values = (size_t)plan->graph->value_count + 1;
@@ -76,15 +81,15 @@ static bool make_arrays(adze_session *s) {
     s->infer_known = adze_arena_alloc(a, (size_t)inputs, sizeof *s->infer_known);
     s->infer_dims.arena = &s->infer_memory;
     s->infer.dims = &s->infer_dims;
-    return s->items && s->dim_values && s->last_dims && s->sizes && s->offsets &&
-           s->pack_scratch && s->buffers && s->capacities && s->value_arenas &&
-           s->runs && s->seconds && s->infer.inputs && s->infer.contents &&
-           s->infer.known && s->infer.known_counts && s->infer.outputs && s->infer.known_out &&
-           s->infer.known_out_counts && s->infer_known;
+    return s->items && s->dim_values && s->last_dims && s->sizes && s->offsets && s->pack_scratch &&
+           s->buffers && s->capacities && s->value_arenas && s->runs && s->seconds &&
+           s->infer.inputs && s->infer.contents && s->infer.known && s->infer.known_counts &&
+           s->infer.outputs && s->infer.known_out && s->infer.known_out_counts && s->infer_known;
 }
 
 /* Each step's adze_run points at the items of its values once and for all. */
-static bool wire_step(adze_session *s, int step) {
+static bool wire_step(adze_session *s, int step)
+{
     const adze_node *node = s->plan->steps[step].node;
     adze_arena *a = &s->memory;
     size_t n = (size_t)node->input_count + 1, m = (size_t)node->output_count + 1;
@@ -119,7 +124,8 @@ static bool wire_step(adze_session *s, int step) {
     return true;
 }
 
-static adze_status fill_sources(adze_session *s, adze_error *err) {
+static adze_status fill_sources(adze_session *s, adze_error *err)
+{
     const adze_graph *g = s->plan->graph;
     for (int i = 0; i < g->value_count; i++) {
         const adze_value *v = g->values[i];
@@ -142,7 +148,8 @@ static adze_status fill_sources(adze_session *s, adze_error *err) {
 
 /* States are written when a run ends. Where an output or another state's next value is a state itself, that
  * would be too early. */
-static adze_status make_spares(adze_session *s, adze_error *err) {
+static adze_status make_spares(adze_session *s, adze_error *err)
+{
     const adze_plan *plan = s->plan;
     const adze_graph *g = plan->graph;
     bool needed = false;
@@ -162,7 +169,8 @@ static adze_status make_spares(adze_session *s, adze_error *err) {
     return made ? ADZE_OK : adze_fail(err, ADZE_NO_MEMORY, "state");
 }
 
-static adze_status open_session(adze_session *s, adze_error *err) {
+static adze_status open_session(adze_session *s, adze_error *err)
+{
     if (!make_arrays(s))
         return adze_fail(err, ADZE_NO_MEMORY, "session");
     for (int i = 0; i < s->plan->step_count; i++)
@@ -174,7 +182,8 @@ static adze_status open_session(adze_session *s, adze_error *err) {
 }
 
 adze_status adze_session_open(adze_session **out, const adze_plan *plan,
-                              const adze_session_options *options, adze_error *err) {
+                              const adze_session_options *options, adze_error *err)
+{
     adze_session *s = adze_alloc(1, sizeof *s);
     if (!s)
         return adze_fail(err, ADZE_NO_MEMORY, "session");
@@ -189,7 +198,8 @@ adze_status adze_session_open(adze_session **out, const adze_plan *plan,
     return status;
 }
 
-void adze_session_close(adze_session **session) {
+void adze_session_close(adze_session **session)
+{
     if (!session || !*session)
         return;
     adze_session *s = *session;
@@ -207,7 +217,8 @@ void adze_session_close(adze_session **session) {
     *session = NULL;
 }
 
-void adze_session_reset(adze_session *s) {
+void adze_session_reset(adze_session *s)
+{
     const adze_graph *g = s->plan->graph;
     for (int i = 0; i < g->state_count; i++) {
         const adze_value *v = g->states[i];
@@ -217,13 +228,15 @@ void adze_session_reset(adze_session *s) {
 
 /* ---- running ---- */
 
-static void release_pool_items(adze_session *s, const adze_node *node) {
+static void release_pool_items(adze_session *s, const adze_node *node)
+{
     for (int o = 0; o < node->output_count; o++)
         if (node->outputs[o] && s->value_arenas[node->outputs[o]->id].blocks)
             adze_arena_free(&s->value_arenas[node->outputs[o]->id]);
 }
 
-static adze_status run_step(adze_session *s, int i, adze_error *err) {
+static adze_status run_step(adze_session *s, int i, adze_error *err)
+{
     const adze_step *step = &s->plan->steps[i];
     const adze_op *op = step->node->op;
     adze_run *run = &s->runs[i];
@@ -244,14 +257,16 @@ static adze_status run_step(adze_session *s, int i, adze_error *err) {
     return op->run(run, err);
 }
 
-static void observe(adze_session *s, const adze_node *node) {
+static void observe(adze_session *s, const adze_node *node)
+{
     for (int o = 0; o < node->output_count; o++)
         if (node->outputs[o] && s->items[node->outputs[o]->id].kind == ADZE_VALUE_TENSOR)
             s->options.observe(s->options.observe_user, node, o,
                                &s->items[node->outputs[o]->id].tensor);
 }
 
-static adze_status run_steps(adze_session *s, adze_error *err) {
+static adze_status run_steps(adze_session *s, adze_error *err)
+{
     for (int i = 0; i < s->plan->step_count; i++) {
         double start = s->options.profile ? adze_now() : 0;
         ADZE_TRY(run_step(s, i, err));
@@ -264,7 +279,8 @@ static adze_status run_steps(adze_session *s, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status check_states(const adze_session *s, adze_error *err) {
+static adze_status check_states(const adze_session *s, adze_error *err)
+{
     const adze_graph *g = s->plan->graph;
     for (int i = 0; i < g->state_count; i++) {
         const adze_value *v = g->states[i];
@@ -274,7 +290,8 @@ static adze_status check_states(const adze_session *s, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status keep_states(adze_session *s, adze_error *err) {
+static adze_status keep_states(adze_session *s, adze_error *err)
+{
     const adze_graph *g = s->plan->graph;
     ADZE_TRY(check_states(s, err));
     for (int i = 0; i < g->state_count; i++) {
@@ -295,7 +312,8 @@ static adze_status keep_states(adze_session *s, adze_error *err) {
 }
 
 adze_status adze_session_run_items(adze_session *s, const adze_item *inputs, adze_item *outputs,
-                                   adze_error *err) {
+                                   adze_error *err)
+{
     const adze_graph *g = s->plan->graph;
     for (int i = 0; i < g->input_count; i++) {
         const adze_quant *quant = s->items[g->inputs[i]->id].tensor.quant;
@@ -312,7 +330,8 @@ adze_status adze_session_run_items(adze_session *s, const adze_item *inputs, adz
 }
 
 adze_status adze_session_run(adze_session *s, const adze_tensor *inputs, adze_tensor *outputs,
-                             adze_error *err) {
+                             adze_error *err)
+{
     const adze_graph *g = s->plan->graph;
     adze_item in_small[16] = {0}, out_small[16] = {0};
     adze_item *in = in_small, *out = out_small;
@@ -335,29 +354,32 @@ adze_status adze_session_run(adze_session *s, const adze_tensor *inputs, adze_te
 
 /* ---- looking ---- */
 
-const adze_tensor *adze_session_value(const adze_session *s, const char *name) {
+const adze_tensor *adze_session_value(const adze_session *s, const char *name)
+{
     const adze_value *v = adze_graph_find(s->plan->graph, name);
     if (!v || s->items[v->id].kind != ADZE_VALUE_TENSOR || !s->items[v->id].tensor.data)
         return NULL;
     return &s->items[v->id].tensor;
 }
 
-size_t adze_session_memory(const adze_session *s) {
+size_t adze_session_memory(const adze_session *s)
+{
     size_t total = s->arena_size + s->scratch_size;
     for (int i = 0; i < s->plan->graph->value_count; i++)
         total += s->capacities[i] + s->value_arenas[i].used;
     return total;
 }
 
-int adze_session_step_count(const adze_session *s) {
+int adze_session_step_count(const adze_session *s)
+{
     return s->plan->step_count;
 }
 
-void adze_session_step(const adze_session *s, int i, adze_step_profile *out) {
+void adze_session_step(const adze_session *s, int i, adze_step_profile *out)
+{
     const adze_run *run = &s->runs[i];
     const adze_op *op = run->node->op;
-    *out = (adze_step_profile){
-        .node = run->node, .runs = s->run_count, .seconds = s->seconds[i]};
+    *out = (adze_step_profile){.node = run->node, .runs = s->run_count, .seconds = s->seconds[i]};
     if (s->plan->steps[i].view)
         return;
     for (int k = 0; k < run->input_count; k++)

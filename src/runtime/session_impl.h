@@ -7,26 +7,26 @@ struct adze_session {
     adze_run_host host; /* first: what operators call back through */
     const adze_plan *plan;
     adze_session_options options;
-    adze_arena memory;      /* everything below that never changes size */
-    adze_item *items;       /* [value_count] */
-    int64_t *dim_values;    /* [dims count] symbols and expressions of this run, -1: unknown */
-    int64_t *last_dims;     /* of the run before */
-    size_t *sizes;          /* [value_count] capacity planned for values in the arena */
-    size_t *offsets;        /* [value_count] */
-    int *pack_scratch;      /* [value_count] */
+    adze_arena memory;   /* everything below that never changes size */
+    adze_item *items;    /* [value_count] */
+    int64_t *dim_values; /* [dims count] symbols and expressions of this run, -1: unknown */
+    int64_t *last_dims;  /* of the run before */
+    size_t *sizes;       /* [value_count] capacity planned for values in the arena */
+    size_t *offsets;     /* [value_count] */
+    int *pack_scratch;   /* [value_count] */
     uint8_t *arena;
     size_t arena_size;
-    void **buffers;         /* [value_count] own memory of pool and state values */
-    size_t *capacities;     /* [value_count] of buffers */
+    void **buffers;           /* [value_count] own memory of pool and state values */
+    size_t *capacities;       /* [value_count] of buffers */
     adze_arena *value_arenas; /* [value_count] strings and items of pool values */
-    void **spares;          /* [state_count] for the next states, where old ones are read so long; or NULL */
+    void **spares; /* [state_count] for the next states, where old ones are read so long; or NULL */
     void *scratch;
     size_t scratch_size;
-    adze_run *runs;         /* [step_count] */
-    double *seconds;        /* [step_count] with options.profile */
+    adze_run *runs;  /* [step_count] */
+    double *seconds; /* [step_count] with options.profile */
     int64_t run_count;
-    bool laid_out;          /* shapes of last_dims are in place */
-    adze_infer infer;       /* for dynamic steps, arrays of the largest node */
+    bool laid_out;    /* shapes of last_dims are in place */
+    adze_infer infer; /* for dynamic steps, arrays of the largest node */
     adze_dims infer_dims;
     adze_arena infer_memory;
     adze_dim (*infer_known)[ADZE_KNOWN_MAX]; /* of the inputs of the step that is checked */
@@ -43,7 +43,8 @@ adze_status adze_session_check_step(adze_session *s, int step, bool computed,
 /* Shapes (and memory, where known) of a dynamic step's outputs. */
 adze_status adze_session_infer_step(adze_session *s, int step, adze_error *err) ADZE_MUST_CHECK;
 /* Makes room for `size` bytes in the value's own buffer; content is lost when it moves. */
-adze_status adze_session_reserve(adze_session *s, int id, size_t size, adze_error *err) ADZE_MUST_CHECK;
+adze_status adze_session_reserve(adze_session *s, int id, size_t size,
+                                 adze_error *err) ADZE_MUST_CHECK;
 adze_status adze_session_reserve_scratch(adze_session *s, size_t size,
                                          adze_error *err) ADZE_MUST_CHECK;
 

@@ -7,33 +7,27 @@
 
 #define UNKNOWN INT64_MIN /* differences may be negative on the way */
 
-static int64_t evaluate(const adze_dim_def *def, const int64_t *values) {
+static int64_t evaluate(const adze_dim_def *def, const int64_t *values)
+{
     int64_t a = def->a >= 0 ? def->a : values[-1 - def->a];
     int64_t b = def->b >= 0 ? def->b : values[-1 - def->b], result;
     if (def->kind == ADZE_DIM_UNKNOWN || a == UNKNOWN || b == UNKNOWN)
         return UNKNOWN;
     switch (def->kind) {
-    case ADZE_DIM_ADD:
-        return __builtin_add_overflow(a, b, &result) ? UNKNOWN : result;
-    case ADZE_DIM_SUB:
-        return __builtin_sub_overflow(a, b, &result) ? UNKNOWN : result;
-    case ADZE_DIM_MUL:
-        return __builtin_mul_overflow(a, b, &result) ? UNKNOWN : result;
-    case ADZE_DIM_DIV: /* floor */
-        return b <= 0 ? UNKNOWN : a / b - (a % b < 0);
-    case ADZE_DIM_CEIL:
-        return b <= 0 ? UNKNOWN : a / b + (a % b > 0);
-    case ADZE_DIM_MIN:
-        return ADZE_MIN(a, b);
-    case ADZE_DIM_MAX:
-        return ADZE_MAX(a, b);
-    default:
-        return UNKNOWN;
+    case ADZE_DIM_ADD: return __builtin_add_overflow(a, b, &result) ? UNKNOWN : result;
+    case ADZE_DIM_SUB: return __builtin_sub_overflow(a, b, &result) ? UNKNOWN : result;
+    case ADZE_DIM_MUL: return __builtin_mul_overflow(a, b, &result) ? UNKNOWN : result;
+    case ADZE_DIM_DIV: /* floor */ return b <= 0 ? UNKNOWN : a / b - (a % b < 0);
+    case ADZE_DIM_CEIL: return b <= 0 ? UNKNOWN : a / b + (a % b > 0);
+    case ADZE_DIM_MIN: return ADZE_MIN(a, b);
+    case ADZE_DIM_MAX: return ADZE_MAX(a, b);
+    default: return UNKNOWN;
     }
 }
 
 static adze_status bind_symbol(adze_session *s, int def, int64_t found, const adze_value *input,
-                               int axis, adze_error *err) {
+                               int axis, adze_error *err)
+{
     int64_t *bound = &s->dim_values[def];
     if (*bound != UNKNOWN && *bound != found)
         return adze_fail(err, ADZE_BAD_DATA,
@@ -44,7 +38,8 @@ static adze_status bind_symbol(adze_session *s, int def, int64_t found, const ad
     return ADZE_OK;
 }
 
-static adze_status bind_input(adze_session *s, const adze_value *input, adze_error *err) {
+static adze_status bind_input(adze_session *s, const adze_value *input, adze_error *err)
+{
     const adze_type *type = &input->type;
     const adze_tensor *t = &s->items[input->id].tensor;
     char expected[200], found[200];
@@ -65,7 +60,8 @@ static adze_status bind_input(adze_session *s, const adze_value *input, adze_err
     return ADZE_OK;
 }
 
-static adze_status bind_dims(adze_session *s, adze_error *err) {
+static adze_status bind_dims(adze_session *s, adze_error *err)
+{
     const adze_graph *g = s->plan->graph;
     for (int i = 0; i < g->dims->count; i++)
         s->dim_values[i] = UNKNOWN;
@@ -77,7 +73,8 @@ static adze_status bind_dims(adze_session *s, adze_error *err) {
     return ADZE_OK;
 }
 
-adze_status adze_session_reserve(adze_session *s, int id, size_t size, adze_error *err) {
+adze_status adze_session_reserve(adze_session *s, int id, size_t size, adze_error *err)
+{
     if (s->capacities[id] >= size && s->buffers[id])
         return ADZE_OK;
     size_t capacity = ADZE_MAX(size + size / 4, 64);
@@ -91,7 +88,8 @@ adze_status adze_session_reserve(adze_session *s, int id, size_t size, adze_erro
     return ADZE_OK;
 }
 
-adze_status adze_session_reserve_scratch(adze_session *s, size_t size, adze_error *err) {
+adze_status adze_session_reserve_scratch(adze_session *s, size_t size, adze_error *err)
+{
     if (s->scratch_size >= size && s->scratch)
         return ADZE_OK;
     adze_free(s->scratch);
@@ -103,8 +101,8 @@ adze_status adze_session_reserve_scratch(adze_session *s, size_t size, adze_erro
 }
 
 /* Dimensions of a planned value in this run; bytes through *size. */
-static adze_status concretize(adze_session *s, const adze_value *v, size_t *size,
-                              adze_error *err) {
+static adze_status concretize(adze_session *s, const adze_value *v, size_t *size, adze_error *err)
+{
     adze_tensor *t = &s->items[v->id].tensor;
     t->dtype = v->type.dtype;
     t->rank = v->type.rank;
@@ -122,7 +120,8 @@ static adze_status concretize(adze_session *s, const adze_value *v, size_t *size
     return ADZE_OK;
 }
 
-static adze_status repack(adze_session *s, adze_error *err) {
+static adze_status repack(adze_session *s, adze_error *err)
+{
     size_t total = adze_plan_pack(s->plan, s->sizes, s->offsets, s->pack_scratch);
     if (total > s->arena_size || !s->arena) {
         adze_free(s->arena);
@@ -135,16 +134,19 @@ static adze_status repack(adze_session *s, adze_error *err) {
     return ADZE_OK;
 }
 
-static bool is_planned_place(adze_place place) {
+static bool is_planned_place(adze_place place)
+{
     return place == ADZE_PLACE_ARENA || place == ADZE_PLACE_ALIAS;
 }
 
-static bool made_by_dynamic_step(const adze_plan *plan, const adze_value *v) {
+static bool made_by_dynamic_step(const adze_plan *plan, const adze_value *v)
+{
     int first = plan->slots[v->id].first;
     return first >= 0 && plan->steps[first].dynamic;
 }
 
-static adze_status shape_values(adze_session *s, bool *grown, adze_error *err) {
+static adze_status shape_values(adze_session *s, bool *grown, adze_error *err)
+{
     const adze_plan *plan = s->plan;
     for (int i = 0; i < plan->graph->value_count; i++) {
         const adze_slot *slot = &plan->slots[i];
@@ -162,7 +164,8 @@ static adze_status shape_values(adze_session *s, bool *grown, adze_error *err) {
     return ADZE_OK;
 }
 
-static void point_values(adze_session *s) {
+static void point_values(adze_session *s)
+{
     const adze_plan *plan = s->plan;
     for (int i = 0; i < plan->graph->value_count; i++) {
         const adze_slot *slot = &plan->slots[i];
@@ -172,7 +175,8 @@ static void point_values(adze_session *s) {
     }
 }
 
-static adze_status size_scratch(adze_session *s, adze_error *err) {
+static adze_status size_scratch(adze_session *s, adze_error *err)
+{
     size_t most = 0;
     for (int i = 0; i < s->plan->step_count; i++) {
         const adze_step *step = &s->plan->steps[i];
@@ -182,7 +186,8 @@ static adze_status size_scratch(adze_session *s, adze_error *err) {
     return adze_session_reserve_scratch(s, most, err);
 }
 
-adze_status adze_session_plan_bounds(adze_session *s, adze_error *err) {
+adze_status adze_session_plan_bounds(adze_session *s, adze_error *err)
+{
     const adze_dims *dims = s->plan->graph->dims;
     for (int i = 0; i < dims->count; i++)
         if (dims->defs[i].kind == ADZE_DIM_SYMBOL && dims->defs[i].upper >= INT64_MAX / 2)
@@ -208,7 +213,8 @@ adze_status adze_session_plan_bounds(adze_session *s, adze_error *err) {
 
 /* ---- dynamic steps ---- */
 
-static void gather_concrete(adze_session *s, const adze_node *node) {
+static void gather_concrete(adze_session *s, const adze_node *node)
+{
     adze_infer *infer = &s->infer;
     adze_type *types = (adze_type *)s->infer.outputs + node->output_count;
     infer->node = node;
@@ -238,7 +244,8 @@ static void gather_concrete(adze_session *s, const adze_node *node) {
     }
 }
 
-static bool all_numbers(const adze_type *type) {
+static bool all_numbers(const adze_type *type)
+{
     if (type->kind != ADZE_VALUE_TENSOR || type->rank < 0 || type->dtype == ADZE_UNDEFINED)
         return false;
     for (int i = 0; i < type->rank; i++)
@@ -247,11 +254,13 @@ static bool all_numbers(const adze_type *type) {
     return true;
 }
 
-static bool sizes_itself(const adze_op *op) {
+static bool sizes_itself(const adze_op *op)
+{
     return (op->flags & (ADZE_OP_DATA_SIZED | ADZE_OP_SUBGRAPH)) != 0;
 }
 
-adze_status adze_session_infer_step(adze_session *s, int step, adze_error *err) {
+adze_status adze_session_infer_step(adze_session *s, int step, adze_error *err)
+{
     const adze_step *st = &s->plan->steps[step];
     const adze_node *node = st->node;
     s->infer_dims.count = 0;
@@ -287,7 +296,8 @@ adze_status adze_session_infer_step(adze_session *s, int step, adze_error *err) 
 /* ---- checking what symbols promised ---- */
 
 /* Contents that inference knows as expressions, in numbers; other contents are of the run before. */
-static void gather_known(adze_session *s, const adze_node *node) {
+static void gather_known(adze_session *s, const adze_node *node)
+{
     adze_infer *infer = &s->infer;
     for (int i = 0; i < node->input_count; i++) {
         const adze_value *v = node->inputs[i];
@@ -310,19 +320,22 @@ static void gather_known(adze_session *s, const adze_node *node) {
     }
 }
 
-static void forget_known(adze_session *s, const adze_node *node) {
+static void forget_known(adze_session *s, const adze_node *node)
+{
     for (int i = 0; i < node->input_count; i++)
         ((const adze_dim **)s->infer.known)[i] = NULL;
 }
 
-static bool same_shape(const adze_type *type, const adze_tensor *tensor) {
+static bool same_shape(const adze_type *type, const adze_tensor *tensor)
+{
     bool same = type->rank == tensor->rank;
     for (int i = 0; i < type->rank && same; i++)
         same = type->dims[i] < 0 || type->dims[i] == tensor->dims[i];
     return same;
 }
 
-adze_status adze_session_check_step(adze_session *s, int step, bool computed, adze_error *err) {
+adze_status adze_session_check_step(adze_session *s, int step, bool computed, adze_error *err)
+{
     const adze_node *node = s->plan->steps[step].node;
     char planned[200];
     s->infer_dims.count = 0;
@@ -342,22 +355,23 @@ adze_status adze_session_check_step(adze_session *s, int step, bool computed, ad
             continue;
         const adze_tensor *t = &s->items[node->outputs[i]->id].tensor;
         if (!same_shape(type, t))
-            return adze_fail(err, ADZE_BAD_DATA,
-                             "these inputs do not fit the model: %s '%s' cannot give %s",
-                             node->op_type, node->name,
-                             adze_tensor_format(t, planned, sizeof planned));
+            return adze_fail(
+                err, ADZE_BAD_DATA, "these inputs do not fit the model: %s '%s' cannot give %s",
+                node->op_type, node->name, adze_tensor_format(t, planned, sizeof planned));
     }
     return ADZE_OK;
 }
 
-static adze_status check_steps(adze_session *s, adze_error *err) {
+static adze_status check_steps(adze_session *s, adze_error *err)
+{
     for (int i = 0; i < s->plan->step_count && !s->plan->all_static; i++)
         if (!s->plan->steps[i].late)
             ADZE_TRY(adze_session_check_step(s, i, false, err));
     return ADZE_OK;
 }
 
-adze_status adze_session_lay_out(adze_session *s, adze_error *err) {
+adze_status adze_session_lay_out(adze_session *s, adze_error *err)
+{
     const adze_plan *plan = s->plan;
     size_t dims_size = (size_t)plan->graph->dims->count * sizeof(int64_t);
     ADZE_TRY(bind_dims(s, err));

@@ -12,13 +12,14 @@ typedef struct survey {
     int weighted, depthwise, integer_nodes, float_nodes;
     double weighted_elements; /* constants that are weights of Conv, Gemm, MatMul */
     double weighted_bytes, all_bytes;
-    double widest_ratio;      /* largest against smallest channel range of one weight */
+    double widest_ratio; /* largest against smallest channel range of one weight */
     const char *widest;
     bool attention, recurrent, dynamic;
 } survey;
 
 /* Ratio of the largest to the smallest range among output channels (axis 0 of float weights). */
-static double channel_ratio(const adze_tensor *w) {
+static double channel_ratio(const adze_tensor *w)
+{
     if (w->dtype != ADZE_F32 || w->rank < 2 || w->dims[0] < 2)
         return 1;
     int64_t per = adze_tensor_elements(w) / w->dims[0];
@@ -35,7 +36,8 @@ static double channel_ratio(const adze_tensor *w) {
     return least < INFINITY && least > 0 ? most / least : 1;
 }
 
-static void survey_weighted(survey *s, const adze_node *node) {
+static void survey_weighted(survey *s, const adze_node *node)
+{
     const adze_value *w = node->input_count > 1 ? node->inputs[1] : NULL;
     s->weighted++;
     if (!w || w->role != ADZE_ROLE_CONSTANT)
@@ -53,7 +55,8 @@ static void survey_weighted(survey *s, const adze_node *node) {
     }
 }
 
-static survey look(const adze_graph *g) {
+static survey look(const adze_graph *g)
+{
     survey s = {.widest_ratio = 1, .widest = ""};
     for (int i = 0; i < g->node_count; i++) {
         const adze_node *node = g->nodes[i];
@@ -64,8 +67,8 @@ static survey look(const adze_graph *g) {
             s.float_nodes++;
         else
             s.integer_nodes++;
-        s.attention |= strstr(node->op_type, "Attention") != NULL ||
-                       strcmp(node->op_type, "Softmax") == 0;
+        s.attention |=
+            strstr(node->op_type, "Attention") != NULL || strcmp(node->op_type, "Softmax") == 0;
         s.recurrent |= strcmp(node->op_type, "LSTM") == 0 || strcmp(node->op_type, "GRU") == 0;
     }
     for (int i = 0; i < g->value_count; i++)
@@ -78,7 +81,8 @@ static survey look(const adze_graph *g) {
 
 static void say(json_t *list, const char *format, ...) ADZE_PRINTF(2, 3);
 
-static void say(json_t *list, const char *format, ...) {
+static void say(json_t *list, const char *format, ...)
+{
     adze_text text = {0};
     va_list args;
     va_start(args, format);
@@ -88,25 +92,30 @@ static void say(json_t *list, const char *format, ...) {
     adze_text_free(&text);
 }
 
-static void describe_work(json_t *list, const adze_model *model, const survey *s, double ops) {
+static void describe_work(json_t *list, const adze_model *model, const survey *s, double ops)
+{
     char a[32], b[32], c[32];
     const adze_graph *g = adze_model_graph(model);
     double balance = s->all_bytes > 0 ? ops / s->all_bytes : 0;
-    say(list, "%d nodes do %s operations a run over %s of constants; %d of them (Conv, Gemm, MatMul) "
-              "hold %s of weights.",
+    say(list,
+        "%d nodes do %s operations a run over %s of constants; %d of them (Conv, Gemm, MatMul) "
+        "hold %s of weights.",
         g->node_count, adze_format_count(a, ops), adze_format_bytes(b, s->all_bytes), s->weighted,
         adze_format_bytes(c, s->weighted_bytes));
     if (balance > 8)
-        say(list, "Each byte of weights is used for %.0f operations: the time goes into arithmetic, so "
-                  "integer arithmetic pays, and compressed weights alone save space rather than time.",
+        say(list,
+            "Each byte of weights is used for %.0f operations: the time goes into arithmetic, so "
+            "integer arithmetic pays, and compressed weights alone save space rather than time.",
             balance);
     else
-        say(list, "Each byte of weights is used for only %.1f operations: the time goes into reading "
-                  "weights, so smaller weights pay even when the arithmetic stays float.",
+        say(list,
+            "Each byte of weights is used for only %.1f operations: the time goes into reading "
+            "weights, so smaller weights pay even when the arithmetic stays float.",
             balance);
 }
 
-adze_status adze_assess(json_t **sentences, const adze_model *model, adze_error *err) {
+adze_status adze_assess(json_t **sentences, const adze_model *model, adze_error *err)
+{
     const adze_graph *g = adze_model_graph(model);
     survey s = look(g);
     double ops, bytes;
@@ -118,21 +127,28 @@ adze_status adze_assess(json_t **sentences, const adze_model *model, adze_error 
     say(list, "%d of %d nodes have integer forms; %d stay float in any case.", s.integer_nodes,
         g->node_count, s.float_nodes);
     if (s.depthwise > 0)
-        say(list, "%d depthwise convolutions: their channels differ much in range, so weights per channel "
-                  "should beat weights per tensor, and equalisation may help.",
+        say(list,
+            "%d depthwise convolutions: their channels differ much in range, so weights per "
+            "channel "
+            "should beat weights per tensor, and equalisation may help.",
             s.depthwise);
     if (s.widest_ratio > 20)
-        say(list, "The output channels of '%s' differ by a factor of %.0f in range: with one scale for all, "
-                  "the small ones would vanish.",
+        say(list,
+            "The output channels of '%s' differ by a factor of %.0f in range: with one scale for "
+            "all, "
+            "the small ones would vanish.",
             s.widest, s.widest_ratio);
     if (s.attention)
-        say(list, "It has softmax or attention: activations often have outliers there, so clipped ranges "
-                  "(percentile, mean squared error) are tried beside min-max.");
+        say(list,
+            "It has softmax or attention: activations often have outliers there, so clipped ranges "
+            "(percentile, mean squared error) are tried beside min-max.");
     if (s.recurrent)
-        say(list, "Recurrent layers have no static integer form here: dynamic and weight-only schemes suit "
+        say(list, "Recurrent layers have no static integer form here: dynamic and weight-only "
+                  "schemes suit "
                   "them.");
     if (s.dynamic)
-        say(list, "Some dimensions are free; latency is measured with each at 1 unless --shape fixes it.");
+        say(list, "Some dimensions are free; latency is measured with each at 1 unless --shape "
+                  "fixes it.");
     *sentences = list;
     return ADZE_OK;
 }

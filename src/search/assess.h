@@ -6,6 +6,7 @@
 #include "adze/model.h"
 
 /* A new array of sentences. */
-adze_status adze_assess(json_t **sentences, const adze_model *model, adze_error *err) ADZE_MUST_CHECK;
+adze_status adze_assess(json_t **sentences, const adze_model *model,
+                        adze_error *err) ADZE_MUST_CHECK;
 
 #endif

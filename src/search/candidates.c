@@ -4,14 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-void adze_candidates_free(adze_candidates *list) {
+void adze_candidates_free(adze_candidates *list)
+{
     for (int i = 0; i < list->count; i++)
         json_decref(list->items[i].recipe);
     adze_arena_free(&list->arena);
     *list = (adze_candidates){0};
 }
 
-bool adze_candidates_has(const adze_candidates *list, const char *name) {
+bool adze_candidates_has(const adze_candidates *list, const char *name)
+{
     for (int i = 0; i < list->count; i++)
         if (strcmp(list->items[i].name, name) == 0)
             return true;
@@ -19,7 +21,8 @@ bool adze_candidates_has(const adze_candidates *list, const char *name) {
 }
 
 /* Takes the reference to `recipe`; a name that is there already is dropped. */
-static void add(adze_candidates *list, const char *name, const char *scheme, json_t *recipe) {
+static void add(adze_candidates *list, const char *name, const char *scheme, json_t *recipe)
+{
     if (!recipe || adze_candidates_has(list, name)) {
         list->failed |= !recipe;
         json_decref(recipe);
@@ -37,9 +40,10 @@ static void add(adze_candidates *list, const char *name, const char *scheme, jso
 
 /* ---- coarse ---- */
 
-static json_t *weight_only(const char *type, const char *granularity, int block, bool clipped) {
-    json_t *weights = json_pack("{s:s, s:s, s:b}", "type", type, "granularity", granularity,
-                                "symmetric", 1);
+static json_t *weight_only(const char *type, const char *granularity, int block, bool clipped)
+{
+    json_t *weights =
+        json_pack("{s:s, s:s, s:b}", "type", type, "granularity", granularity, "symmetric", 1);
     if (block > 0)
         json_object_set_new(weights, "block", json_integer(block));
     if (clipped)
@@ -47,12 +51,14 @@ static json_t *weight_only(const char *type, const char *granularity, int block,
     return json_pack("{s:i, s:s, s:o}", "version", 1, "scheme", "weight_only", "weights", weights);
 }
 
-void adze_candidates_coarse(adze_candidates *list) {
+void adze_candidates_coarse(adze_candidates *list)
+{
     add(list, "float16 weights", "float16",
         json_pack("{s:i, s:s}", "version", 1, "scheme", "float16"));
     add(list, "int8 weights per channel", "weight-only int8",
         weight_only("int8", "channel", 0, false));
-    add(list, "int4 weights, blocks of 32", ADZE_SCHEME_INT4, weight_only("int4", "block", 32, false));
+    add(list, "int4 weights, blocks of 32", ADZE_SCHEME_INT4,
+        weight_only("int4", "block", 32, false));
     add(list, "int4 weights, blocks of 32, clipped", ADZE_SCHEME_INT4,
         weight_only("int4", "block", 32, true));
     add(list, "int4 weights, blocks of 16, clipped", ADZE_SCHEME_INT4,
@@ -69,14 +75,17 @@ typedef struct calibrator {
 } calibrator;
 
 static const calibrator calibrators[] = {
-    {"min-max", "minmax", 0},         {"percentile 99.99", "percentile", 99.99},
-    {"percentile 99.9", "percentile", 99.9}, {"entropy", "entropy", 0},
+    {"min-max", "minmax", 0},
+    {"percentile 99.99", "percentile", 99.99},
+    {"percentile 99.9", "percentile", 99.9},
+    {"entropy", "entropy", 0},
     {"mean squared error", "mse", 0},
 };
 
 /* Symmetric as uint8 around 128: the numbers are those of int8 around 0, but other runtimes keep signed
  * activations that several layers share in float. */
-static json_t *static_recipe(const calibrator *c, bool symmetric, bool per_channel) {
+static json_t *static_recipe(const calibrator *c, bool symmetric, bool per_channel)
+{
     json_t *activations = json_pack("{s:s, s:b, s:s}", "type", "uint8", "symmetric", symmetric,
                                     "calibrator", c->name);
     if (c->percentile > 0)
@@ -86,15 +95,16 @@ static json_t *static_recipe(const calibrator *c, bool symmetric, bool per_chann
                      per_channel ? "channel" : "tensor", "symmetric", 1);
 }
 
-static void add_static(adze_candidates *list, const calibrator *c, bool symmetric,
-                       bool per_channel) {
+static void add_static(adze_candidates *list, const calibrator *c, bool symmetric, bool per_channel)
+{
     char name[160];
     snprintf(name, sizeof name, "static int8, %s, %s, weights per %s", c->label,
              symmetric ? "symmetric" : "asymmetric", per_channel ? "channel" : "tensor");
     add(list, name, ADZE_SCHEME_STATIC_INT8, static_recipe(c, symmetric, per_channel));
 }
 
-void adze_candidates_grid(adze_candidates *list) {
+void adze_candidates_grid(adze_candidates *list)
+{
     for (int form = 0; form < 4; form++) /* the promising form of every calibrator first */
         for (size_t i = 0; i < ADZE_COUNT_OF(calibrators); i++)
             add_static(list, &calibrators[i], (form & 1) != 0, form < 2);
@@ -103,7 +113,8 @@ void adze_candidates_grid(adze_candidates *list) {
 /* ---- variations ---- */
 
 static void add_with(adze_candidates *list, const adze_candidate *around, const char *suffix,
-                     const char *key, json_t *value, const char *key2) {
+                     const char *key, json_t *value, const char *key2)
+{
     char name[240];
     json_t *recipe = json_deep_copy(around->recipe);
     snprintf(name, sizeof name, "%.180s, %s", around->name, suffix);
@@ -114,7 +125,8 @@ static void add_with(adze_candidates *list, const adze_candidate *around, const 
     add(list, name, around->scheme, recipe);
 }
 
-void adze_candidates_refine(adze_candidates *list, const adze_candidate *around) {
+void adze_candidates_refine(adze_candidates *list, const adze_candidate *around)
+{
     if (json_object_get(around->recipe, "bias_correction") ||
         json_object_get(around->recipe, "equalize"))
         return;
@@ -124,7 +136,8 @@ void adze_candidates_refine(adze_candidates *list, const adze_candidate *around)
 }
 
 void adze_candidates_leave_float(adze_candidates *list, const adze_candidate *around,
-                                 const char *what, const char *const *nodes, int count) {
+                                 const char *what, const char *const *nodes, int count)
+{
     char suffix[80];
     json_t *names = json_array();
     for (int i = 0; i < count; i++)

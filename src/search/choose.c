@@ -14,7 +14,8 @@ typedef struct figures {
     double size, quality;
 } figures;
 
-static figures figures_of(const search *s, const json_t *facts) {
+static figures figures_of(const search *s, const json_t *facts)
+{
     char path[64];
     snprintf(path, sizeof path, "metrics.%s.value", s->metric);
     return (figures){1 / search_number(facts, "latency.speedup.value"),
@@ -24,7 +25,8 @@ static figures figures_of(const search *s, const json_t *facts) {
 /* Latencies of two candidates come from two races against the original: they differ by noise of about 1 %. */
 #define LATENCY_NOISE 0.01
 
-static bool beats(const figures *a, const figures *b) {
+static bool beats(const figures *a, const figures *b)
+{
     return a->latency <= b->latency * (1 + LATENCY_NOISE) && a->size <= b->size &&
            a->quality >= b->quality &&
            (a->latency < b->latency * (1 - LATENCY_NOISE) || a->size < b->size ||
@@ -33,7 +35,8 @@ static bool beats(const figures *a, const figures *b) {
 
 static const char *reasoned(search *s, const char *format, ...) ADZE_PRINTF(2, 3);
 
-static const char *reasoned(search *s, const char *format, ...) {
+static const char *reasoned(search *s, const char *format, ...)
+{
     char text[512];
     va_list args;
     va_start(args, format);
@@ -43,13 +46,15 @@ static const char *reasoned(search *s, const char *format, ...) {
     return kept ? kept : "";
 }
 
-static const char *state_of(const trial *t) {
+static const char *state_of(const trial *t)
+{
     const char *state = json_string_value(json_object_get(t->record, "state"));
     return state ? state : "failed";
 }
 
 /* Slower beyond what the original differs from a second copy of itself (1 to 3 %). */
-static bool slower(const search *s, const json_t *facts) {
+static bool slower(const search *s, const json_t *facts)
+{
     double value = search_number(facts, "latency.speedup.value");
     double high = search_number(facts, "latency.speedup.high");
     double itself = search_number(s->trials[0].record, "latency.speedup.value");
@@ -58,7 +63,8 @@ static bool slower(const search *s, const json_t *facts) {
     return high < 1 - noise || value < 0.97;
 }
 
-static void reject_slower(search *s, trial *t, const json_t *facts) {
+static void reject_slower(search *s, trial *t, const json_t *facts)
+{
     t->status = "rejected";
     t->passes = false;
     t->reason = reasoned(s, "slower than the original: speed-up %.2f [%.2f, %.2f]",
@@ -67,18 +73,20 @@ static void reject_slower(search *s, trial *t, const json_t *facts) {
                          search_number(facts, "latency.speedup.high"));
 }
 
-static void mark_beaten(search *s, trial *t) {
+static void mark_beaten(search *s, trial *t)
+{
     figures own = figures_of(s, t->record);
     for (int i = 0; i < s->trial_count; i++) {
         const trial *other = &s->trials[i];
-        if (other == t || (i > 0 && (strcmp(state_of(other), "measured") != 0 || slower(s, other->record))))
+        if (other == t ||
+            (i > 0 && (strcmp(state_of(other), "measured") != 0 || slower(s, other->record))))
             continue;
         figures figure = figures_of(s, other->record);
         if (!beats(&figure, &own))
             continue;
         t->status = "beaten";
-        t->reason = reasoned(s, "beaten by '%s': no worse in latency, size and %s", other->name,
-                             s->metric);
+        t->reason =
+            reasoned(s, "beaten by '%s': no worse in latency, size and %s", other->name, s->metric);
         return;
     }
     t->status = "front";
@@ -90,7 +98,8 @@ typedef struct standing {
     double goal;
 } standing;
 
-static double goal_of(const search *s, const json_t *facts) {
+static double goal_of(const search *s, const json_t *facts)
+{
     const char *goal = s->options.goal ? s->options.goal : "latency";
     char path[96];
     if (strcmp(goal, "latency") == 0)
@@ -107,14 +116,16 @@ static double goal_of(const search *s, const json_t *facts) {
     return less_is_better ? value : -value;
 }
 
-static int by_standing(const void *a, const void *b) {
+static int by_standing(const void *a, const void *b)
+{
     const standing *x = a, *y = b;
     if (x->worst != y->worst)
         return x->worst - y->worst;
     return x->goal < y->goal ? -1 : x->goal > y->goal ? 1 : x->index - y->index;
 }
 
-adze_status search_choose_finalists(search *s, adze_error *err) {
+adze_status search_choose_finalists(search *s, adze_error *err)
+{
     standing *list = ADZE_ARENA_ARRAY(&s->arena, standing, (size_t)s->trial_count + 1);
     int count = 0;
     if (!list)
@@ -141,13 +152,15 @@ adze_status search_choose_finalists(search *s, adze_error *err) {
         t->finalist = i < FINALISTS;
         if (!t->finalist) {
             t->status = "beaten";
-            t->reason = "on the front of the selection part, but not among the ten best for the goal";
+            t->reason =
+                "on the front of the selection part, but not among the ten best for the goal";
         }
     }
     return ADZE_OK;
 }
 
-int search_best_of(const search *s, const char *scheme, int rank) {
+int search_best_of(const search *s, const char *scheme, int rank)
+{
     bool taken[512] = {false};
     int best = -1;
     for (int round = 0; round <= rank; round++) {
@@ -173,10 +186,12 @@ int search_best_of(const search *s, const char *scheme, int rank) {
 }
 
 /* The first verdict that is not a pass, as a reason. */
-static const char *broken_gate(search *s, const trial *t) {
+static const char *broken_gate(search *s, const trial *t)
+{
     const json_t *gate;
     size_t i;
-    json_array_foreach(json_object_get(t->certified, "gates"), i, gate) {
+    json_array_foreach(json_object_get(t->certified, "gates"), i, gate)
+    {
         const char *verdict = json_string_value(json_object_get(gate, "verdict"));
         const char *note = json_string_value(json_object_get(gate, "note"));
         if (verdict && strcmp(verdict, "pass") != 0)
@@ -188,7 +203,8 @@ static const char *broken_gate(search *s, const trial *t) {
 }
 
 /* By the goal; where latencies are equal within the noise, by quality. */
-static bool preferred(const search *s, const trial *a, const trial *b) {
+static bool preferred(const search *s, const trial *a, const trial *b)
+{
     double goal_a = goal_of(s, a->certified), goal_b = goal_of(s, b->certified);
     figures fa = figures_of(s, a->certified), fb = figures_of(s, b->certified);
     bool latency = !s->options.goal || strcmp(s->options.goal, "latency") == 0;
@@ -197,7 +213,8 @@ static bool preferred(const search *s, const trial *a, const trial *b) {
     return goal_a < goal_b;
 }
 
-int search_choose_best(search *s) {
+int search_choose_best(search *s)
+{
     int best = -1;
     for (int i = 1; i < s->trial_count; i++) {
         trial *t = &s->trials[i];

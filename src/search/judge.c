@@ -8,11 +8,13 @@
 
 /* ---- estimates as JSON; latencies in milliseconds ---- */
 
-static json_t *number_or_null(double v) {
+static json_t *number_or_null(double v)
+{
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-static json_t *estimate_json(const adze_estimate *e, double unit) {
+static json_t *estimate_json(const adze_estimate *e, double unit)
+{
     json_t *o = json_object();
     json_object_set_new(o, "value", number_or_null(e->value * unit));
     json_object_set_new(o, "low", number_or_null(e->low * unit));
@@ -21,7 +23,8 @@ static json_t *estimate_json(const adze_estimate *e, double unit) {
     return o;
 }
 
-static json_t *metrics_json(const adze_evaluation *evaluation) {
+static json_t *metrics_json(const adze_evaluation *evaluation)
+{
     json_t *o = json_object();
     for (int i = 0; i < ADZE_METRIC_COUNT; i++) {
         const adze_estimate *e = adze_evaluation_metric(evaluation, (adze_gate_metric)i);
@@ -34,14 +37,16 @@ static json_t *metrics_json(const adze_evaluation *evaluation) {
 /* ---- quality ---- */
 
 static adze_status evaluate(search *s, const adze_plan *plan, search_part part,
-                            adze_evaluation **out, adze_error *err) {
+                            adze_evaluation **out, adze_error *err)
+{
     adze_evaluate_options options = adze_evaluate_options_default();
     options.keep_outputs = s->reference[part] == NULL; /* the original itself */
     return adze_evaluate(out, plan, s->parts[part], s->reference[part], &options, err);
 }
 
 adze_status search_judge_quality(search *s, const adze_plan *plan, search_part part,
-                                 json_t **metrics, adze_error *err) {
+                                 json_t **metrics, adze_error *err)
+{
     adze_evaluation *evaluation = NULL;
     ADZE_TRY(evaluate(s, plan, part, &evaluation, err));
     *metrics = metrics_json(evaluation);
@@ -58,13 +63,15 @@ typedef struct timing {
     adze_measurement *measurement;
 } timing;
 
-static void free_timing(timing *t) {
+static void free_timing(timing *t)
+{
     adze_free(t->candidate);
     adze_measurement_free(&t->measurement);
 }
 
 static adze_status race(search *s, const adze_plan *plan, double seconds, timing *t,
-                        adze_error *err) {
+                        adze_error *err)
+{
     adze_measure_options options = adze_measure_options_default();
     const adze_contestant contestants[] = {{.plan = s->plan}, {.plan = plan}};
     options.seconds = seconds;
@@ -85,29 +92,30 @@ static adze_status race(search *s, const adze_plan *plan, double seconds, timing
     return ADZE_OK;
 }
 
-static adze_status set_timing(adze_facts *facts, const timing *t, adze_error *err) {
+static adze_status set_timing(adze_facts *facts, const timing *t, adze_error *err)
+{
     return adze_facts_set_timing(facts, t->candidate, t->original, t->rounds,
                                  adze_measurement_seconds(t->measurement), err);
 }
 
-static json_t *latency_json(const adze_facts *facts, const timing *t) {
+static json_t *latency_json(const adze_facts *facts, const timing *t)
+{
     static const adze_gate_metric metrics[] = {ADZE_METRIC_latency_p50, ADZE_METRIC_latency_p95,
                                                ADZE_METRIC_latency_p99, ADZE_METRIC_latency_mean};
     json_t *o = json_object();
     for (size_t i = 0; i < ADZE_COUNT_OF(metrics); i++)
         json_object_set_new(o, adze_gate_metric_name(metrics[i]) + strlen("latency_"),
                             estimate_json(adze_facts_get(facts, metrics[i]), 1e3));
-    json_object_set_new(o, "speedup",
-                        estimate_json(adze_facts_get(facts, ADZE_METRIC_speedup), 1));
+    json_object_set_new(o, "speedup", estimate_json(adze_facts_get(facts, ADZE_METRIC_speedup), 1));
     json_object_set_new(o, "rounds", json_integer((json_int_t)t->rounds));
-    json_object_set_new(
-        o, "original_p50",
-        number_or_null(adze_measurement_latency(t->measurement, 0)->p50));
+    json_object_set_new(o, "original_p50",
+                        number_or_null(adze_measurement_latency(t->measurement, 0)->p50));
     return o;
 }
 
 adze_status search_judge_latency(search *s, const adze_plan *plan, double seconds, json_t **latency,
-                                 adze_error *err) {
+                                 adze_error *err)
+{
     timing t;
     adze_facts facts = {0};
     ADZE_TRY(race(s, plan, seconds, &t, err));
@@ -120,7 +128,8 @@ adze_status search_judge_latency(search *s, const adze_plan *plan, double second
 
 /* ---- memory ---- */
 
-static double peak_memory(search *s, const char *path) {
+static double peak_memory(search *s, const char *path)
+{
     adze_peak_options options = {.program = s->options.program,
                                  .shapes = s->options.shapes,
                                  .shape_count = s->options.shape_count,
@@ -134,7 +143,8 @@ static double peak_memory(search *s, const char *path) {
 
 /* ---- requirements ---- */
 
-static json_t *verdict_json(const adze_gate *gate, const adze_gate_result *r) {
+static json_t *verdict_json(const adze_gate *gate, const adze_gate_result *r)
+{
     json_t *o = json_object();
     json_object_set_new(o, "requirement", json_string(gate->text));
     json_object_set_new(o, "verdict", json_string(adze_verdict_name(r->verdict)));
@@ -147,7 +157,8 @@ static json_t *verdict_json(const adze_gate *gate, const adze_gate_result *r) {
     return o;
 }
 
-static json_t *judge_gates(search *s, const adze_facts *facts, bool *passes) {
+static json_t *judge_gates(search *s, const adze_facts *facts, bool *passes)
+{
     json_t *list = json_array();
     *passes = true;
     for (int i = 0; i < s->gate_count; i++) {
@@ -159,7 +170,8 @@ static json_t *judge_gates(search *s, const adze_facts *facts, bool *passes) {
 }
 
 /* Where the ledger has only numbers, intervals are not paired: clear failures alone count. */
-bool search_clearly_fails(const search *s, const trial *t) {
+bool search_clearly_fails(const search *s, const trial *t)
+{
     for (int i = 0; i < s->gate_count; i++) {
         const adze_gate *gate = &s->gates[i];
         char path[96];
@@ -183,7 +195,8 @@ bool search_clearly_fails(const search *s, const trial *t) {
 /* ---- certification ---- */
 
 static adze_status certify(search *s, trial *t, const adze_plan *plan, const char *path,
-                           const timing *times, adze_error *err) {
+                           const timing *times, adze_error *err)
+{
     adze_evaluation *evaluation = NULL;
     adze_facts facts = {0};
     ADZE_TRY(evaluate(s, plan, PART_CERTIFICATION, &evaluation, err));
@@ -208,7 +221,8 @@ static adze_status certify(search *s, trial *t, const adze_plan *plan, const cha
 }
 
 adze_status search_certify(search *s, trial *t, const adze_plan *plan, const char *path,
-                           adze_error *err) {
+                           adze_error *err)
+{
     timing times;
     ADZE_TRY(race(s, plan, 1.0, &times, err));
     adze_status status = certify(s, t, plan, path, &times, err);
@@ -218,7 +232,8 @@ adze_status search_certify(search *s, trial *t, const adze_plan *plan, const cha
 
 /* ---- the original ---- */
 
-static adze_status set_original_facts(search *s, const timing *times, double peak, adze_error *err) {
+static adze_status set_original_facts(search *s, const timing *times, double peak, adze_error *err)
+{
     adze_facts *facts = &s->original;
     facts->evaluation = s->reference[PART_CERTIFICATION];
     ADZE_TRY(set_timing(facts, times, err));
@@ -228,7 +243,8 @@ static adze_status set_original_facts(search *s, const timing *times, double pea
     return ADZE_OK;
 }
 
-static adze_status describe_original(search *s, const timing *times, double peak, adze_error *err) {
+static adze_status describe_original(search *s, const timing *times, double peak, adze_error *err)
+{
     trial *t = search_add_trial(s);
     if (!t)
         return adze_fail(err, ADZE_NO_MEMORY, "original");
@@ -244,15 +260,17 @@ static adze_status describe_original(search *s, const timing *times, double peak
         json_object_set_new(o, "latency", latency_json(&s->original, times));
         json_t *metrics = metrics_json(s->reference[i ? PART_CERTIFICATION : PART_SELECTION]);
         if (!json_object_get(metrics, s->metric)) /* agreement or cosine with itself */
-            json_object_set_new(metrics, s->metric,
-                                json_pack("{s:f, s:f, s:f}", "value", 1.0, "low", 1.0, "high", 1.0));
+            json_object_set_new(
+                metrics, s->metric,
+                json_pack("{s:f, s:f, s:f}", "value", 1.0, "low", 1.0, "high", 1.0));
         json_object_set_new(o, "metrics", metrics);
         *(i ? &t->certified : &t->record) = o;
     }
     return ADZE_OK;
 }
 
-adze_status search_judge_original(search *s, adze_error *err) {
+adze_status search_judge_original(search *s, adze_error *err)
+{
     timing times;
     double slowdown = s->slowdown;
     ADZE_TRY(adze_plan_create(&s->plan, adze_model_graph(s->model), NULL, err));

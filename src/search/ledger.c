@@ -14,18 +14,19 @@ struct adze_ledger {
     adze_arena arena;
 };
 
-static adze_status failed(const adze_ledger *l, adze_error *err) {
+static adze_status failed(const adze_ledger *l, adze_error *err)
+{
     int code = sqlite3_errcode(l->db);
     return adze_fail(err, code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? ADZE_BAD_FILE : ADZE_IO,
                      "%s: %s (remove the file to start afresh)", l->path, sqlite3_errmsg(l->db));
 }
 
-static adze_status start(adze_ledger *l, const char *path, adze_error *err) {
-    static const char schema[] =
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-        "CREATE TABLE IF NOT EXISTS trials ("
-        " key TEXT PRIMARY KEY, record TEXT NOT NULL,"
-        " time TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);";
+static adze_status start(adze_ledger *l, const char *path, adze_error *err)
+{
+    static const char schema[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                                 "CREATE TABLE IF NOT EXISTS trials ("
+                                 " key TEXT PRIMARY KEY, record TEXT NOT NULL,"
+                                 " time TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);";
     l->path = adze_arena_strdup(&l->arena, path);
     if (!l->path)
         return adze_fail(err, ADZE_NO_MEMORY, "%s", path);
@@ -35,7 +36,8 @@ static adze_status start(adze_ledger *l, const char *path, adze_error *err) {
     return ADZE_OK;
 }
 
-adze_status adze_ledger_open(adze_ledger **out, const char *path, adze_error *err) {
+adze_status adze_ledger_open(adze_ledger **out, const char *path, adze_error *err)
+{
     adze_ledger *l = adze_alloc(1, sizeof *l);
     if (!l)
         return adze_fail(err, ADZE_NO_MEMORY, "%s", path);
@@ -47,7 +49,8 @@ adze_status adze_ledger_open(adze_ledger **out, const char *path, adze_error *er
     return status;
 }
 
-void adze_ledger_close(adze_ledger **ledger) {
+void adze_ledger_close(adze_ledger **ledger)
+{
     if (!ledger || !*ledger)
         return;
     sqlite3_close((*ledger)->db);
@@ -56,7 +59,8 @@ void adze_ledger_close(adze_ledger **ledger) {
     *ledger = NULL;
 }
 
-adze_status adze_ledger_get(json_t **record, adze_ledger *l, const char *key, adze_error *err) {
+adze_status adze_ledger_get(json_t **record, adze_ledger *l, const char *key, adze_error *err)
+{
     sqlite3_stmt *query = NULL;
     *record = NULL;
     int ok = sqlite3_prepare_v2(l->db, "SELECT record FROM trials WHERE key = ?", -1, &query, NULL);
@@ -71,7 +75,8 @@ adze_status adze_ledger_get(json_t **record, adze_ledger *l, const char *key, ad
     return status;
 }
 
-adze_status adze_ledger_put(adze_ledger *l, const char *key, const json_t *record, adze_error *err) {
+adze_status adze_ledger_put(adze_ledger *l, const char *key, const json_t *record, adze_error *err)
+{
     sqlite3_stmt *query = NULL;
     char *text = json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
     if (!text)
@@ -90,7 +95,8 @@ adze_status adze_ledger_put(adze_ledger *l, const char *key, const json_t *recor
     return status;
 }
 
-int adze_ledger_count(adze_ledger *l) {
+int adze_ledger_count(adze_ledger *l)
+{
     sqlite3_stmt *query = NULL;
     int count = -1;
     if (sqlite3_prepare_v2(l->db, "SELECT count(*) FROM trials", -1, &query, NULL) == SQLITE_OK &&
@@ -102,31 +108,37 @@ int adze_ledger_count(adze_ledger *l) {
 
 #else
 
-adze_status adze_ledger_open(adze_ledger **out, const char *path, adze_error *err) {
+adze_status adze_ledger_open(adze_ledger **out, const char *path, adze_error *err)
+{
     ADZE_UNUSED(out);
     return adze_fail(err, ADZE_UNSUPPORTED,
-                     "%s: this adze was built without SQLite, which keeps the ledger of trials", path);
+                     "%s: this adze was built without SQLite, which keeps the ledger of trials",
+                     path);
 }
 
-void adze_ledger_close(adze_ledger **ledger) {
+void adze_ledger_close(adze_ledger **ledger)
+{
     ADZE_UNUSED(ledger);
 }
 
-adze_status adze_ledger_get(json_t **record, adze_ledger *l, const char *key, adze_error *err) {
+adze_status adze_ledger_get(json_t **record, adze_ledger *l, const char *key, adze_error *err)
+{
     ADZE_UNUSED(l);
     ADZE_UNUSED(key);
     *record = NULL;
     return adze_fail(err, ADZE_UNSUPPORTED, "no ledger");
 }
 
-adze_status adze_ledger_put(adze_ledger *l, const char *key, const json_t *record, adze_error *err) {
+adze_status adze_ledger_put(adze_ledger *l, const char *key, const json_t *record, adze_error *err)
+{
     ADZE_UNUSED(l);
     ADZE_UNUSED(key);
     ADZE_UNUSED(record);
     return adze_fail(err, ADZE_UNSUPPORTED, "no ledger");
 }
 
-int adze_ledger_count(adze_ledger *l) {
+int adze_ledger_count(adze_ledger *l)
+{
     ADZE_UNUSED(l);
     return 0;
 }

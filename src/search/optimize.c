@@ -8,7 +8,8 @@
 #include "base/hash.h"
 #include "search/search_impl.h"
 
-adze_optimize_options adze_optimize_options_default(void) {
+adze_optimize_options adze_optimize_options_default(void)
+{
     return (adze_optimize_options){.budget_seconds = 120, .seed = 1, .goal = "latency"};
 }
 
@@ -16,7 +17,8 @@ adze_optimize_options adze_optimize_options_default(void) {
 
 enum { SCREEN_SAMPLES = 1000, PROBE_SAMPLES = 128 };
 
-static adze_status first_samples(search *s, adze_dataset **out, int64_t most, adze_error *err) {
+static adze_status first_samples(search *s, adze_dataset **out, int64_t most, adze_error *err)
+{
     int64_t n = adze_dataset_count(s->parts[PART_SELECTION]);
     n = most > 0 ? ADZE_MIN(n, most) : n;
     int64_t *first = ADZE_ARENA_ARRAY(&s->arena, int64_t, (size_t)n + 1);
@@ -28,7 +30,8 @@ static adze_status first_samples(search *s, adze_dataset **out, int64_t most, ad
 }
 
 /* Labels decide unless a requirement or the goal names another measure of quality. */
-static const char *choose_metric(const search *s) {
+static const char *choose_metric(const search *s)
+{
     static const adze_gate_metric others[] = {ADZE_METRIC_agreement, ADZE_METRIC_cosine,
                                               ADZE_METRIC_top5, ADZE_METRIC_f1};
     const char *metric = adze_dataset_has_labels(s->all_data) ? "top1" : "agreement";
@@ -46,7 +49,8 @@ static const char *choose_metric(const search *s) {
     return metric;
 }
 
-static adze_status open_data(search *s, adze_error *err) {
+static adze_status open_data(search *s, adze_error *err)
+{
     const adze_optimize_options *o = &s->options;
     adze_preprocess preprocess = adze_preprocess_default();
     if (o->preprocess)
@@ -65,7 +69,8 @@ static adze_status open_data(search *s, adze_error *err) {
     return first_samples(s, &s->calibration_data, 0, err);
 }
 
-static adze_status open_model(search *s, const char *path, adze_error *err) {
+static adze_status open_model(search *s, const char *path, adze_error *err)
+{
     adze_context_options options = adze_context_options_default();
     options.threads = s->options.threads;
     ADZE_TRY(adze_context_open(&s->context, &options, err));
@@ -76,7 +81,8 @@ static adze_status open_model(search *s, const char *path, adze_error *err) {
     return adze_file_sha256(s->model_hash, path, err);
 }
 
-static adze_status parse_gates(search *s, adze_error *err) {
+static adze_status parse_gates(search *s, adze_error *err)
+{
     const adze_optimize_options *o = &s->options;
     s->gates = ADZE_ARENA_ARRAY(&s->arena, adze_gate, (size_t)o->requirement_count + 1);
     if (!s->gates)
@@ -88,7 +94,8 @@ static adze_status parse_gates(search *s, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status add_identity(adze_sha256 *sha, const adze_dataset *data, adze_error *err) {
+static adze_status add_identity(adze_sha256 *sha, const adze_dataset *data, adze_error *err)
+{
     char hex[65];
     ADZE_TRY(adze_dataset_identity(hex, data, err));
     adze_sha256_add(sha, hex, 64);
@@ -97,7 +104,8 @@ static adze_status add_identity(adze_sha256 *sha, const adze_dataset *data, adze
 
 /* Everything but the recipe that a measurement depends on: model, data, preprocessing, seed, program,
  * machine. */
-static adze_status make_key_prefix(search *s, adze_error *err) {
+static adze_status make_key_prefix(search *s, adze_error *err)
+{
     char cpu[96], text[512], hex[65];
     adze_sha256 sha;
     adze_sha256_init(&sha);
@@ -121,7 +129,8 @@ static adze_status make_key_prefix(search *s, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status set_up(search *s, const char *model, adze_error *err) {
+static adze_status set_up(search *s, const char *model, adze_error *err)
+{
     adze_arena *a = &s->arena;
     if (!s->options.output)
         return adze_fail(err, ADZE_BAD_ARGUMENT, "no output folder: give --output");
@@ -133,19 +142,22 @@ static adze_status set_up(search *s, const char *model, adze_error *err) {
     const char *path = adze_path_join(a, s->options.output, "ledger.sqlite");
     if (!path)
         return adze_fail(err, ADZE_NO_MEMORY, "ledger");
-    const char *slowdown = getenv("ADZE_TEST_SLOWDOWN"); /* milliseconds added to candidates: tests */
+    const char *slowdown =
+        getenv("ADZE_TEST_SLOWDOWN"); /* milliseconds added to candidates: tests */
     s->slowdown = slowdown ? atof(slowdown) : 0;
     return adze_ledger_open(&s->ledger, path, err);
 }
 
 /* ---- searching ---- */
 
-static bool may_go_on(const search *s) {
+static bool may_go_on(const search *s)
+{
     return !search_cancelled(s) && search_elapsed(s) < s->options.budget_seconds;
 }
 
 /* Tries all candidates that are in the list and not tried yet. */
-static adze_status try_new(search *s, int *next, adze_error *err) {
+static adze_status try_new(search *s, int *next, adze_error *err)
+{
     if (s->candidates.failed)
         return adze_fail(err, ADZE_NO_MEMORY, "candidates");
     for (; *next < s->candidates.count && may_go_on(s); ++*next)
@@ -153,14 +165,16 @@ static adze_status try_new(search *s, int *next, adze_error *err) {
     return ADZE_OK;
 }
 
-static const adze_candidate *candidate_of(const search *s, int trial_index) {
+static const adze_candidate *candidate_of(const search *s, int trial_index)
+{
     for (int i = 0; i < s->candidates.count; i++)
         if (strcmp(s->candidates.items[i].name, s->trials[trial_index].name) == 0)
             return &s->candidates.items[i];
     return NULL;
 }
 
-static adze_status refine(search *s, int *next, adze_error *err) {
+static adze_status refine(search *s, int *next, adze_error *err)
+{
     for (int rank = 0; rank < 2; rank++) {
         int best = search_best_of(s, ADZE_SCHEME_STATIC_INT8, rank);
         if (best < 0)
@@ -171,7 +185,8 @@ static adze_status refine(search *s, int *next, adze_error *err) {
     return try_new(s, next, err);
 }
 
-static adze_status leave_float(search *s, const char *scheme, int *next, adze_error *err) {
+static adze_status leave_float(search *s, const char *scheme, int *next, adze_error *err)
+{
     static const int steps[] = {1, 2, 4};
     int best = search_best_of(s, scheme, 0), count = 0;
     const char **names = NULL;
@@ -189,7 +204,8 @@ static adze_status leave_float(search *s, const char *scheme, int *next, adze_er
     return try_new(s, next, err);
 }
 
-static adze_status run_search(search *s, adze_error *err) {
+static adze_status run_search(search *s, adze_error *err)
+{
     int next = 0;
     adze_candidates_coarse(&s->candidates);
     adze_candidates_grid(&s->candidates);
@@ -201,7 +217,8 @@ static adze_status run_search(search *s, adze_error *err) {
 
 /* ---- certifying ---- */
 
-static adze_status certify_file(search *s, trial *t, const char *path, adze_error *err) {
+static adze_status certify_file(search *s, trial *t, const char *path, adze_error *err)
+{
     adze_model *model = NULL;
     adze_plan *plan = NULL;
     adze_status status = search_open_candidate(s, path, &model, &plan, err);
@@ -212,7 +229,8 @@ static adze_status certify_file(search *s, trial *t, const char *path, adze_erro
     return status;
 }
 
-static adze_status certify(search *s, adze_error *err) {
+static adze_status certify(search *s, adze_error *err)
+{
     int number = 0, total = 0;
     for (int i = 1; i < s->trial_count; i++)
         total += s->trials[i].finalist;
@@ -229,7 +247,8 @@ static adze_status certify(search *s, adze_error *err) {
         remove(path);
         ADZE_TRY(status);
     }
-    for (int i = 1; i < s->trial_count; i++) /* interrupted: what was not certified is not on the front */
+    for (int i = 1; i < s->trial_count;
+         i++) /* interrupted: what was not certified is not on the front */
         if (s->trials[i].finalist && !s->trials[i].certified) {
             s->trials[i].finalist = false;
             s->trials[i].status = "beaten";
@@ -240,7 +259,8 @@ static adze_status certify(search *s, adze_error *err) {
 
 /* ---- all of it ---- */
 
-static void tear_down(search *s) {
+static void tear_down(search *s)
+{
     for (int i = 0; i < s->trial_count; i++) {
         json_decref(s->trials[i].record);
         json_decref(s->trials[i].certified);
@@ -260,8 +280,8 @@ static void tear_down(search *s) {
     adze_arena_free(&s->arena);
 }
 
-static adze_status optimize(search *s, const char *model, char **json, char **text,
-                            adze_error *err) {
+static adze_status optimize(search *s, const char *model, char **json, char **text, adze_error *err)
+{
     ADZE_TRY(set_up(s, model, err));
     search_progress(s, "judging the original");
     ADZE_TRY(search_judge_original(s, err));
@@ -275,7 +295,8 @@ static adze_status optimize(search *s, const char *model, char **json, char **te
 }
 
 adze_status adze_optimize(const char *model, const adze_optimize_options *options, char **json,
-                          char **text, adze_error *err) {
+                          char **text, adze_error *err)
+{
     search *s = adze_alloc(1, sizeof *s);
     if (!s)
         return adze_fail(err, ADZE_NO_MEMORY, "search");

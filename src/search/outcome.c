@@ -13,12 +13,14 @@
 #include "search/report.h"
 #include "search/search_impl.h"
 
-static json_t *number_or_null(double v) {
+static json_t *number_or_null(double v)
+{
     return isfinite(v) ? json_real(v) : json_null();
 }
 
 /* Certified figures where there are some, else those of the selection part. */
-static json_t *describe_trial(const search *s, const trial *t) {
+static json_t *describe_trial(const search *s, const trial *t)
+{
     const json_t *facts = t->certified ? t->certified : t->record;
     json_t *o = json_object();
     json_object_set_new(o, "name", json_string(t->name));
@@ -55,7 +57,8 @@ static json_t *describe_trial(const search *s, const trial *t) {
 /* ---- files of the front ---- */
 
 /* "static int8, min-max" -> "static-int8-min-max" */
-static char *file_stem(search *s, const char *name) {
+static char *file_stem(search *s, const char *name)
+{
     char *stem = adze_arena_strdup(&s->arena, name);
     size_t n = 0;
     for (const char *p = name; stem && *p; p++) {
@@ -71,7 +74,8 @@ static char *file_stem(search *s, const char *name) {
     return stem;
 }
 
-static adze_status write_member(search *s, const trial *t, json_t *described, adze_error *err) {
+static adze_status write_member(search *s, const trial *t, json_t *described, adze_error *err)
+{
     const char *stem = file_stem(s, t->name);
     const char *model = adze_arena_printf(&s->arena, "models/%s.onnx", stem ? stem : "");
     const char *recipe = adze_arena_printf(&s->arena, "recipes/%s.json", stem ? stem : "");
@@ -88,7 +92,8 @@ static adze_status write_member(search *s, const trial *t, json_t *described, ad
     return ADZE_OK;
 }
 
-static void clear_folder(search *s, const char *folder) {
+static void clear_folder(search *s, const char *folder)
+{
     char **names = NULL;
     int count = 0;
     adze_error ignored;
@@ -101,7 +106,8 @@ static void clear_folder(search *s, const char *folder) {
     }
 }
 
-static adze_status make_folders(search *s, adze_error *err) {
+static adze_status make_folders(search *s, adze_error *err)
+{
     static const char *const folders[] = {"models", "recipes"};
     static const char *const files[] = {"best.onnx", "best.recipe.json"};
     for (size_t i = 0; i < ADZE_COUNT_OF(folders); i++) {
@@ -119,7 +125,8 @@ static adze_status make_folders(search *s, adze_error *err) {
     return ADZE_OK;
 }
 
-static adze_status write_best(search *s, const trial *t, adze_error *err) {
+static adze_status write_best(search *s, const trial *t, adze_error *err)
+{
     const char *model = adze_path_join(&s->arena, s->options.output, "best.onnx");
     const char *recipe = adze_path_join(&s->arena, s->options.output, "best.recipe.json");
     if (!model || !recipe)
@@ -131,7 +138,8 @@ static adze_status write_best(search *s, const trial *t, adze_error *err) {
 /* ---- verdict and facts ---- */
 
 /* How many requirements a finalist breaks, then how far its metric is: the nearest miss has least. */
-static int nearest_miss(const search *s) {
+static int nearest_miss(const search *s)
+{
     int nearest = -1;
     double least = INFINITY;
     for (int i = 1; i < s->trial_count; i++) {
@@ -141,7 +149,8 @@ static int nearest_miss(const search *s) {
         double miss = 0;
         if (!t->certified)
             continue;
-        json_array_foreach(json_object_get(t->certified, "gates"), k, gate) {
+        json_array_foreach(json_object_get(t->certified, "gates"), k, gate)
+        {
             const char *verdict = json_string_value(json_object_get(gate, "verdict"));
             double value = search_number(gate, "value"), limit = search_number(gate, "limit");
             if (verdict && strcmp(verdict, "pass") == 0)
@@ -159,7 +168,8 @@ static int nearest_miss(const search *s) {
 
 static void add_line(json_t *list, const char *format, ...) ADZE_PRINTF(2, 3);
 
-static void add_line(json_t *list, const char *format, ...) {
+static void add_line(json_t *list, const char *format, ...)
+{
     adze_text text = {0};
     va_list args;
     va_start(args, format);
@@ -169,16 +179,19 @@ static void add_line(json_t *list, const char *format, ...) {
     adze_text_free(&text);
 }
 
-static void describe_gates(json_t *lines, const trial *t) {
+static void describe_gates(json_t *lines, const trial *t)
+{
     const json_t *gate;
     size_t i;
-    json_array_foreach(json_object_get(t->certified, "gates"), i, gate) {
+    json_array_foreach(json_object_get(t->certified, "gates"), i, gate)
+    {
         const char *note = json_string_value(json_object_get(gate, "note"));
         add_line(lines, "%s", note ? note : "");
     }
 }
 
-static void set_verdict(search *s, json_t *report, int best) {
+static void set_verdict(search *s, json_t *report, int best)
+{
     json_t *lines = json_array();
     char a[32], b[32], line[512];
     json_object_set_new(report, "passed", json_boolean(best >= 0));
@@ -209,7 +222,8 @@ static void set_verdict(search *s, json_t *report, int best) {
 
 static void fact(json_t *facts, const char *name, const char *format, ...) ADZE_PRINTF(3, 4);
 
-static void fact(json_t *facts, const char *name, const char *format, ...) {
+static void fact(json_t *facts, const char *name, const char *format, ...)
+{
     adze_text text = {0};
     va_list args;
     va_start(args, format);
@@ -219,7 +233,8 @@ static void fact(json_t *facts, const char *name, const char *format, ...) {
     adze_text_free(&text);
 }
 
-static json_t *describe_facts(const search *s) {
+static json_t *describe_facts(const search *s)
+{
     char cpu[96], when[32];
     time_t now = time(NULL);
     struct tm utc;
@@ -237,14 +252,16 @@ static json_t *describe_facts(const search *s) {
     fact(facts, "Latency",
          "each run of a candidate is timed between runs of the original, in one process; medians, "
          "95 %% intervals of the ratio by paired bootstrap");
-    fact(facts, "Quality", "%s on the same samples as the original, 95 %% intervals; differences are paired",
+    fact(facts, "Quality",
+         "%s on the same samples as the original, 95 %% intervals; differences are paired",
          s->metric);
     fact(facts, "Search", "%d candidates: %d measured now, %d taken from the ledger; %.1f s",
          s->trial_count - 1, s->measured, s->reused, search_elapsed(s));
     return facts;
 }
 
-static adze_status describe(search *s, int best, json_t **out, adze_error *err) {
+static adze_status describe(search *s, int best, json_t **out, adze_error *err)
+{
     json_t *report = json_object(), *trials = json_array(), *sentences = NULL;
     json_t *requirements = json_array();
     ADZE_TRY(adze_assess(&sentences, s->model, err));
@@ -272,7 +289,8 @@ static adze_status describe(search *s, int best, json_t **out, adze_error *err) 
     return ADZE_OK;
 }
 
-static char *copy_out(const char *text) {
+static char *copy_out(const char *text)
+{
     size_t n = strlen(text) + 1;
     char *copy = adze_alloc(1, n);
     if (copy)
@@ -280,18 +298,19 @@ static char *copy_out(const char *text) {
     return copy;
 }
 
-static adze_status write_html(search *s, const json_t *report, adze_error *err) {
+static adze_status write_html(search *s, const json_t *report, adze_error *err)
+{
     adze_text html = {0};
     const char *path = adze_path_join(&s->arena, s->options.output, "report.html");
     adze_report_html(&html, report);
-    adze_status status = !path || html.failed
-                             ? adze_fail(err, ADZE_NO_MEMORY, "report")
-                             : adze_file_write(path, html.data, html.length, err);
+    adze_status status = !path || html.failed ? adze_fail(err, ADZE_NO_MEMORY, "report")
+                                              : adze_file_write(path, html.data, html.length, err);
     adze_text_free(&html);
     return status;
 }
 
-adze_status search_write(search *s, int best, char **json, char **text, adze_error *err) {
+adze_status search_write(search *s, int best, char **json, char **text, adze_error *err)
+{
     json_t *report = NULL;
     adze_text table = {0};
     ADZE_TRY(make_folders(s, err));
@@ -299,8 +318,8 @@ adze_status search_write(search *s, int best, char **json, char **text, adze_err
     if (best >= 0)
         ADZE_TRY(write_best(s, &s->trials[best], err));
     const char *path = adze_path_join(&s->arena, s->options.output, "report.json");
-    adze_status status = path ? adze_json_save(report, path, err)
-                              : adze_fail(err, ADZE_NO_MEMORY, "report");
+    adze_status status =
+        path ? adze_json_save(report, path, err) : adze_fail(err, ADZE_NO_MEMORY, "report");
     if (status == ADZE_OK)
         status = write_html(s, report, err);
     adze_report_text(&table, report);

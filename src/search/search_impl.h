@@ -28,7 +28,8 @@ typedef struct trial {
     const char *status; /* "original", "front", "beaten", "rejected", "dropped", "failed" */
     const char *reason; /* why it lost */
     bool finalist, passes;
-    json_t *certified; /* finalists and the original: {metrics, latency, size, peak_memory, gates} */
+    json_t
+        *certified; /* finalists and the original: {metrics, latency, size, peak_memory, gates} */
 } trial;
 
 typedef struct search {
@@ -40,19 +41,19 @@ typedef struct search {
     char model_hash[65], key_prefix[65];
     adze_dataset *calibration_data, *all_data, *parts[PART_COUNT];
     adze_calibration *calibration;
-    adze_plan *plan;            /* of the original */
+    adze_plan *plan;                        /* of the original */
     adze_evaluation *reference[PART_COUNT]; /* the original's */
     adze_facts original;                    /* on the certification part */
-    const char *metric;         /* what quality is: "top1" with labels, else "agreement" */
+    const char *metric; /* what quality is: "top1" with labels, else "agreement" */
     adze_gate *gates;
     int gate_count;
     adze_ledger *ledger;
     adze_candidates candidates;
-    trial *trials;              /* [0] is the original */
+    trial *trials; /* [0] is the original */
     int trial_count, trial_capacity;
     double started;
-    int measured, reused;       /* trials measured now, taken from the ledger */
-    double slowdown;            /* test hook: extra milliseconds a run for candidates */
+    int measured, reused; /* trials measured now, taken from the ledger */
+    double slowdown;      /* test hook: extra milliseconds a run for candidates */
 } search;
 
 /* ---- judge.c: what one model is worth ---- */
@@ -107,8 +108,8 @@ int search_best_of(const search *s, const char *scheme, int rank);
 /* After certification: front, rejected, the best (index, or -1). */
 int search_choose_best(search *s);
 /* Most sensitive weighted nodes first: how much leaving each alone in float helps the outputs. */
-adze_status search_rank_nodes(search *s, const adze_candidate *around, const char ***names, int *count,
-                              adze_error *err) ADZE_MUST_CHECK;
+adze_status search_rank_nodes(search *s, const adze_candidate *around, const char ***names,
+                              int *count, adze_error *err) ADZE_MUST_CHECK;
 
 /* ---- outcome.c ---- */
 

@@ -13,13 +13,15 @@ typedef struct ranked {
     double error;
 } ranked;
 
-static int by_error(const void *a, const void *b) {
+static int by_error(const void *a, const void *b)
+{
     const ranked *x = a, *y = b;
     return x->error < y->error ? -1 : x->error > y->error;
 }
 
 /* Mean squared error of the outputs with this node in float; INFINITY when it cannot be made. */
-static double error_without(search *s, const adze_candidate *around, const char *node) {
+static double error_without(search *s, const adze_candidate *around, const char *node)
+{
     adze_candidates one = {0};
     adze_recipe *recipe = NULL;
     adze_model *made = NULL;
@@ -44,14 +46,16 @@ static double error_without(search *s, const adze_candidate *around, const char 
 
 /* A ranking is measured once: its record in the ledger is the list of names. */
 static adze_status from_ledger(search *s, const adze_candidate *around, char key[80],
-                               const char **names, int *count, adze_error *err) {
+                               const char **names, int *count, adze_error *err)
+{
     json_t *record = NULL, *name;
     size_t i;
     char base[65];
     ADZE_TRY(search_key(base, s, around->recipe, err));
     snprintf(key, 80, "rank:%s", base);
     ADZE_TRY(adze_ledger_get(&record, s->ledger, key, err));
-    json_array_foreach(record, i, name) {
+    json_array_foreach(record, i, name)
+    {
         names[i] = adze_arena_strdup(&s->arena, json_string_value(name));
         *count = (int)i + 1;
     }
@@ -60,7 +64,8 @@ static adze_status from_ledger(search *s, const adze_candidate *around, char key
 }
 
 static adze_status to_ledger(search *s, const char *key, const char *const *names, int count,
-                             adze_error *err) {
+                             adze_error *err)
+{
     json_t *record = json_array();
     for (int i = 0; i < count; i++)
         json_array_append_new(record, json_string(names[i]));
@@ -69,8 +74,9 @@ static adze_status to_ledger(search *s, const char *key, const char *const *name
     return status;
 }
 
-adze_status search_rank_nodes(search *s, const adze_candidate *around, const char ***names, int *count,
-                              adze_error *err) {
+adze_status search_rank_nodes(search *s, const adze_candidate *around, const char ***names,
+                              int *count, adze_error *err)
+{
     const adze_graph *g = adze_model_graph(s->model);
     int nodes = adze_graph_node_count(g), layers = 0;
     ranked *list = ADZE_ARENA_ARRAY(&s->arena, ranked, (size_t)nodes + 1);

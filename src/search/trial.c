@@ -9,15 +9,18 @@
 #include "base/hash.h"
 #include "search/search_impl.h"
 
-double search_elapsed(const search *s) {
+double search_elapsed(const search *s)
+{
     return adze_now() - s->started;
 }
 
-bool search_cancelled(const search *s) {
+bool search_cancelled(const search *s)
+{
     return s->options.cancelled && s->options.cancelled(s->options.user);
 }
 
-void search_progress(search *s, const char *format, ...) {
+void search_progress(search *s, const char *format, ...)
+{
     char line[512];
     va_list args;
     if (!s->options.progress)
@@ -25,10 +28,12 @@ void search_progress(search *s, const char *format, ...) {
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    s->options.progress(s->options.user, s->trial_count, ADZE_MAX(s->candidates.count, 1) + 1, line);
+    s->options.progress(s->options.user, s->trial_count, ADZE_MAX(s->candidates.count, 1) + 1,
+                        line);
 }
 
-double search_number(const json_t *object, const char *path) {
+double search_number(const json_t *object, const char *path)
+{
     char word[64];
     while (*path) {
         size_t n = strcspn(path, ".");
@@ -42,7 +47,8 @@ double search_number(const json_t *object, const char *path) {
     return json_is_number(object) ? json_number_value(object) : NAN;
 }
 
-trial *search_add_trial(search *s) {
+trial *search_add_trial(search *s)
+{
     if (!adze_arena_grow(&s->arena, &s->trials, &s->trial_capacity, s->trial_count,
                          sizeof *s->trials))
         return NULL;
@@ -53,7 +59,8 @@ trial *search_add_trial(search *s) {
 
 /* ---- keys ---- */
 
-adze_status search_key(char key[65], const search *s, const json_t *recipe, adze_error *err) {
+adze_status search_key(char key[65], const search *s, const json_t *recipe, adze_error *err)
+{
     adze_sha256 sha;
     char *text = json_dumps(recipe, JSON_COMPACT | JSON_SORT_KEYS);
     if (!text)
@@ -68,7 +75,8 @@ adze_status search_key(char key[65], const search *s, const json_t *recipe, adze
 
 /* ---- making the model ---- */
 
-adze_status search_need_calibration(search *s, adze_error *err) {
+adze_status search_need_calibration(search *s, adze_error *err)
+{
     if (s->calibration)
         return ADZE_OK;
     adze_calibration_options options = adze_calibration_options_default();
@@ -76,14 +84,14 @@ adze_status search_need_calibration(search *s, adze_error *err) {
     options.seed = s->options.seed;
     options.plain = options.equalized = true;
     search_progress(s, "calibrating on %lld samples",
-                    (long long)ADZE_MIN(options.samples,
-                                        adze_dataset_count(s->calibration_data)));
+                    (long long)ADZE_MIN(options.samples, adze_dataset_count(s->calibration_data)));
     ADZE_TRY(adze_calibration_open(&s->calibration, s->model, &options, err));
     return adze_calibration_collect(s->calibration, s->calibration_data, NULL, NULL, err);
 }
 
 static adze_status make(search *s, const json_t *recipe_json, const char *path, json_t **resolved,
-                        adze_error *err) {
+                        adze_error *err)
+{
     adze_recipe *recipe = NULL, *full = NULL;
     adze_model *made = NULL;
     char *text = json_dumps(recipe_json, JSON_COMPACT), *full_text = NULL;
@@ -107,12 +115,14 @@ static adze_status make(search *s, const json_t *recipe_json, const char *path, 
     return status;
 }
 
-adze_status search_make_model(search *s, const trial *t, const char *path, adze_error *err) {
+adze_status search_make_model(search *s, const trial *t, const char *path, adze_error *err)
+{
     return make(s, json_object_get(t->record, "resolved"), path, NULL, err);
 }
 
 adze_status search_open_candidate(search *s, const char *path, adze_model **model, adze_plan **plan,
-                                  adze_error *err) {
+                                  adze_error *err)
+{
     ADZE_TRY(adze_model_open(model, s->context, path, err));
     for (int i = 0; i < s->options.shape_count; i++)
         ADZE_TRY(adze_model_set_shape(*model, s->options.shapes[i], err));
@@ -121,7 +131,8 @@ adze_status search_open_candidate(search *s, const char *path, adze_model **mode
 
 /* ---- measuring ---- */
 
-static const char *same_bytes(const search *s, const char *sha) {
+static const char *same_bytes(const search *s, const char *sha)
+{
     for (int i = 0; i < s->trial_count; i++) {
         const char *other = json_string_value(json_object_get(s->trials[i].record, "sha256"));
         if (other && strcmp(other, sha) == 0)
@@ -131,7 +142,8 @@ static const char *same_bytes(const search *s, const char *sha) {
 }
 
 /* Hopeless: even the upper end of its interval is far below the original on the screening samples. */
-static bool hopeless(const search *s, const json_t *metrics) {
+static bool hopeless(const search *s, const json_t *metrics)
+{
     char path[64];
     snprintf(path, sizeof path, "%s.high", s->metric);
     double high = search_number(metrics, path);
@@ -141,14 +153,16 @@ static bool hopeless(const search *s, const json_t *metrics) {
     return isfinite(high) && isfinite(original) && high < 0.8 * original;
 }
 
-static void set_reason(json_t *record, const char *state, const char *reason) {
+static void set_reason(json_t *record, const char *state, const char *reason)
+{
     json_object_set_new(record, "state", json_string(state));
     json_object_set_new(record, "reason", json_string(reason));
 }
 
 /* Without this, judging the quality of a model that is a thousand times slower would eat the budget. */
 static adze_status drop_sluggish(search *s, const adze_plan *plan, json_t *record, bool *dropped,
-                                 adze_error *err) {
+                                 adze_error *err)
+{
     json_t *latency = NULL;
     char reason[96];
     ADZE_TRY(search_judge_latency(s, plan, SEARCH_GLANCE_SECONDS, &latency, err));
@@ -165,7 +179,8 @@ static adze_status drop_sluggish(search *s, const adze_plan *plan, json_t *recor
     return ADZE_OK;
 }
 
-static adze_status measure_plan(search *s, const adze_plan *plan, json_t *record, adze_error *err) {
+static adze_status measure_plan(search *s, const adze_plan *plan, json_t *record, adze_error *err)
+{
     json_t *metrics = NULL, *latency = NULL;
     bool dropped;
     ADZE_TRY(drop_sluggish(s, plan, record, &dropped, err));
@@ -184,7 +199,8 @@ static adze_status measure_plan(search *s, const adze_plan *plan, json_t *record
     ADZE_TRY(search_judge_quality(s, plan, PART_SELECTION, &metrics, err));
     json_object_set_new(record, "metrics", metrics);
     if (hopeless(s, metrics)) {
-        set_reason(record, "dropped", "hopeless: its results have little to do with the original's");
+        set_reason(record, "dropped",
+                   "hopeless: its results have little to do with the original's");
         return ADZE_OK;
     }
     ADZE_TRY(search_judge_latency(s, plan, 0.35, &latency, err));
@@ -193,7 +209,8 @@ static adze_status measure_plan(search *s, const adze_plan *plan, json_t *record
     return ADZE_OK;
 }
 
-static adze_status measure_file(search *s, const char *path, json_t *record, adze_error *err) {
+static adze_status measure_file(search *s, const char *path, json_t *record, adze_error *err)
+{
     char sha[65];
     ADZE_TRY(adze_file_sha256(sha, path, err));
     json_object_set_new(record, "size", json_integer(adze_file_size(path)));
@@ -216,13 +233,15 @@ static adze_status measure_file(search *s, const char *path, json_t *record, adz
 }
 
 /* Failures that belong to the candidate, not to the machine or to the search. */
-static bool is_candidates_fault(adze_status status) {
+static bool is_candidates_fault(adze_status status)
+{
     return status == ADZE_UNSUPPORTED || status == ADZE_BAD_MODEL || status == ADZE_BAD_ARGUMENT ||
            status == ADZE_BAD_DATA || status == ADZE_NOT_FOUND || status == ADZE_LIMIT ||
            status == ADZE_INTERNAL || status == ADZE_BAD_FILE;
 }
 
-static adze_status measure(search *s, const json_t *recipe, json_t **out, adze_error *err) {
+static adze_status measure(search *s, const json_t *recipe, json_t **out, adze_error *err)
+{
     adze_arena scratch = {0};
     adze_error why = {0};
     json_t *record = json_object(), *resolved = NULL;
@@ -250,7 +269,8 @@ static adze_status measure(search *s, const json_t *recipe, json_t **out, adze_e
     return ADZE_OK;
 }
 
-adze_status search_try(search *s, const adze_candidate *candidate, adze_error *err) {
+adze_status search_try(search *s, const adze_candidate *candidate, adze_error *err)
+{
     char key[65];
     json_t *record = NULL;
     ADZE_TRY(search_key(key, s, candidate->recipe, err));

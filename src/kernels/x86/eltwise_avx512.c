@@ -116,8 +116,7 @@ VBMI static void lookup_vbmi(int64_t n, const uint8_t *x, const uint8_t table[25
         _mm512_storeu_si512(y + i, look_up_vbmi(t, _mm512_loadu_si512(x + i)));
     if (i < n) {
         const __mmask64 rest = ~(__mmask64)0 >> (64 - (n - i));
-        _mm512_mask_storeu_epi8(y + i, rest,
-                                look_up_vbmi(t, _mm512_maskz_loadu_epi8(rest, x + i)));
+        _mm512_mask_storeu_epi8(y + i, rest, look_up_vbmi(t, _mm512_maskz_loadu_epi8(rest, x + i)));
     }
 }
 
