@@ -22,7 +22,7 @@ static adze_status save(const char *folder, const char *name, const adze_tensor 
             strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *name)
                 ? *name
                 : '_';
-    strcpy(path + n, ".npy");
+    memcpy(path + n, ".npy", sizeof ".npy");
     return adze_npy_save(t, path, err);
 }
 

@@ -258,7 +258,7 @@ adze_status adze_model_set_bound(adze_model *model, const char *text, adze_error
         return adze_fail(err, ADZE_BAD_ARGUMENT, "bound '%s': expected N=512 or N=1..512", text);
     memcpy(name, text, (size_t)(equals - text));
     name[equals - text] = 0;
-    strcpy(first, equals + 1);
+    memcpy(first, equals + 1, strlen(equals + 1) + 1);
     dots = strstr(first, "..");
     if (dots)
         *dots = 0;

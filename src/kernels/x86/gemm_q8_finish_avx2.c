@@ -12,6 +12,7 @@ adze_q8_finish_avx2 adze_q8_finish_avx2_make(const adze_gemm_q8_args *args, int6
     adze_q8_finish_avx2 f = {.args = args, .row = row, .column = column, .panels = panels};
     f.columns = (int)ADZE_MIN(args->n - column, panels * NR);
     __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    bool wide = args->residual != NULL;
     for (int v = 0; v < panels; v++) {
         int64_t at = column + v * NR;
         __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(f.columns - v * NR), index);
@@ -23,9 +24,9 @@ adze_q8_finish_avx2 adze_q8_finish_avx2_make(const adze_gemm_q8_args *args, int6
         f.scale[v] = _mm256_maskload_ps(args->scale + at, mask);
         __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1);
         __m256 small = _mm256_cmp_ps(_mm256_andnot_ps(sign, f.scale[v]), one, _CMP_LT_OQ);
-        f.wide = f.wide || _mm256_movemask_ps(small) != 0xff;
+        wide = wide || _mm256_movemask_ps(small) != 0xff;
     }
-    f.wide = f.wide || args->residual;
+    f.wide = wide;
     return f;
 }
 

@@ -34,6 +34,7 @@ static inline int64_t adze_cut_next(adze_cut *cut)
         int64_t group = cut->group > 0 ? cut->group - cut->row % cut->group : cut->last;
         cut->end = cut->last - cut->row < group ? cut->last : cut->row + group;
         int64_t total = cut->end - cut->row, tiles = (total + cut->most - 1) / cut->most;
+        tiles = tiles > 0 ? tiles : 1;
         cut->rows = total / tiles;
         cut->taller = total % tiles;
     }
