@@ -262,9 +262,10 @@ static json_t *describe_facts(const search *s)
 
 static adze_status describe(search *s, int best, json_t **out, adze_error *err)
 {
-    json_t *report = json_object(), *trials = json_array(), *sentences = NULL;
-    json_t *requirements = json_array();
+    json_t *sentences = NULL;
     ADZE_TRY(adze_assess(&sentences, s->model, err));
+    json_t *report = json_object(), *trials = json_array(), *requirements = json_array();
+    adze_status status = ADZE_OK;
     json_object_set_new(report, "version", json_integer(1));
     json_object_set_new(report, "title", json_string(adze_path_name(s->model_path)));
     json_object_set_new(report, "goal", json_string(s->options.goal));
@@ -279,14 +280,14 @@ static adze_status describe(search *s, int best, json_t **out, adze_error *err)
     json_object_set_new(report, "seconds", json_real(search_elapsed(s)));
     json_object_set_new(report, "facts", describe_facts(s));
     json_object_set_new(report, "trials", trials);
-    for (int i = 0; i < s->trial_count; i++) {
+    for (int i = 0; i < s->trial_count && status == ADZE_OK; i++) {
         json_t *t = describe_trial(s, &s->trials[i]);
         json_array_append_new(trials, t);
         if (i > 0 && strcmp(s->trials[i].status, "front") == 0)
-            ADZE_TRY(write_member(s, &s->trials[i], t, err));
+            status = write_member(s, &s->trials[i], t, err);
     }
     *out = report;
-    return ADZE_OK;
+    return status;
 }
 
 static char *copy_out(const char *text)
@@ -314,19 +315,24 @@ adze_status search_write(search *s, int best, char **json, char **text, adze_err
     json_t *report = NULL;
     adze_text table = {0};
     ADZE_TRY(make_folders(s, err));
-    ADZE_TRY(describe(s, best, &report, err));
-    if (best >= 0)
-        ADZE_TRY(write_best(s, &s->trials[best], err));
+    adze_status status = describe(s, best, &report, err);
+    if (status == ADZE_OK && best >= 0)
+        status = write_best(s, &s->trials[best], err);
     const char *path = adze_path_join(&s->arena, s->options.output, "report.json");
-    adze_status status =
-        path ? adze_json_save(report, path, err) : adze_fail(err, ADZE_NO_MEMORY, "report");
+    if (status == ADZE_OK)
+        status =
+            path ? adze_json_save(report, path, err) : adze_fail(err, ADZE_NO_MEMORY, "report");
     if (status == ADZE_OK)
         status = write_html(s, report, err);
+    if (status != ADZE_OK) {
+        json_decref(report);
+        return status;
+    }
     adze_report_text(&table, report);
     char *dump = json_dumps(report, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     *json = dump ? copy_out(dump) : NULL;
     *text = copy_out(adze_text_get(&table));
-    if (status == ADZE_OK && (!*json || !*text))
+    if (!*json || !*text)
         status = adze_fail(err, ADZE_NO_MEMORY, "report");
     free(dump);
     adze_text_free(&table);
