@@ -141,7 +141,8 @@ static const char *same_bytes(const search *s, const char *sha)
     return NULL;
 }
 
-/* Hopeless: even the upper end of its interval is far below the original on the screening samples. */
+/* Hopeless: even the upper end of its interval is far below the original on the screening samples. Where a
+ * network hardly prefers one class to the next (random weights), nearly equal outputs may still disagree. */
 static bool hopeless(const search *s, const json_t *metrics)
 {
     char path[64];
@@ -150,7 +151,9 @@ static bool hopeless(const search *s, const json_t *metrics)
     snprintf(path, sizeof path, "metrics.%s.value", s->metric);
     double original = search_number(s->trials[0].record, path);
     original = isnan(original) ? 1 : original; /* agreement or cosine with itself */
-    return isfinite(high) && isfinite(original) && high < 0.8 * original;
+    bool alike =
+        strcmp(s->metric, "agreement") == 0 && search_number(metrics, "cosine.value") > 0.95;
+    return isfinite(high) && isfinite(original) && high < 0.8 * original && !alike;
 }
 
 static void set_reason(json_t *record, const char *state, const char *reason)
