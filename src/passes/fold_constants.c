@@ -34,12 +34,13 @@ static size_t output_bytes(const adze_node *node)
         if (!value)
             continue;
         const adze_type *type = &value->type;
-        int64_t n = 1;
-        for (int d = 0; d < type->rank && n >= 0; d++)
-            n = adze_dim_known(type->dims[d]) ? n * type->dims[d] : -1;
+        bool known = type->rank >= 0;
+        for (int d = 0; d < type->rank; d++)
+            known = known && adze_dim_known(type->dims[d]);
+        int64_t n = known ? adze_shape_elements(type->rank, type->dims) : -1;
         bool plain = type->kind == ADZE_VALUE_TENSOR && type->dtype != ADZE_UNDEFINED &&
                      type->dtype != ADZE_STRING && !type->quant;
-        if (!plain || type->rank < 0 || adze_shape_elements(type->rank, type->dims) != n)
+        if (!plain || n < 0)
             return SIZE_MAX;
         size_t bytes = adze_dtype_bytes(type->dtype, n);
         if (!adze_add_size(&total, total, bytes))

@@ -80,13 +80,15 @@ static void weights(const char *name, int rank, const int64_t *dims)
 {
     int64_t n = adze_shape_elements(rank, dims);
     float *numbers = ADZE_ARENA_ARRAY(&f.arena, float, (size_t)n);
+    int64_t *kept = ADZE_ARENA_ARRAY(&f.arena, int64_t, (size_t)rank + 1);
+    memcpy(kept, dims, (size_t)rank * sizeof *kept);
     for (int64_t i = 0; i < n; i++)
         numbers[i] = (float)(i + 1) / 10;
     f.tensors[f.model.graph.initializer_count++] =
         (adze_onnx_tensor){.name = name,
                            .type = 1,
                            .rank = rank,
-                           .dims = adze_arena_memdup(&f.arena, dims, (size_t)(rank + 1) * 8),
+                           .dims = kept,
                            .data = (const uint8_t *)numbers,
                            .size = (size_t)n * 4,
                            .doc = ""};
