@@ -5,12 +5,12 @@
 #include "adze/op.h"
 #include "graph/ir.h"
 
-#define ADZE_OP_FAMILIES(X)                                                                        \
-    X(activation)                                                                                  \
-    X(softmax)                                                                                     \
-    X(elementwise) X(cast) X(convolution) X(transposed) X(matrix) X(pooling) X(normalization)      \
-        X(reduction) X(selection) X(shape) X(arrange) X(pad) X(index) X(resize) X(grid)            \
-            X(quantize) X(qlinear)
+/* clang-format off: a list of names */
+#define ADZE_OP_FAMILIES(X) \
+    X(activation) X(softmax) X(elementwise) X(cast) X(convolution) X(transposed) X(matrix) \
+    X(pooling) X(normalization) X(reduction) X(selection) X(shape) X(arrange) X(pad) \
+    X(index) X(resize) X(grid) X(quantize) X(qlinear)
+/* clang-format on */
 
 #define X(family) extern const adze_op adze_ops_##family[];
 ADZE_OP_FAMILIES(X)
