@@ -5,7 +5,7 @@
 #include "adze/op.h"
 #include "graph/ir.h"
 
-/* clang-format off: a list of names */
+/* clang-format off */
 #define ADZE_OP_FAMILIES(X) \
     X(activation) X(softmax) X(elementwise) X(cast) X(convolution) X(transposed) X(matrix) \
     X(pooling) X(normalization) X(reduction) X(selection) X(shape) X(arrange) X(pad) \
