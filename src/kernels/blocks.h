@@ -8,6 +8,7 @@
 #ifndef ADZE_KERNELS_BLOCKS_H
 #define ADZE_KERNELS_BLOCKS_H
 #include "adze/tensor.h"
+#include "base/cpu.h"
 #include "base/error.h"
 
 /* n elements (a multiple of the block size; f16, bf16, f32 too) at src -> floats. */

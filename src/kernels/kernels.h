@@ -3,6 +3,7 @@
  * of every entry, which defines the result, then the init that picks), x86/<family>_<level>.c. */
 #ifndef ADZE_KERNELS_KERNELS_H
 #define ADZE_KERNELS_KERNELS_H
+#include "kernels/blocks.h"
 #include "kernels/dwconv.h"
 #include "kernels/eltwise.h"
 #include "kernels/gemm_f32.h"
@@ -18,6 +19,7 @@ typedef struct adze_kernels {
     adze_eltwise_table eltwise;
     adze_pool_table pool;
     adze_rows_table rows;
+    adze_blocks_table blocks;
 } adze_kernels;
 
 void adze_kernels_init(adze_kernels *kernels, adze_cpu_level level);
