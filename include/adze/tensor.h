@@ -74,7 +74,10 @@ typedef enum adze_kind {
     X(IQ1_M, "iq1_m", BLOCK, 0, 256, 56, -1, 29)                                                   \
     X(TQ1_0, "tq1_0", BLOCK, 0, 256, 54, -1, 34)                                                   \
     X(TQ2_0, "tq2_0", BLOCK, 0, 256, 66, -1, 35)                                                   \
-    X(MXFP4, "mxfp4", BLOCK, 0, 32, 17, -1, 39)
+    X(MXFP4, "mxfp4", BLOCK, 0, 32, 17, -1, 39)                                                    \
+    X(NVFP4, "nvfp4", BLOCK, 0, 64, 36, -1, 40)                                                    \
+    X(Q1_0, "q1_0", BLOCK, 0, 128, 18, -1, 41)                                                     \
+    X(Q2_0, "q2_0", BLOCK, 0, 64, 18, -1, 42)
 
 typedef enum adze_dtype {
 #define X(name, text, kind, bits, block, bytes, onnx, ggml) ADZE_##name,

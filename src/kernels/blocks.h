@@ -34,7 +34,7 @@ typedef struct adze_blocks_table {
 void adze_blocks_init(adze_blocks_table *table, adze_cpu_level level);
 /* Parts of the reference, each filling the rows of its formats. */
 void adze_blocks_init_simple(
-    adze_blocks_table *table); /* f32 f16 bf16 q4_0 .. q8_0, mxfp4, tq1_0, tq2_0 */
+    adze_blocks_table *table); /* floats, q1_0 .. q8_1, mxfp4, nvfp4, tq1_0, tq2_0 */
 void adze_blocks_init_k(adze_blocks_table *table);    /* q2_K .. q6_K, q8_K */
 void adze_blocks_init_iq(adze_blocks_table *table);   /* iq1_s .. iq4_xs */
 void adze_blocks_init_avx2(adze_blocks_table *table); /* overwrites what it does better */

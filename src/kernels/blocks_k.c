@@ -1,7 +1,7 @@
-/* Reference codecs of the K formats: super-blocks of 256 whose sub-blocks have quantized scales. */
-#include "kernels/blocks.h"
+/* Reference codecs of the K formats. */
+#include "kernels/blocks_k_impl.h"
 
 void adze_blocks_init_k(adze_blocks_table *table)
 {
-    ADZE_UNUSED(table);
+    fill_k(table);
 }

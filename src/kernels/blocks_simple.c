@@ -1,7 +1,7 @@
-/* Reference codecs of the floats and of the formats with one scale for 32 or 256 elements. */
-#include "kernels/blocks.h"
+/* Reference codecs of the floats and of the formats whose scales are not themselves quantized. */
+#include "kernels/blocks_simple_impl.h"
 
 void adze_blocks_init_simple(adze_blocks_table *table)
 {
-    ADZE_UNUSED(table);
+    fill_simple(table);
 }

@@ -1,0 +1,62 @@
+/* The block formats against ggml's own bytes (conformance/ggml-quants of the test data): every format
+ * that has a decoder, at every level, exactly. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "kernel_check.h"
+#include "kernels/blocks.h"
+
+enum { ROWS = 64, COLUMNS = 4096 };
+
+/* The whole of a file of the folder, ending at a guard page; NULL: there is none. */
+static void *slurp(const char *folder, const char *type, const char *suffix, size_t *size)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/ggml-quants/%s%s", folder, type, suffix);
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return NULL;
+    fseek(file, 0, SEEK_END);
+    *size = (size_t)ftell(file);
+    rewind(file);
+    void *out = test_guard_alloc(*size, NULL);
+    CHECK_EQ(fread(out, 1, *size, file), *size);
+    fclose(file);
+    return out;
+}
+
+static int check_decoding(const adze_blocks_table *table, adze_cpu_level level, const char *folder,
+                          const char *bytes_suffix, const char *floats_suffix)
+{
+    int checked = 0;
+    for (adze_dtype type = 0; type < ADZE_DTYPE_COUNT; type++) {
+        const adze_dtype_info *info = adze_dtype_describe(type);
+        const char *name = type == ADZE_F16 ? "f16" : type == ADZE_BF16 ? "bf16" : info->name;
+        size_t size, floats_size;
+        const void *bytes = slurp(folder, name, bytes_suffix, &size);
+        if (!bytes)
+            continue;
+        if (!table->codec[type].decode)
+            continue;
+        const float *expected = slurp(folder, name, floats_suffix, &floats_size);
+        CHECK(expected != NULL);
+        const int64_t n = (int64_t)(size / (size_t)info->block_bytes) * info->block_size;
+        CHECK_EQ(floats_size, (size_t)n * sizeof(float));
+        float *actual = test_guard_alloc(floats_size, NULL);
+        table->codec[type].decode(bytes, n, actual);
+        check_same(name, level, actual, expected, n);
+        checked++;
+    }
+    return checked;
+}
+
+TEST(decoding_is_exact)
+{
+    const char *folder = test_need_unpacked("conformance/ggml-quants.tar.xz");
+    for (adze_cpu_level level = 0; check_next_level(&level); level++) {
+        adze_blocks_table table;
+        adze_blocks_init(&table, level);
+        CHECK(check_decoding(&table, level, folder, ".q", ".deq.f32") >= 17);
+        CHECK(check_decoding(&table, level, folder, ".imat.q", ".imat.deq.f32") >= 15);
+        CHECK(check_decoding(&table, level, folder, ".rand.q", ".rand.deq.f32") >= 17);
+    }
+}
