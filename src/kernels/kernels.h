@@ -8,6 +8,7 @@
 #include "kernels/eltwise.h"
 #include "kernels/gemm_f32.h"
 #include "kernels/gemm_q8.h"
+#include "kernels/linear.h"
 #include "kernels/pool.h"
 #include "kernels/rows.h"
 
@@ -20,6 +21,7 @@ typedef struct adze_kernels {
     adze_pool_table pool;
     adze_rows_table rows;
     adze_blocks_table blocks;
+    adze_linear_table linear;
 } adze_kernels;
 
 void adze_kernels_init(adze_kernels *kernels, adze_cpu_level level);

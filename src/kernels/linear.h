@@ -3,9 +3,19 @@
  * Weights stay where they lie (a mapped file), row after row, in any float or block type; activations are
  * float32 and, for block types, quantized here to 8 bits in blocks of 32 with a float scale.
  *
- * What holds, and must go on holding: within one CPU level, y[t, n] depends on row t of x and row n of w
- * alone. The order of its float sum is one fixed chain, so its bits are the same for 1 token or 512, in
- * any tile, beside any neighbours, on any number of threads. */
+ * What holds, and must go on holding: y[t, n] depends on row t of x and row n of w alone. The order of
+ * its float sum is one fixed chain, so its bits are the same for 1 token or 512, in any tile, beside any
+ * neighbours, on any number of threads, and at every CPU level. The chains:
+ *
+ * - float32, float16, bfloat16, and block types whose elements are no small integers times a scale
+ *   (the IQ types but iq4): from zero, for each k in order, sum = fma(w, x, sum).
+ * - All other block types are w = scale * q + offset, with integers |q| <= 128 and one scale (and for some
+ *   types an offset) for each group of 16 or 32 weights. x is quantized for each 32 elements:
+ *   d = largest magnitude / 127, p = x / d rounded to nearest; a block with an infinity or NaN has
+ *   d = NaN, one of less than 1e-30 has d = 0. From zero, for each group in order:
+ *       sum = fma((float)(sum of q * p) * scale, d, sum);
+ *       sum = fma(offset, d * (float)(sum of p), sum), where the type has offsets.
+ *   q5_1 and q5_K: q is 16 less than stored, and the offset 16 * scale more. */
 #ifndef ADZE_KERNELS_LINEAR_H
 #define ADZE_KERNELS_LINEAR_H
 #include "adze/tensor.h"
@@ -35,5 +45,18 @@ size_t adze_linear_scratch(const struct adze_kernels *kernels, adze_dtype dtype,
 /* The whole product, over the pool. Not from inside a piece of the pool. */
 void adze_linear_run(const struct adze_kernels *kernels, adze_pool *pool,
                      const adze_linear_args *args);
+
+/* What a level does, on parts that adze_linear_run chooses (linear_impl.h). */
+struct linear_job;
+typedef struct adze_linear_table {
+    /* Rows of x, [first, first + count), to the job's records. */
+    void (*quantize)(const struct linear_job *job, int64_t first, int64_t count);
+    /* Part of y: rows [n0, n1) of w for tokens [t0, t1). Block types seen as integers, and the rest. */
+    void (*codes)(const struct linear_job *job, const int64_t part[4], void *scratch);
+    void (*floats)(const struct linear_job *job, const int64_t part[4], void *scratch);
+    size_t scratch; /* bytes of one worker, a multiple of 64 */
+} adze_linear_table;
+
+void adze_linear_init(adze_linear_table *table, adze_cpu_level level);
 
 #endif
