@@ -36,9 +36,10 @@ static inline float load_half(const void *p)
     return half_to_float(h);
 }
 
+/* The largest float16 instead of an infinity. */
 static inline void store_half(void *p, float f)
 {
-    const uint16_t h = float_to_half(f);
+    const uint16_t h = float_to_half(f > 65504.0f ? 65504.0f : f < -65504.0f ? -65504.0f : f);
     memcpy(p, &h, sizeof h);
 }
 
@@ -56,6 +57,41 @@ static inline float float_of_bits(uint32_t bits)
     return f;
 }
 
+/* 2^(code - 128): half of float8e8m0, for the doubled values; 255 is no NaN here. */
+static inline float fp4_scale(uint8_t code)
+{
+    return float_of_bits(code < 2 ? 0x200000u << code : (uint32_t)(code - 1) << 23);
+}
+
+/* dst[j] = scale * q[j] (+ offset); n is a multiple of 8. */
+static inline void scale_group(const int8_t *q, int n, float scale, float *dst)
+{
+#ifdef __AVX2__
+    const __m256 s = _mm256_set1_ps(scale);
+    for (int j = 0; j < n; j += 8) {
+        const __m256i v = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(q + j)));
+        _mm256_storeu_ps(dst + j, _mm256_mul_ps(s, _mm256_cvtepi32_ps(v)));
+    }
+#else
+    for (int j = 0; j < n; j++)
+        dst[j] = scale * (float)q[j];
+#endif
+}
+
+static inline void scale_group_from(const int8_t *q, int n, float scale, float offset, float *dst)
+{
+#ifdef __AVX2__
+    const __m256 s = _mm256_set1_ps(scale), o = _mm256_set1_ps(offset);
+    for (int j = 0; j < n; j += 8) {
+        const __m256i v = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(q + j)));
+        _mm256_storeu_ps(dst + j, _mm256_add_ps(_mm256_mul_ps(s, _mm256_cvtepi32_ps(v)), o));
+    }
+#else
+    for (int j = 0; j < n; j++)
+        dst[j] = scale * (float)q[j] + offset;
+#endif
+}
+
 /* decode_<name> over unpack_<name>(block, q, scale, offset). */
 #define DECODER(name, block, bytes, group, with_offset)                                            \
     static void decode_##name(const void *src, int64_t n, float *dst)                              \
@@ -66,11 +102,11 @@ static inline float float_of_bits(uint32_t bits)
             float scale[(block) / (group)], offset[(block) / (group)];                             \
             unpack_##name(from, q, scale, offset);                                                 \
             for (int g = 0; g < (block) / (group); g++)                                            \
-                for (int j = g * (group); j < (g + 1) * (group); j++)                              \
-                    if (with_offset)                                                               \
-                        dst[j] = scale[g] * (float)q[j] + offset[g];                               \
-                    else                                                                           \
-                        dst[j] = scale[g] * (float)q[j];                                           \
+                if (with_offset)                                                                   \
+                    scale_group_from(q + g * (group), group, scale[g], offset[g],                  \
+                                     dst + g * (group));                                           \
+                else                                                                               \
+                    scale_group(q + g * (group), group, scale[g], dst + g * (group));              \
         }                                                                                          \
     }
 

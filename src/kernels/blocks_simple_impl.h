@@ -3,6 +3,7 @@
 #ifndef ADZE_KERNELS_BLOCKS_SIMPLE_IMPL_H
 #define ADZE_KERNELS_BLOCKS_SIMPLE_IMPL_H
 #include "kernels/blocks_impl.h"
+#include "kernels/blocks_simple_encode_impl.h"
 
 /* 2 n numbers of 4 bits: the low halves of n bytes, then the high halves. */
 static inline void unpack_nibbles(const uint8_t *packed, int n, int bias, int8_t *q)
@@ -109,12 +110,6 @@ static inline void unpack_fp4(const uint8_t *packed, int n, int8_t *q)
     }
 }
 
-/* 2^(code - 128): half of float8e8m0, for the doubled values; 255 is no NaN here. */
-static inline float fp4_scale(uint8_t code)
-{
-    return float_of_bits(code < 2 ? 0x200000u << code : (uint32_t)(code - 1) << 23);
-}
-
 static inline void unpack_mxfp4(const uint8_t *b, int8_t *q, float *scale, float *offset)
 {
     ADZE_UNUSED(offset);
@@ -203,17 +198,29 @@ static void decode_f16(const void *src, int64_t n, float *dst)
 static inline void fill_simple(adze_blocks_table *table)
 {
     table->codec[ADZE_F32].decode = decode_f32;
+    table->codec[ADZE_F32].encode = encode_f32;
     table->codec[ADZE_F16].decode = decode_f16;
+    table->codec[ADZE_F16].encode = encode_f16;
     table->codec[ADZE_BF16].decode = decode_bf16;
+    table->codec[ADZE_BF16].encode = encode_bf16;
     table->codec[ADZE_Q4_0].decode = decode_q4_0;
+    table->codec[ADZE_Q4_0].encode = encode_q4_0;
     table->codec[ADZE_Q4_1].decode = decode_q4_1;
+    table->codec[ADZE_Q4_1].encode = encode_q4_1;
     table->codec[ADZE_Q5_0].decode = decode_q5_0;
+    table->codec[ADZE_Q5_0].encode = encode_q5_0;
     table->codec[ADZE_Q5_1].decode = decode_q5_1;
+    table->codec[ADZE_Q5_1].encode = encode_q5_1;
     table->codec[ADZE_Q8_0].decode = decode_q8_0;
+    table->codec[ADZE_Q8_0].encode = encode_q8_0;
     table->codec[ADZE_Q8_1].decode = decode_q8_1;
+    table->codec[ADZE_Q8_1].encode = encode_q8_1;
     table->codec[ADZE_TQ1_0].decode = decode_tq1_0;
+    table->codec[ADZE_TQ1_0].encode = encode_tq1_0;
     table->codec[ADZE_TQ2_0].decode = decode_tq2_0;
+    table->codec[ADZE_TQ2_0].encode = encode_tq2_0;
     table->codec[ADZE_MXFP4].decode = decode_mxfp4;
+    table->codec[ADZE_MXFP4].encode = encode_mxfp4;
     table->codec[ADZE_NVFP4].decode = decode_nvfp4;
     table->codec[ADZE_Q1_0].decode = decode_q1_0;
     table->codec[ADZE_Q2_0].decode = decode_q2_0;

@@ -60,3 +60,38 @@ TEST(decoding_is_exact)
         CHECK(check_decoding(&table, level, folder, ".rand.q", ".rand.deq.f32") >= 17);
     }
 }
+
+/* Formats whose bytes follow from the definition alone. */
+TEST(encoding_gives_the_bytes)
+{
+    static const struct {
+        adze_dtype type;
+        const char *name, *suffix;
+    } formats[] = {
+        {ADZE_F16, "f16", ".q"},     {ADZE_BF16, "bf16", ".q"},     {ADZE_Q4_0, "q4_0", ".q"},
+        {ADZE_Q4_1, "q4_1", ".q"},   {ADZE_Q5_0, "q5_0", ".q"},     {ADZE_Q5_1, "q5_1", ".q"},
+        {ADZE_Q8_0, "q8_0", ".q"},   {ADZE_Q8_1, "q8_1", ".ref.q"}, {ADZE_TQ1_0, "tq1_0", ".q"},
+        {ADZE_TQ2_0, "tq2_0", ".q"}, {ADZE_MXFP4, "mxfp4", ".q"}};
+    const char *folder = test_need_unpacked("conformance/ggml-quants.tar.xz");
+    size_t size, input_size;
+    const float *input = slurp(folder, "input.f32", "", &input_size);
+    CHECK_EQ(input_size, ROWS * COLUMNS * sizeof(float));
+    for (adze_cpu_level level = 0; check_next_level(&level); level++) {
+        adze_blocks_table table;
+        adze_blocks_init(&table, level);
+        for (size_t i = 0; i < ADZE_COUNT_OF(formats); i++) {
+            const uint8_t *expected = slurp(folder, formats[i].name, formats[i].suffix, &size);
+            const size_t row = size / ROWS;
+            for (int r = 0; r < ROWS; r++) {
+                uint8_t actual[4 * COLUMNS];
+                table.codec[formats[i].type].encode(input + r * COLUMNS, COLUMNS, NULL, NULL,
+                                                    actual);
+                for (size_t k = 0; k < row; k++)
+                    if (actual[k] != expected[(size_t)r * row + k])
+                        FAIL("%s at %s: byte %zu of row %d is 0x%02x, expected 0x%02x",
+                             formats[i].name, adze_cpu_level_name(level), k, r, actual[k],
+                             expected[(size_t)r * row + k]);
+            }
+        }
+    }
+}
