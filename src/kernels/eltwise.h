@@ -73,6 +73,7 @@ typedef enum adze_form {
     X(GELU, gelu, "x * (1 + erf(x / sqrt 2)) / 2")                                                 \
     X(GELU_TANH, gelu_tanh, "tanh approximation of GELU")                                          \
     X(GELU_QUICK, gelu_quick, "x * sigmoid(a * x); a = 1.702")                                     \
+    X(SOFTCAP, softcap, "a * tanh(x / a)")                                                         \
     X(SOFTPLUS, softplus, "log(1 + e^x)")                                                          \
     X(SOFTSIGN, softsign, "x / (1 + |x|)")                                                         \
     X(ELU, elu, "x < 0 ? a * (e^x - 1) : x; ONNX default a = 1")                                   \
@@ -99,6 +100,20 @@ typedef enum adze_unary {
         ADZE_UNARY_COUNT
 } adze_unary;
 
+/* Gated activations: name, text, meaning. */
+#define ADZE_GLU_LIST(X)                                                                           \
+    X(SILU, silu, "silu(a) * b")                                                                   \
+    X(GELU, gelu, "gelu(a) * b")                                                                   \
+    X(GELU_TANH, gelu_tanh, "gelu_tanh(a) * b")                                                    \
+    X(RELU, relu, "relu(a) * b")
+
+typedef enum adze_glu {
+#define X(name, text, meaning) ADZE_GLU_##name,
+    ADZE_GLU_LIST(X)
+#undef X
+        ADZE_GLU_COUNT
+} adze_glu;
+
 typedef void (*adze_binary_f32_fn)(int64_t n, const float *a, const float *b, float *y);
 typedef void (*adze_unary_f32_fn)(int64_t n, const float *x, float *y, float a, float b);
 
@@ -122,6 +137,8 @@ typedef struct adze_q8_binary_args {
 typedef struct adze_eltwise_table {
     adze_binary_f32_fn binary[ADZE_BINARY_COUNT][ADZE_FORM_COUNT];
     adze_unary_f32_fn unary[ADZE_UNARY_COUNT];
+    /* y[i] = activation(gate[i]) * up[i], the same bits as unary, then mul */
+    adze_binary_f32_fn glu[ADZE_GLU_COUNT];
 
     /* ONNX QuantizeLinear: clamp(rint(x / scale) + zero) to y's type. Infinities saturate; NaN
      * gives the type's lowest value, as ONNX Runtime's vector code does. Not in place. */

@@ -116,6 +116,7 @@ UNARY(silu, x *sigmoid_f32(x))
 UNARY(gelu, 0.5f * x * (1.0f + erf_f32(x * 0.707106781f)))
 UNARY(gelu_tanh, gelu_tanh_f32(x))
 UNARY(gelu_quick, x *sigmoid_f32(a *x))
+UNARY(softcap, a *tanh_f32(x / a))
 UNARY(softplus, softplus_f32(x))
 UNARY(softsign, x / (1.0f + fabsf(x)))
 UNARY(elu, x < 0.0f ? a * expm1_f32(x) : x)
@@ -144,6 +145,16 @@ UNARY(atanh, (float)atanh((double)x))
             y[i] = unary_##text(x[i], a, b);                                                       \
     }
 ADZE_UNARY_LIST(X)
+#undef X
+
+#define X(name, text, meaning)                                                                     \
+    static void text##_glu(int64_t n, const float *gate, const float *up, float *y)                \
+    {                                                                                              \
+        VECTOR_LOOP                                                                                \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            y[i] = unary_##text(gate[i], 0.0f, 0.0f) * up[i];                                      \
+    }
+ADZE_GLU_LIST(X)
 #undef X
 
 #define QUANTIZE(type, suffix, lowest, highest)                                                    \
@@ -309,6 +320,9 @@ static void fill(adze_eltwise_table *t)
 #undef X
 #define X(name, text, meaning) t->unary[ADZE_UNARY_##name] = text##_v;
     ADZE_UNARY_LIST(X)
+#undef X
+#define X(name, text, meaning) t->glu[ADZE_GLU_##name] = text##_glu;
+    ADZE_GLU_LIST(X)
 #undef X
     t->quantize_u8 = quantize_u8;
     t->quantize_i8 = quantize_i8;

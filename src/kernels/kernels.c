@@ -12,4 +12,5 @@ void adze_kernels_init(adze_kernels *kernels, adze_cpu_level level)
     adze_rows_init(&kernels->rows, level);
     adze_blocks_init(&kernels->blocks, level);
     adze_linear_init(&kernels->linear, level);
+    adze_attention_init(&kernels->attention, level);
 }

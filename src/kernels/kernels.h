@@ -3,6 +3,7 @@
  * of every entry, which defines the result, then the init that picks), x86/<family>_<level>.c. */
 #ifndef ADZE_KERNELS_KERNELS_H
 #define ADZE_KERNELS_KERNELS_H
+#include "kernels/attention.h"
 #include "kernels/blocks.h"
 #include "kernels/dwconv.h"
 #include "kernels/eltwise.h"
@@ -22,6 +23,7 @@ typedef struct adze_kernels {
     adze_rows_table rows;
     adze_blocks_table blocks;
     adze_linear_table linear;
+    adze_attention_table attention;
 } adze_kernels;
 
 void adze_kernels_init(adze_kernels *kernels, adze_cpu_level level);

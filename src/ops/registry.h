@@ -9,7 +9,8 @@
 #define ADZE_OP_FAMILIES(X) \
     X(activation) X(softmax) X(elementwise) X(cast) X(convolution) X(transposed) X(matrix) \
     X(pooling) X(normalization) X(reduction) X(selection) X(shape) X(arrange) X(pad) \
-    X(index) X(resize) X(grid) X(quantize) X(qlinear)
+    X(index) X(resize) X(grid) X(quantize) X(qlinear) \
+    X(language) X(language_cache) X(language_moe)
 /* clang-format on */
 
 #define X(family) extern const adze_op adze_ops_##family[];

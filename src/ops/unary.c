@@ -53,6 +53,7 @@ static double softplus64(double x)
     X(GELU, x *(1 + erf(x / sqrt(2))) / 2)                                                         \
     X(GELU_TANH, x *(1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))) / 2)           \
     X(GELU_QUICK, x *sigmoid64(a *x))                                                              \
+    X(SOFTCAP, a *tanh(x / a))                                                                     \
     X(SOFTPLUS, softplus64(x))                                                                     \
     X(SOFTSIGN, x / (1 + fabs(x)))                                                                 \
     X(ELU, x < 0 ? a * expm1(x) : x)                                                               \
