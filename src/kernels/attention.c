@@ -29,8 +29,8 @@ static void row_chunk(const adze_attention_block *b, int64_t row, int64_t key, i
     float s[CHUNK] = {0}, *acc = b->acc + row * a->dv;
     for (int j = begin; j < end; j++)
         for (int64_t i = 0; i < a->d; i++)
-            s[j] += q[i] *
-                    number_at(a->k, a->dtype, ((key + j) * a->kv_heads + b->kv_head) * a->d + i);
+            s[j] +=
+                q[i] * number_at(a->k, a->dtype, ((key + j) * a->kv_heads + b->kv_head) * a->d + i);
     const chunk_row c = {.scale = a->scale,
                          .softcap = a->softcap,
                          .slope = a->slopes ? a->slopes[head] : 0,
@@ -42,8 +42,8 @@ static void row_chunk(const adze_attention_block *b, int64_t row, int64_t key, i
     for (int64_t i = 0; i < a->dv; i++) {
         acc[i] *= factor;
         for (int j = begin; j < end; j++)
-            acc[i] += s[j] * number_at(a->v, a->dtype,
-                                       ((key + j) * a->kv_heads + b->kv_head) * a->dv + i);
+            acc[i] += s[j] *
+                      number_at(a->v, a->dtype, ((key + j) * a->kv_heads + b->kv_head) * a->dv + i);
     }
 }
 
@@ -78,8 +78,7 @@ typedef struct state {
 
 static size_t state_bytes(int64_t rows, int64_t dv)
 {
-    return 2 * aligned((size_t)rows * sizeof(float)) +
-           aligned((size_t)(rows * dv) * sizeof(float));
+    return 2 * aligned((size_t)rows * sizeof(float)) + aligned((size_t)(rows * dv) * sizeof(float));
 }
 
 static state state_at(void *memory, int64_t rows, int64_t dv)
@@ -172,8 +171,7 @@ static adze_attention_block block_of(const job *j, int64_t kv_head, int64_t toke
                                   .tokens = tokens,
                                   .first = split * SPLIT,
                                   .last = ADZE_MIN((split + 1) * SPLIT, j->a->keys),
-                                  .scratch =
-                                      j->workers + (size_t)worker * j->worker_bytes};
+                                  .scratch = j->workers + (size_t)worker * j->worker_bytes};
 }
 
 static void run_block(const job *j, adze_attention_block b, const state *to)
@@ -191,10 +189,9 @@ static void split_piece(void *user, int64_t piece, int worker)
     const adze_attention_args *a = j->a;
     const state part =
         state_at(j->parts + (size_t)piece * j->part_bytes, a->tokens * j->group, a->dv);
-    run_block(j,
-              block_of(j, piece % a->kv_heads, 0, a->tokens, j->first + piece / a->kv_heads,
-                       worker),
-              &part);
+    run_block(
+        j, block_of(j, piece % a->kv_heads, 0, a->tokens, j->first + piece / a->kv_heads, worker),
+        &part);
 }
 
 static void merge_splits(const job *j)
@@ -244,8 +241,7 @@ size_t adze_attention_scratch(const adze_kernels *kernels, const adze_attention_
            (size_t)(splits_of(args->keys) * args->kv_heads) * state_bytes(rows, args->dv);
 }
 
-void adze_attention_run(const adze_kernels *kernels, adze_pool *pool,
-                        const adze_attention_args *a)
+void adze_attention_run(const adze_kernels *kernels, adze_pool *pool, const adze_attention_args *a)
 {
     job j = {.table = &kernels->attention,
              .a = a,

@@ -84,7 +84,8 @@ adze_status adze_language_range(const adze_run *run, int i, int64_t limit, const
     const int64_t *numbers = t->data, count = adze_tensor_elements(t);
     for (int64_t k = 0; k < count; k++)
         if (numbers[k] < 0 || numbers[k] >= limit)
-            return adze_fail(err, ADZE_BAD_DATA, "%s '%s': %s %lld at place %lld, expected 0 to %lld",
+            return adze_fail(err, ADZE_BAD_DATA,
+                             "%s '%s': %s %lld at place %lld, expected 0 to %lld",
                              adze_node_op(run->node), adze_node_name(run->node), what,
                              (long long)numbers[k], (long long)k, (long long)limit - 1);
     return ADZE_OK;
@@ -116,8 +117,8 @@ static adze_status linear_infer(adze_infer *infer, adze_error *err)
     const adze_type *w = adze_infer_input(infer, 1);
     if (y.rank < 1)
         return bad_input(infer, 0, "[.., K]", err);
-    ADZE_TRY(adze_language_shape(
-        infer, 1, 2, (adze_dim[]){ADZE_LANGUAGE_ANY, y.dims[y.rank - 1]}, "[N, K]", err));
+    ADZE_TRY(adze_language_shape(infer, 1, 2, (adze_dim[]){ADZE_LANGUAGE_ANY, y.dims[y.rank - 1]},
+                                 "[N, K]", err));
     ADZE_TRY(adze_language_shape(infer, 2, 1, (adze_dim[]){w->dims[0]}, "[N]", err));
     y.dims[y.rank - 1] = w->dims[0];
     adze_infer_set_tensor(infer, 0, ADZE_F32, y.rank, y.dims);
@@ -179,9 +180,9 @@ static adze_status embedding_infer(adze_infer *infer, adze_error *err)
     ADZE_TRY(adze_language_shape(infer, 0, 1, any, "[T]", err));
     ADZE_TRY(adze_language_shape(infer, 1, 2, any, "[V, K]", err));
     if (are_ranked(infer, 2))
-        adze_infer_set_tensor(infer, 0, ADZE_F32, 2,
-                              (adze_dim[]){adze_infer_input(infer, 0)->dims[0],
-                                           adze_infer_input(infer, 1)->dims[1]});
+        adze_infer_set_tensor(
+            infer, 0, ADZE_F32, 2,
+            (adze_dim[]){adze_infer_input(infer, 0)->dims[0], adze_infer_input(infer, 1)->dims[1]});
     return ADZE_OK;
 }
 
@@ -302,11 +303,10 @@ static adze_status rope_infer(adze_infer *infer, adze_error *err)
     if (!are_ranked(infer, 2))
         return ADZE_OK;
     const adze_type *x = adze_infer_input(infer, 0), *table = adze_infer_input(infer, 1);
-    ADZE_TRY(adze_language_shape(infer, 1, 2, (adze_dim[]){x->dims[0], ADZE_LANGUAGE_ANY},
-                                 "[T, R]", err));
+    ADZE_TRY(adze_language_shape(infer, 1, 2, (adze_dim[]){x->dims[0], ADZE_LANGUAGE_ANY}, "[T, R]",
+                                 err));
     const adze_dim r = table->dims[1];
-    if (adze_dim_known(r) &&
-        (r % 2 != 0 || (adze_dim_known(x->dims[2]) && r > x->dims[2])))
+    if (adze_dim_known(r) && (r % 2 != 0 || (adze_dim_known(x->dims[2]) && r > x->dims[2])))
         return bad_input(infer, 1, "[T, R] with R even and at most D", err);
     adze_infer_set_tensor(infer, 0, ADZE_F32, 3, x->dims);
     return ADZE_OK;
@@ -328,10 +328,9 @@ static void rope_tokens(void *user, int64_t begin, int64_t end, int worker)
     const int64_t r = run->inputs[1]->dims[1], size = x->dims[1] * x->dims[2];
     const bool interleaved = adze_node_int(run->node, "interleaved", 0) != 0;
     for (int64_t t = begin; t < end; t++)
-        run->kernels->attention.rope(x->dims[1], x->dims[2], r, interleaved,
-                                     (const float *)run->inputs[1]->data + t * r,
-                                     (const float *)x->data + t * size,
-                                     (float *)run->outputs[0]->data + t * size);
+        run->kernels->attention.rope(
+            x->dims[1], x->dims[2], r, interleaved, (const float *)run->inputs[1]->data + t * r,
+            (const float *)x->data + t * size, (float *)run->outputs[0]->data + t * size);
 }
 
 static adze_status rope_run(adze_run *run, adze_error *err)

@@ -298,8 +298,8 @@ static adze_status combine_run(adze_run *run, adze_error *err)
 {
     ADZE_UNUSED(err);
     const adze_tensor *y = run->inputs[0];
-    adze_ops_parallel(run, y->dims[0],
-                      ADZE_MAX(1, 16384 / ADZE_MAX(y->dims[1] * y->dims[2], 1)), combine_rows, run);
+    adze_ops_parallel(run, y->dims[0], ADZE_MAX(1, 16384 / ADZE_MAX(y->dims[1] * y->dims[2], 1)),
+                      combine_rows, run);
     return ADZE_OK;
 }
 

@@ -4,10 +4,15 @@
 
 void op_case_open(op_case *c, const char *level)
 {
+    op_case_open_threads(c, level, 2);
+}
+
+void op_case_open_threads(op_case *c, const char *level, int threads)
+{
     memset(c, 0, sizeof *c);
     adze_context_options options = adze_context_options_default();
     options.cpu_level = level;
-    options.threads = 2;
+    options.threads = threads;
     CHECK_OK(adze_context_open(&c->context, &options, &c->error), &c->error);
     CHECK_OK(adze_graph_create(&c->graph, c->context, &c->error), &c->error);
 }
@@ -20,15 +25,25 @@ void op_case_input(op_case *c, adze_dtype dtype, int rank, const int64_t *dims, 
     t->quant = quant;
 }
 
+void op_case_absent(op_case *c)
+{
+    c->input[c->inputs++] = (adze_tensor){.rank = -1};
+}
+
 adze_node *op_case_node(op_case *c, const char *op, int outputs)
+{
+    return op_case_node_in(c, "", op, outputs);
+}
+
+adze_node *op_case_node_in(op_case *c, const char *domain, const char *op, int outputs)
 {
     adze_value *values[8];
     for (int i = 0; i < c->inputs; i++) {
         adze_type type = adze_type_tensor(c->input[i].dtype, c->input[i].rank, c->input[i].dims);
         type.quant = c->input[i].quant;
-        values[i] = adze_graph_add_input(c->graph, NULL, &type);
+        values[i] = c->input[i].rank < 0 ? NULL : adze_graph_add_input(c->graph, NULL, &type);
     }
-    c->node = adze_graph_add_node(c->graph, "", op, NULL, c->inputs, values, outputs);
+    c->node = adze_graph_add_node(c->graph, domain, op, NULL, c->inputs, values, outputs);
     CHECK(c->node);
     adze_graph_resolve_ops(c->graph);
     CHECK(c->node->op);
@@ -45,7 +60,7 @@ adze_status op_case_try(op_case *c)
 {
     const adze_tensor *inputs[8];
     for (int i = 0; i < c->inputs; i++)
-        inputs[i] = &c->input[i];
+        inputs[i] = c->input[i].rank < 0 ? NULL : &c->input[i];
     return adze_op_run_single(c->output, c->node, inputs, &c->arena, &c->error);
 }
 

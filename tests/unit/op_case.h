@@ -18,11 +18,16 @@ typedef struct op_case {
 
 /* A case at a CPU level ("ref", ...; NULL: the best). */
 void op_case_open(op_case *c, const char *level);
+void op_case_open_threads(op_case *c, const char *level, int threads);
 /* The next input; quant may be NULL. Data stay the caller's. */
 void op_case_input(op_case *c, adze_dtype dtype, int rank, const int64_t *dims, const void *data,
                    const adze_quant *quant);
+/* The next input is absent. */
+void op_case_absent(op_case *c);
 /* The node over the inputs so far; set its attributes and output types before op_case_run. */
 adze_node *op_case_node(op_case *c, const char *op, int outputs);
+/* The same for an operator of another domain than ONNX's. */
+adze_node *op_case_node_in(op_case *c, const char *domain, const char *op, int outputs);
 /* Output 0 becomes quantized. */
 void op_case_quantize(op_case *c, adze_dtype dtype, const adze_quant *quant);
 void op_case_run(op_case *c);
