@@ -91,7 +91,12 @@ static void floats(const linear_job *job, const int64_t part[4], void *scratch)
 void adze_linear_init(adze_linear_table *table, adze_cpu_level level)
 {
     *table = (adze_linear_table){.quantize = quantize, .codes = codes, .floats = floats};
+#if defined(__x86_64__)
+    if (level == ADZE_CPU_AVX2 || level == ADZE_CPU_AVX512)
+        adze_linear_init_avx2(table);
+#else
     ADZE_UNUSED(level);
+#endif
 }
 
 /* --- the whole --- */

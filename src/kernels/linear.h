@@ -58,5 +58,6 @@ typedef struct adze_linear_table {
 } adze_linear_table;
 
 void adze_linear_init(adze_linear_table *table, adze_cpu_level level);
+void adze_linear_init_avx2(adze_linear_table *table); /* overwrites what it does better */
 
 #endif

@@ -82,8 +82,18 @@ static inline const uint8_t *linear_row(const linear_job *job, int64_t row)
     return (const uint8_t *)job->args.w + (size_t)row * job->args.w_stride;
 }
 
-/* The scale of 32 elements and what each is multiplied by to become a code. Magnitudes are compared as
- * the integers of their bits, where NaN is above infinity. */
+/* The scale of 32 elements, from the bits of their largest magnitude, and what each is multiplied by to
+ * become a code. As integers, bits of NaN are above those of infinity. */
+static inline float linear_scale_of(uint32_t most, float *inverse)
+{
+    const float largest = float_of(most);
+    const bool usable = most < 0x7f800000u && largest >= 1e-30f;
+    *inverse = usable ? 127.0f / largest : 0.0f;
+    if (most >= 0x7f800000u)
+        return float_of(0x7fc00000u);
+    return usable ? largest / 127.0f : 0.0f;
+}
+
 static inline float linear_block_scale(const float *x, float *inverse)
 {
     uint32_t most = 0;
@@ -91,12 +101,7 @@ static inline float linear_block_scale(const float *x, float *inverse)
         const uint32_t bits = bits_of(x[i]) & 0x7fffffffu;
         most = bits > most ? bits : most;
     }
-    const float largest = float_of(most);
-    const bool usable = largest >= 1e-30f && largest <= 3.402823466e38f;
-    *inverse = usable ? 127.0f / largest : 0.0f;
-    if (most >= 0x7f800000u)
-        return float_of(0x7fc00000u);
-    return usable ? largest / 127.0f : 0.0f;
+    return linear_scale_of(most, inverse);
 }
 
 static inline void linear_block_codes(const float *x, float inverse, int8_t *codes)

@@ -1,0 +1,350 @@
+/* Products of language models with AVX2, for many tokens: a panel of 16 rows of w is unpacked and
+ * interleaved once, then multiplied with tile after tile of tokens. The lanes of a vector are rows, so
+ * that the chain of each sum is that of the reference, whatever the tile.
+ *
+ * Codes of q + zero <= 63 are multiplied as unsigned bytes by vpmaddubsw and summed in 16 bits. These
+ * sums begin at -zero * (sum of p), so they end at the sum of q * p, which fits; in between they may wrap,
+ * which does no harm. Wide codes are multiplied as |q| * (p with the sign of q). */
+#include "kernels/x86/linear_avx2_impl.h"
+
+enum { ROWS = LINEAR_PANEL, TOKENS = 6, STEP_WEIGHTS = 256 };
+
+/* The scratch of a worker. */
+typedef struct workspace {
+    _Alignas(64) int8_t codes[LINEAR_CHUNK * ROWS]; /* [k / 4][16 rows][4] */
+    _Alignas(64) float scale[LINEAR_CHUNK / 16 * ROWS], offset[LINEAR_CHUNK / 16 * ROWS];
+    _Alignas(64) float sums[LINEAR_SLAB * ROWS]; /* [tokens][16 rows] */
+    _Alignas(64) int8_t row_codes[ROWS][STEP_WEIGHTS];
+    _Alignas(64) float row_scale[ROWS][STEP_WEIGHTS / 16], row_offset[ROWS][STEP_WEIGHTS / 16];
+} workspace;
+
+/* --- x --- */
+
+/* The two 16-bit sums of a group that the products will be added to: elements 0 and 1 of each four, and 2
+ * and 3. From the sums of pairs of 16 elements. */
+INLINE __m128i fold_pairs(__m128i pairs)
+{
+    pairs = _mm_add_epi16(pairs, _mm_shuffle_epi32(pairs, 0x4e));
+    return _mm_add_epi16(pairs, _mm_shuffle_epi32(pairs, 0xb1));
+}
+
+INLINE void quantize_sums(const linear_format *f, __m256i codes, float d, int32_t *zeros,
+                          float *sums)
+{
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), codes);
+    const __m128i factor = _mm_set1_epi16((int16_t)-f->zero);
+    __m128i half[2] = {_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1)};
+    if (f->group == 32)
+        half[0] = _mm_add_epi16(half[0], half[1]);
+    for (int g = 0; g < LINEAR_BLOCK / f->group; g++) {
+        const __m128i folded = fold_pairs(half[g]);
+        zeros[g] = _mm_cvtsi128_si32(_mm_mullo_epi16(folded, factor));
+        const int32_t sum = _mm_cvtsi128_si32(_mm_madd_epi16(folded, _mm_set1_epi16(1)));
+        sums[g] = d * (float)sum;
+    }
+}
+
+/* 32 codes; the definition is linear_block_codes. */
+INLINE __m256i quantize_block(const float *x, float *d)
+{
+    const __m256 no_sign = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+    __m256 v[4];
+    __m256i most = _mm256_setzero_si256();
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        v[i] = _mm256_loadu_ps(x + 8 * i);
+        most = _mm256_max_epi32(most, _mm256_castps_si256(_mm256_and_ps(v[i], no_sign)));
+    }
+    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1));
+    float inverse;
+    *d = linear_scale_of((uint32_t)_mm_cvtsi128_si32(m), &inverse);
+    if (inverse == 0.0f)
+        return _mm256_setzero_si256();
+    __m256i q[4];
+    UNROLL for (int i = 0; i < 4; i++) q[i] =
+        _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(inverse)));
+    const __m256i bytes =
+        _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+    return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+static void quantize(const linear_job *job, int64_t first, int64_t count)
+{
+    const linear_format *f = job->format;
+    for (int64_t t = first; t < first + count; t++) {
+        const float *x = job->args.x + t * job->args.ldx;
+        const linear_record r = linear_record_at(job, t);
+        for (int64_t b = 0; b < job->args.k / LINEAR_BLOCK; b++) {
+            const __m256i codes = quantize_block(x + b * LINEAR_BLOCK, &r.scale[b]);
+            const int64_t group = b * (LINEAR_BLOCK / f->group);
+            _mm256_store_si256((__m256i *)(r.codes + b * LINEAR_BLOCK), codes);
+            quantize_sums(f, codes, r.scale[b], r.zeros + group, r.sums + group);
+        }
+    }
+}
+
+/* --- w --- */
+
+/* Eight rows, `row_bytes` apart, of eight dwords -> eight vectors of one dword of each row. */
+INLINE void transpose_8x8(const void *from, size_t row_bytes, __m256i out[8])
+{
+    __m256i r[8], t[8];
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        const char *low = (const char *)from + (size_t)i * row_bytes, *high = low + 4 * row_bytes;
+        r[i] = load_two(low, high);
+        r[i + 4] = load_two(low + 16, high + 16);
+    }
+    UNROLL for (int i = 0; i < 8; i += 2)
+    {
+        t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
+    }
+    UNROLL for (int i = 0; i < 8; i += 4)
+    {
+        out[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
+        out[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
+        out[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
+        out[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+}
+
+/* [16 rows][count] dwords, rows row_bytes apart -> [count][16 rows], each byte `add` more. */
+static void interleave(const void *from, size_t row_bytes, int64_t count, int add, void *to)
+{
+    const __m256i more = _mm256_set1_epi8((char)add);
+    for (int half = 0; half < 2; half++)
+        for (int64_t i = 0; i < count; i += 8) {
+            const char *rows = (const char *)from + (size_t)half * 8 * row_bytes + 4 * i;
+            __m256i columns[8];
+            transpose_8x8(rows, row_bytes, columns);
+            for (int64_t j = 0; j < ADZE_MIN(count - i, 8); j++)
+                _mm256_store_si256((__m256i *)to + 2 * (i + j) + half,
+                                   _mm256_add_epi8(columns[j], more));
+        }
+}
+
+/* Weights [at, at + count) of rows [row, last), at most 16; missing rows are zeros. */
+static void make_panel(const linear_job *job, int64_t row, int64_t last, int64_t at, int64_t count,
+                       workspace *s)
+{
+    const linear_format *f = job->format;
+    for (int64_t done = 0; done < count; done += STEP_WEIGHTS) {
+        const int64_t step = ADZE_MIN(count - done, STEP_WEIGHTS), groups = step / f->group;
+        for (int64_t i = 0; i < ROWS; i++) {
+            if (row + i < last) {
+                const size_t skip = (size_t)((at + done) / f->block) * (size_t)f->bytes;
+                f->unpack(linear_row(job, row + i) + skip, step / f->block, s->row_codes[i],
+                          s->row_scale[i], s->row_offset[i]);
+            } else if (done == 0) {
+                memset(s->row_codes[i], 0, sizeof s->row_codes[i]);
+                memset(s->row_scale[i], 0, sizeof s->row_scale[i]);
+                memset(s->row_offset[i], 0, sizeof s->row_offset[i]);
+            }
+        }
+        const int64_t group = done / f->group;
+        interleave(s->row_codes, sizeof s->row_codes[0], step / 4, f->zero, s->codes + done * ROWS);
+        interleave(s->row_scale, sizeof s->row_scale[0], groups, 0, s->scale + group * ROWS);
+        if (f->offset)
+            interleave(s->row_offset, sizeof s->row_offset[0], groups, 0, s->offset + group * ROWS);
+    }
+}
+
+/* --- tiles --- */
+
+typedef struct tile {
+    int64_t groups;
+    const workspace *s;
+    linear_record x; /* of the first token, at the first group */
+    size_t record_size;
+    float *sums; /* [tokens][16 rows] */
+    bool first;  /* sums begin at zero */
+} tile;
+
+typedef struct kind {
+    int group;
+    bool wide, zero, offset;
+} kind;
+
+INLINE const void *next_record(const void *p, const tile *a, int t)
+{
+    return (const char *)p + (size_t)t * a->record_size;
+}
+
+/* Sums of the products of 4 weights each of 16 rows, with 4 elements of each token. */
+INLINE void multiply_step(int tokens, kind m, bool first, const __m256i *w, const int8_t *x,
+                          size_t record_size, __m256i sum[][2])
+{
+    const __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
+    const __m256i ones = _mm256_set1_epi16(1);
+    if (m.wide) {
+        const __m256i a0 = _mm256_abs_epi8(w0), a1 = _mm256_abs_epi8(w1);
+        UNROLL for (int t = 0; t < tokens; t++)
+        {
+            const __m256i p = broadcast_4(x + (size_t)t * record_size);
+            __m256i q0 = _mm256_maddubs_epi16(a0, _mm256_sign_epi8(p, w0));
+            __m256i q1 = _mm256_maddubs_epi16(a1, _mm256_sign_epi8(p, w1));
+            q0 = _mm256_madd_epi16(q0, ones), q1 = _mm256_madd_epi16(q1, ones);
+            sum[t][0] = first ? q0 : _mm256_add_epi32(sum[t][0], q0);
+            sum[t][1] = first ? q1 : _mm256_add_epi32(sum[t][1], q1);
+            KEEP(sum[t][0]);
+            KEEP(sum[t][1]);
+        }
+        return;
+    }
+    UNROLL for (int t = 0; t < tokens; t++)
+    {
+        const __m256i p = broadcast_4(x + (size_t)t * record_size);
+        const __m256i q0 = _mm256_maddubs_epi16(w0, p), q1 = _mm256_maddubs_epi16(w1, p);
+        sum[t][0] = first && !m.zero ? q0 : _mm256_add_epi16(sum[t][0], q0);
+        sum[t][1] = first && !m.zero ? q1 : _mm256_add_epi16(sum[t][1], q1);
+        KEEP(sum[t][0]);
+        KEEP(sum[t][1]);
+    }
+}
+
+/* One group's part of the chains. */
+INLINE __m256 chain(kind m, __m256i sum, const float *scale, const float *offset, __m256 d,
+                    __m256 plain, __m256 y)
+{
+    const __m256i whole = m.wide ? sum : _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
+    y = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(whole), _mm256_load_ps(scale)), d, y);
+    return m.offset ? _mm256_fmadd_ps(_mm256_load_ps(offset), plain, y) : y;
+}
+
+INLINE void multiply(const tile *a, int tokens, kind m)
+{
+    const __m256i *w = (const __m256i *)a->s->codes;
+    const float *scale = a->s->scale, *offset = a->s->offset;
+    linear_record x = a->x;
+    __m256 y[TOKENS][2];
+    UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int v = 0; v < 2; v++) y[t][v] =
+        a->first ? _mm256_setzero_ps() : _mm256_load_ps(a->sums + t * ROWS + 8 * v);
+    for (int64_t g = 0; g < a->groups; g++) {
+        __m256i sum[TOKENS][2];
+        if (m.zero) {
+            UNROLL for (int t = 0; t < tokens; t++) sum[t][0] = sum[t][1] =
+                broadcast_4(next_record(x.zeros + g, a, t));
+        }
+        UNROLL for (int i = 0; i < m.group / 4; i++)
+        {
+            multiply_step(tokens, m, i == 0, w + 2 * i, x.codes + g * m.group + 4 * i,
+                          a->record_size, sum);
+            FENCE;
+        }
+        UNROLL for (int t = 0; t < tokens; t++)
+        {
+            const float *at = next_record(x.scale + g * m.group / LINEAR_BLOCK, a, t);
+            const __m256 d = _mm256_broadcast_ss(at);
+            const __m256 plain = m.offset ? _mm256_broadcast_ss(next_record(x.sums + g, a, t)) : d;
+            UNROLL for (int v = 0; v < 2; v++) y[t][v] =
+                chain(m, sum[t][v], scale + 8 * v, offset + 8 * v, d, plain, y[t][v]);
+        }
+        w += m.group / 2;
+        scale += ROWS;
+        offset += ROWS;
+    }
+    UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int v = 0; v < 2; v++)
+        _mm256_store_ps(a->sums + t * ROWS + 8 * v, y[t][v]);
+}
+
+/* name, group, wide, zero, offset */
+#define KINDS(X)                                                                                   \
+    X(narrow_32, 32, false, false, false)                                                          \
+    X(narrow_32_zero, 32, false, true, false)                                                      \
+    X(narrow_32_offset, 32, false, false, true)                                                    \
+    X(narrow_32_both, 32, false, true, true)                                                       \
+    X(narrow_16_zero, 16, false, true, false)                                                      \
+    X(narrow_16_offset, 16, false, false, true)                                                    \
+    X(wide_32, 32, true, false, false)
+
+typedef int (*tile_fn)(const tile *a, int64_t tokens);
+
+/* Multiplies at most `tokens` tokens and says how many. */
+#define X(name, group, wide, zero, offset)                                                         \
+    static int tile_##name(const tile *a, int64_t tokens)                                          \
+    {                                                                                              \
+        const kind m = {group, wide, zero, offset};                                                \
+        if (tokens >= 6)                                                                           \
+            return multiply(a, 6, m), 6;                                                           \
+        if (tokens >= 4)                                                                           \
+            return multiply(a, 4, m), 4;                                                           \
+        if (tokens >= 2)                                                                           \
+            return multiply(a, 2, m), 2;                                                           \
+        return multiply(a, 1, m), 1;                                                               \
+    }
+KINDS(X)
+#undef X
+
+static tile_fn choose(const linear_format *f)
+{
+    static const struct {
+        kind m;
+        tile_fn run;
+    } kinds[] = {
+#define X(name, group, wide, zero, offset) {{group, wide, zero, offset}, tile_##name},
+        KINDS(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const kind m = kinds[i].m;
+        if (m.group == f->group && m.wide == f->wide && m.offset == f->offset &&
+            m.zero == (f->zero != 0))
+            return kinds[i].run;
+    }
+    return NULL;
+}
+
+/* --- parts --- */
+
+static void store_rows(const linear_job *job, int64_t row, int64_t count, int64_t token,
+                       int64_t tokens, const float *sums)
+{
+    const float *bias = job->args.bias ? job->args.bias + row : NULL;
+    for (int64_t t = 0; t < tokens; t++, sums += ROWS) {
+        float *y = job->args.y + (token + t) * job->args.ldy + row;
+        for (int64_t i = 0; i < count; i++)
+            y[i] = bias ? sums[i] + bias[i] : sums[i];
+    }
+}
+
+static void panel_codes(const linear_job *job, int64_t row, int64_t last, const int64_t part[4],
+                        workspace *s)
+{
+    const tile_fn run = choose(job->format);
+    const int64_t k = job->args.k, first = part[2], tokens = part[3] - part[2];
+    for (int64_t at = 0; at < k; at += LINEAR_CHUNK) {
+        const int64_t count = ADZE_MIN(k - at, LINEAR_CHUNK);
+        make_panel(job, row, last, at, count, s);
+        for (int64_t t = 0; t < tokens;) {
+            linear_record r = linear_record_at(job, first + t);
+            r.codes += at;
+            r.scale += at / LINEAR_BLOCK;
+            r.zeros += at / job->format->group;
+            r.sums += at / job->format->group;
+            const tile a = {.groups = count / job->format->group,
+                            .s = s,
+                            .x = r,
+                            .record_size = job->record_size,
+                            .sums = s->sums + t * ROWS,
+                            .first = at == 0};
+            t += run(&a, tokens - t);
+        }
+    }
+    store_rows(job, row, last - row, first, tokens, s->sums);
+}
+
+static void codes(const linear_job *job, const int64_t part[4], void *scratch)
+{
+    for (int64_t row = part[0]; row < part[1]; row += ROWS)
+        panel_codes(job, row, ADZE_MIN(row + ROWS, part[1]), part, scratch);
+}
+
+void adze_linear_init_avx2(adze_linear_table *table)
+{
+    table->quantize = quantize;
+    table->codes = codes;
+    table->scratch = sizeof(workspace);
+}

@@ -1,0 +1,26 @@
+/* What the AVX2 files of the products of language models share. */
+#ifndef ADZE_KERNELS_X86_LINEAR_AVX2_IMPL_H
+#define ADZE_KERNELS_X86_LINEAR_AVX2_IMPL_H
+#include <immintrin.h>
+#include "kernels/linear_impl.h"
+#include "kernels/x86/tile_impl.h"
+
+/* Keeps a sum in the order in which it is written, and loads where they are written: compilers otherwise
+ * gather all loads of an unrolled loop at its head, where the registers do not suffice. */
+#define KEEP(v) __asm__("" : "+x"(v))
+#define FENCE __asm__ volatile("" ::: "memory")
+
+INLINE __m256i broadcast_4(const void *p)
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return _mm256_set1_epi32(v);
+}
+
+INLINE __m256i load_two(const void *low, const void *high)
+{
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)low)),
+                                   _mm_loadu_si128((const __m128i *)high), 1);
+}
+
+#endif
