@@ -39,7 +39,7 @@ typedef struct adze_gguf_entry {
         uint64_t u;           /* U64 */
         double f;             /* F32, F64 */
         adze_string s;        /* STRING: any bytes; also NUL-terminated */
-        adze_string *strings; /* ARRAY of STRING */
+        adze_string *strings; /* ARRAY of STRING: often in the mapped file, not NUL-terminated */
         const void *bytes;    /* other ARRAYs: elements as in the file (little-endian, unaligned) */
     } as;
     size_t byte_count; /* of as.bytes */
@@ -47,7 +47,8 @@ typedef struct adze_gguf_entry {
 
 typedef struct adze_gguf_tensor {
     const char *name;
-    adze_tensor tensor;    /* borrowed, mapped read-only: dtype, rank 1..4, dims, data, size */
+    adze_tensor tensor; /* borrowed, mapped read-only: dtype, rank 1..4, dims, data, size; aligned
+                            * to the file's alignment, which may be 1 */
     adze_mapping *mapping; /* the file it lies in, not retained */
 } adze_gguf_tensor;
 
@@ -70,13 +71,18 @@ typedef struct adze_gguf {
     adze_mapping **mappings;
     int mapping_count;
     int64_t file_size; /* all shards together */
+    bool header_only;  /* see adze_gguf_open_header: data are missing, their tensor.data NULL */
 } adze_gguf;
 
-/* True when the bytes begin with "GGUF" (either byte order). */
+/* True when the bytes begin with "GGUF" (so do files of either byte order). */
 bool adze_gguf_sniff(const void *bytes, size_t size);
 /* `path` may be any shard of a split file (NAME-00001-of-00003.gguf). Fails with ADZE_NOT_FOUND, ADZE_BAD_FILE
  * (names file, byte offset, expected, found), ADZE_UNSUPPORTED (big-endian, version, tensor type unknown). */
 adze_status adze_gguf_open(adze_gguf **out, const char *path, adze_error *err) ADZE_MUST_CHECK;
+/* The same for looking only: a file that ends where its tensors' data should begin opens too, with
+ * header_only set. */
+adze_status adze_gguf_open_header(adze_gguf **out, const char *path,
+                                  adze_error *err) ADZE_MUST_CHECK;
 void adze_gguf_close(adze_gguf **gguf);
 
 /* ---- metadata ---- */
