@@ -57,8 +57,9 @@ ADZE_API adze_value *adze_graph_add_input(adze_graph *graph, const char *name,
 /** A constant over the tensor's bytes: copied when `copy`, else they must outlive the graph. */
 ADZE_API adze_value *adze_graph_add_constant(adze_graph *graph, const char *name,
                                              const adze_tensor *tensor, bool copy);
-/** A value that persists between runs: starts as `initial` (copied), takes the content of `next` after
- * each run once adze_graph_set_next was called. */
+/** A value that persists between runs: starts as `initial` (copied; data NULL: zeros, for caches), takes the
+ * content of `next` after each run once adze_graph_set_next was called. Where the node that makes
+ * `next` may overwrite the state and nobody reads it later, that happens in place. */
 ADZE_API adze_value *adze_graph_add_state(adze_graph *graph, const char *name,
                                           const adze_tensor *initial);
 ADZE_API void adze_graph_set_next(adze_value *state, adze_value *next);

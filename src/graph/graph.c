@@ -233,7 +233,7 @@ adze_value *adze_graph_add_constant(adze_graph *graph, const char *name, const a
 
 adze_value *adze_graph_add_state(adze_graph *graph, const char *name, const adze_tensor *initial)
 {
-    adze_value *value = add_filled(graph, name, ADZE_ROLE_STATE, initial, true);
+    adze_value *value = add_filled(graph, name, ADZE_ROLE_STATE, initial, initial->data != NULL);
     if (!value || !PUSH(graph, graph->states, graph->state_count, graph->state_capacity, value))
         return NULL;
     return value;

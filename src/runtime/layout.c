@@ -66,7 +66,8 @@ static void find_last_uses(const adze_plan *plan, int *last)
             last[g->states[i]->next->id] = end;
 }
 
-/* The input whose bytes output 0 of this step takes over, or NULL. */
+/* The input whose bytes output 0 of this step takes over, or NULL: one whose memory the arena lends and
+ * nobody reads later, or the state whose next value this is. */
 static const adze_value *overwritten_input(const adze_plan *plan, int step, const int *root_last)
 {
     const adze_node *node = plan->steps[step].node;
@@ -80,7 +81,8 @@ static const adze_value *overwritten_input(const adze_plan *plan, int step, cons
         if (!in || !same_size(in, node->outputs[0]))
             continue;
         int root = plan->slots[in->id].root;
-        if (plan->slots[root].place != ADZE_PLACE_ARENA || root_last[root] != step)
+        bool own = plan->slots[root].place == ADZE_PLACE_ARENA || in->next == node->outputs[0];
+        if (!own || root_last[root] != step)
             continue;
         bool again =
             false; /* the same bytes must not come in twice: x + x is fine only elementwise */
@@ -152,6 +154,7 @@ adze_status adze_plan_place_values(adze_plan *plan, adze_arena *scratch, adze_er
             if (plan->slots[i].root == out)
                 plan->slots[i].root = root;
         plan->slots[out].place = ADZE_PLACE_ALIAS;
+        plan->steps[s].state = in->role == ADZE_ROLE_STATE ? in : NULL;
         root_last[root] = ADZE_MAX(root_last[root], root_last[out]);
     }
     for (int i = 0; i < n; i++)

@@ -10,6 +10,7 @@ typedef struct adze_step {
     bool dynamic; /* shapes of its outputs are found when it runs, from its inputs' contents */
     bool late;    /* some input's shape is known only then too: scratch is sized when it runs */
     bool view;    /* output 0 has the bytes of input 0: nothing to execute */
+    const adze_value *state; /* output 0 is written into this state's memory; or NULL */
 } adze_step;
 
 /* Where a value's bytes are. */

@@ -124,6 +124,21 @@ static bool wire_step(adze_session *s, int step)
     return true;
 }
 
+/* Fresh memory is zero: a state that starts so is not touched, and costs nothing until it is used. */
+static adze_status fill_state(adze_session *s, const adze_value *v, adze_error *err)
+{
+    size_t size = ADZE_MAX(v->constant->size, 64);
+    s->buffers[v->id] = adze_alloc(1, size);
+    if (!s->buffers[v->id])
+        return adze_fail(err, ADZE_NO_MEMORY, "state '%s': %zu bytes", v->name, size);
+    s->capacities[v->id] = size;
+    s->items[v->id].tensor = *v->constant;
+    s->items[v->id].tensor.data = s->buffers[v->id];
+    if (v->constant->data)
+        memcpy(s->buffers[v->id], v->constant->data, v->constant->size);
+    return ADZE_OK;
+}
+
 static adze_status fill_sources(adze_session *s, adze_error *err)
 {
     const adze_graph *g = s->plan->graph;
@@ -136,13 +151,9 @@ static adze_status fill_sources(adze_session *s, adze_error *err)
             s->items[i].tensor = *v->constant;
         if (v->role == ADZE_ROLE_CONSTANT && v->type.quant)
             s->items[i].tensor.quant = v->type.quant;
-        if (v->role == ADZE_ROLE_STATE) {
-            ADZE_TRY(adze_session_reserve(s, i, v->constant->size, err));
-            s->items[i].tensor = *v->constant;
-            s->items[i].tensor.data = s->buffers[i];
-        }
+        if (v->role == ADZE_ROLE_STATE)
+            ADZE_TRY(fill_state(s, v, err));
     }
-    adze_session_reset(s);
     return ADZE_OK;
 }
 
@@ -155,9 +166,11 @@ static adze_status make_spares(adze_session *s, adze_error *err)
     bool needed = false;
     for (int i = 0; i < g->output_count; i++)
         needed |= plan->slots[plan->slots[g->outputs[i]->id].root].place == ADZE_PLACE_STATE;
-    for (int i = 0; i < g->state_count; i++)
-        needed |= g->states[i]->next &&
-                  plan->slots[plan->slots[g->states[i]->next->id].root].place == ADZE_PLACE_STATE;
+    for (int i = 0; i < g->state_count; i++) {
+        const adze_value *next = g->states[i]->next;
+        int root = next ? plan->slots[next->id].root : -1;
+        needed |= next && root != g->states[i]->id && plan->slots[root].place == ADZE_PLACE_STATE;
+    }
     if (!needed)
         return ADZE_OK;
     s->spares = ADZE_ARENA_ARRAY(&s->memory, void *, (size_t)g->state_count + 1);
@@ -222,7 +235,10 @@ void adze_session_reset(adze_session *s)
     const adze_graph *g = s->plan->graph;
     for (int i = 0; i < g->state_count; i++) {
         const adze_value *v = g->states[i];
-        memcpy(s->buffers[v->id], v->constant->data, v->constant->size);
+        if (v->constant->data)
+            memcpy(s->buffers[v->id], v->constant->data, v->constant->size);
+        else
+            memset(s->buffers[v->id], 0, v->constant->size);
     }
 }
 
@@ -251,6 +267,8 @@ static adze_status run_step(adze_session *s, int i, adze_error *err)
             s->items[step->node->inputs[0]->id].tensor.data;
         return ADZE_OK;
     }
+    if (step->state)
+        s->items[step->node->outputs[0]->id].tensor.data = s->buffers[step->state->id];
     if (step->late && op->scratch)
         ADZE_TRY(adze_session_reserve_scratch(s, op->scratch(run), err));
     run->scratch = s->scratch;
