@@ -79,6 +79,9 @@ void cli_free_inputs(cli_model *m, adze_tensor *inputs); /* NULL is fine */
 /* Prints `json` or `text` to stdout and frees both; returns 0, or the failure's exit code. */
 int cli_show(adze_status status, bool as_json, char *json, char *text, const adze_error *err);
 
+/* A whole text file into malloc'ed *text, NUL-terminated; "-": standard input. */
+adze_status cli_read_text(char **text, size_t *length, const char *path, adze_error *err);
+
 /* "120", "120s", "2m", "1h" -> seconds; false when malformed. */
 bool cli_seconds(const char *text, double *seconds);
 
@@ -99,5 +102,7 @@ CLI_COMMAND(bench);
 CLI_COMMAND(profile);
 CLI_COMMAND(eval);
 CLI_COMMAND(device);
+CLI_COMMAND(generate);
+CLI_COMMAND(perplexity);
 
 #endif

@@ -48,6 +48,16 @@ const cli_command cli_commands[] = {
      "adze quantize model.onnx --scheme weight_only --set weights.type=int4 --output w4.onnx\n"
      "adze quantize model.onnx --recipe resolved.json --output int8.onnx",
      cmd_quantize},
+    {"generate", "MODEL",
+     "Continues a text with a language model (GGUF, or a Hugging Face folder).",
+     "adze generate model.gguf --prompt 'Once upon a time' --tokens 64\n"
+     "adze generate model.gguf --prompt 'The sea' --temperature 0.8 --seed 1 --speed",
+     cmd_generate},
+    {"perplexity", "MODEL",
+     "How well a language model predicts a text; how far it is from a reference.",
+     "adze perplexity q4.gguf --file text.txt --kl-divergence f16.gguf\n"
+     "adze perplexity f16.gguf --file text.txt --save-base f16.base",
+     cmd_perplexity},
     {0},
 };
 

@@ -12,12 +12,13 @@ typedef enum adze_rope_kind {
 } adze_rope_kind;
 
 typedef struct adze_architecture {
-    const char *name;       /* as in general.architecture, and the prefix of its keys */
+    const char *name; /* as in general.architecture, and the prefix of its keys */
     adze_rope_kind rope;
     bool layer_norm;        /* norms subtract the mean (LayerNorm); else root mean square */
     bool encoder;           /* every token sees every token; no cache, no logits */
     const char *activation; /* of the feed-forward: "silu", "gelu", "gelu_tanh", "relu" */
-    const char *required;   /* tensors that must be there, separated by blanks; "blk.*.": every layer */
+    const char
+        *required; /* tensors that must be there, separated by blanks; "blk.*.": every layer */
     void (*configure)(adze_llm_config *config); /* defaults that differ; NULL: none */
     /* Hidden states [T, width] from tokens; NULL: the rows of token_embd. */
     adze_value *(*embed)(adze_builder *b, adze_value *tokens);

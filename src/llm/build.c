@@ -99,8 +99,8 @@ static const float *as_floats(adze_builder *b, const adze_checkpoint_tensor *t)
     int64_t n = adze_shape_elements(t->rank, t->dims);
     float *floats = ADZE_ARENA_ARRAY(b->arena, float, (size_t)n);
     if (!decode || !floats) {
-        adze_build_fail(b, decode ? ADZE_NO_MEMORY : ADZE_UNSUPPORTED, "tensor %s of type %s", t->name,
-                        adze_dtype_describe(t->dtype)->name);
+        adze_build_fail(b, decode ? ADZE_NO_MEMORY : ADZE_UNSUPPORTED, "tensor %s of type %s",
+                        t->name, adze_dtype_describe(t->dtype)->name);
         return NULL;
     }
     decode(bytes, n, floats);

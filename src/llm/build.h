@@ -15,8 +15,8 @@ typedef struct adze_builder {
     adze_graph *graph;
     const adze_checkpoint *checkpoint;
     const adze_llm_config *config;
-    adze_arena *arena;    /* lives as long as the graph: weights that had to be made */
-    int64_t context;      /* rows of the KV cache */
+    adze_arena *arena;     /* lives as long as the graph: weights that had to be made */
+    int64_t context;       /* rows of the KV cache */
     adze_value *positions; /* [T] int64; NULL: an encoder without a cache */
     struct {
         float base;
@@ -39,8 +39,7 @@ bool adze_build_has(const adze_builder *b, const char *name, int64_t layer); /* 
 /* A weight as a constant in its own type (mapped where it can be); NULL and a failure when absent. */
 adze_value *adze_build_weight(adze_builder *b, const char *name, int64_t layer);
 /* `suffix` "bias" or "weight"; float32, made from any float type; NULL without failure when absent. */
-adze_value *adze_build_vector(adze_builder *b, const char *name, const char *suffix,
-                              int64_t layer);
+adze_value *adze_build_vector(adze_builder *b, const char *name, const char *suffix, int64_t layer);
 adze_value *adze_build_constant(adze_builder *b, const char *name, int rank, const int64_t *dims,
                                 const float *values); /* copied */
 
@@ -69,15 +68,15 @@ adze_value *adze_build_norm(adze_builder *b, adze_value *x, const char *name, in
 /* x times the transposed <name>.weight [n, k], plus <name>.bias if there. */
 adze_value *adze_build_linear(adze_builder *b, adze_value *x, const char *name, int64_t layer);
 /* The same with rows first .. first + count - 1 of the weight and the bias. */
-adze_value *adze_build_linear_rows(adze_builder *b, adze_value *x, const char *name,
-                                   int64_t layer, int64_t first, int64_t count);
+adze_value *adze_build_linear_rows(adze_builder *b, adze_value *x, const char *name, int64_t layer,
+                                   int64_t first, int64_t count);
 
 typedef struct adze_build_attention {
-    int64_t window;    /* 0: none */
-    float scale;       /* 0: 1 / sqrt(key_dim) */
-    float rope_base;   /* 0: the config's */
-    bool no_rope;      /* this layer has no positions */
-    bool rope_unscaled; /* without the scaling of the metadata (local layers of gemma 3) */
+    int64_t window;      /* 0: none */
+    float scale;         /* 0: 1 / sqrt(key_dim) */
+    float rope_base;     /* 0: the config's */
+    bool no_rope;        /* this layer has no positions */
+    bool rope_unscaled;  /* without the scaling of the metadata (local layers of gemma 3) */
     const float *slopes; /* [heads] ALiBi, or NULL */
 } adze_build_attention;
 

@@ -12,7 +12,8 @@ static const float *factors_of(adze_builder *b, int64_t dims)
 {
     const char *name = "rope_freqs";
     if (adze_build_has(b, "rope_factors_long", -1))
-        name = adze_rope_is_long(b->config, b->context) ? "rope_factors_long" : "rope_factors_short";
+        name =
+            adze_rope_is_long(b->config, b->context) ? "rope_factors_long" : "rope_factors_short";
     adze_value *factors = adze_build_vector(b, name, "weight", -1);
     if (!factors)
         return NULL;
@@ -242,7 +243,8 @@ adze_value *adze_build_layer(adze_builder *b, int64_t layer, adze_value *x,
                              const adze_build_attention *options)
 {
     float scale = b->config->residual_scale;
-    bool before = adze_build_has(b, "attn_norm", layer), second = adze_build_has(b, "ffn_norm", layer);
+    bool before = adze_build_has(b, "attn_norm", layer),
+         second = adze_build_has(b, "ffn_norm", layer);
     bool after = adze_build_has(b, "post_ffw_norm", layer);
     adze_value *normed = before ? adze_build_norm(b, x, "attn_norm", layer) : x;
     adze_value *y = adze_build_attend(b, normed, layer, options);
@@ -250,7 +252,9 @@ adze_value *adze_build_layer(adze_builder *b, int64_t layer, adze_value *x,
     y = adze_build_scale(b, y, scale);
     bool parallel = before && !second && !after;
     adze_value *middle = parallel ? x : adze_build_add(b, x, y);
-    adze_value *in = parallel ? normed : second ? adze_build_norm(b, middle, "ffn_norm", layer) : middle;
+    adze_value *in = parallel ? normed
+                     : second ? adze_build_norm(b, middle, "ffn_norm", layer)
+                              : middle;
     adze_value *z = adze_build_feed(b, in, layer);
     z = post_norm(b, z, "post_ffw_norm", layer);
     z = adze_build_scale(b, z, scale);

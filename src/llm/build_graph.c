@@ -40,15 +40,15 @@ static void check_required(adze_builder *b)
         at += n + (at[n] == ' ');
     }
     if (count > 0)
-        adze_build_fail(b, ADZE_BAD_MODEL, "%d tensors that architecture %s needs are missing: %s", count,
-                        b->config->architecture->name, adze_text_get(&missing));
+        adze_build_fail(b, ADZE_BAD_MODEL, "%d tensors that architecture %s needs are missing: %s",
+                        count, b->config->architecture->name, adze_text_get(&missing));
     adze_text_free(&missing);
 }
 
 /* ---- graphs ---- */
 
-static adze_value *add_input(adze_builder *b, const char *name, adze_dtype dtype, const char *symbol,
-                             int64_t most, int64_t width)
+static adze_value *add_input(adze_builder *b, const char *name, adze_dtype dtype,
+                             const char *symbol, int64_t most, int64_t width)
 {
     if (b->status != ADZE_OK)
         return NULL;

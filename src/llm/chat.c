@@ -12,17 +12,17 @@ struct adze_chat {
     adze_session *body, *head;
     int32_t *tokens; /* [context] */
     int64_t length;
-    int64_t *numbers;  /* [2 * batch] ids and positions of a run */
-    float *last;       /* [width] hidden state of the last token */
-    int64_t last_of;   /* length of the timeline that `last` belongs to; 0: none */
-    float *gathered;   /* rows of experts, for the observer; grows */
+    int64_t *numbers; /* [2 * batch] ids and positions of a run */
+    float *last;      /* [width] hidden state of the last token */
+    int64_t last_of;  /* length of the timeline that `last` belongs to; 0: none */
+    float *gathered;  /* rows of experts, for the observer; grows */
     int64_t gathered_size;
 };
 
 /* ---- showing activations ---- */
 
-static const adze_tensor *value_of(const adze_chat *chat, adze_session *session, const adze_node *node,
-                                   int input)
+static const adze_tensor *value_of(const adze_chat *chat, adze_session *session,
+                                   const adze_node *node, int input)
 {
     const adze_value *v = adze_node_input(node, input);
     ADZE_UNUSED(chat);
@@ -150,20 +150,22 @@ static adze_status check_tokens(const adze_chat *chat, const int32_t *ids, int64
 {
     const adze_engine *e = chat->engine;
     if (count < 0 || count > e->sizes.context - chat->length)
-        return adze_fail(err, ADZE_LIMIT,
-                         "the context is full: %lld tokens on the timeline, %lld more, but it holds %lld; "
-                         "open the engine with a longer context",
-                         (long long)chat->length, (long long)count, (long long)e->sizes.context);
+        return adze_fail(
+            err, ADZE_LIMIT,
+            "the context is full: %lld tokens on the timeline, %lld more, but it holds %lld; "
+            "open the engine with a longer context",
+            (long long)chat->length, (long long)count, (long long)e->sizes.context);
     for (int64_t i = 0; i < count; i++)
         if (ids[i] < 0 || ids[i] >= e->config.vocabulary)
-            return adze_fail(err, ADZE_BAD_ARGUMENT, "token %lld is %d, the vocabulary has 0 to %lld",
-                             (long long)i, ids[i], (long long)e->config.vocabulary - 1);
+            return adze_fail(err, ADZE_BAD_ARGUMENT,
+                             "token %lld is %d, the vocabulary has 0 to %lld", (long long)i, ids[i],
+                             (long long)e->config.vocabulary - 1);
     return ADZE_OK;
 }
 
 /* One run of the body over at most a batch; *hidden is valid until the next. */
-static adze_status run_body(adze_chat *chat, const int32_t *ids, int64_t count, const float **hidden,
-                            adze_error *err)
+static adze_status run_body(adze_chat *chat, const int32_t *ids, int64_t count,
+                            const float **hidden, adze_error *err)
 {
     int64_t *positions = chat->numbers + chat->engine->sizes.batch;
     for (int64_t i = 0; i < count; i++) {
@@ -183,8 +185,8 @@ static adze_status run_body(adze_chat *chat, const int32_t *ids, int64_t count, 
     return ADZE_OK;
 }
 
-static adze_status run_head(adze_chat *chat, const float *hidden, int64_t rows, const float **logits,
-                            adze_error *err)
+static adze_status run_head(adze_chat *chat, const float *hidden, int64_t rows,
+                            const float **logits, adze_error *err)
 {
     int64_t dims[] = {rows, chat->engine->config.width};
     adze_tensor in = adze_tensor_view(ADZE_F32, 2, dims, (void *)(uintptr_t)hidden), out;
@@ -213,8 +215,9 @@ adze_status adze_chat_append(adze_chat *chat, const int32_t *ids, int64_t count,
 adze_status adze_chat_logits(adze_chat *chat, const float **logits, adze_error *err)
 {
     if (!chat->head || chat->length == 0)
-        return adze_fail(err, ADZE_BAD_ARGUMENT, chat->head ? "no token is on the timeline yet"
-                                                            : "an encoder has no logits");
+        return adze_fail(err, ADZE_BAD_ARGUMENT,
+                         chat->head ? "no token is on the timeline yet"
+                                    : "an encoder has no logits");
     if (chat->last_of != chat->length) { /* after a rewind: the last token is computed again */
         const float *hidden;
         int32_t id = chat->tokens[--chat->length];

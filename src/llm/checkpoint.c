@@ -14,8 +14,9 @@ adze_status adze_checkpoint_index(adze_checkpoint *c, adze_error *err)
         t->rows = last > 0 ? elements / last : 0;
         t->row_bytes = adze_dtype_bytes(t->dtype, last);
         if (elements < 0 || t->row_bytes == SIZE_MAX)
-            return adze_fail(err, ADZE_BAD_FILE, "%s: tensor %s: its rows of %lld %s are impossible",
-                             c->path, t->name, (long long)last, adze_dtype_describe(t->dtype)->name);
+            return adze_fail(err, ADZE_BAD_FILE,
+                             "%s: tensor %s: its rows of %lld %s are impossible", c->path, t->name,
+                             (long long)last, adze_dtype_describe(t->dtype)->name);
         if (!adze_map_set(&c->by_name, t->name, t))
             return adze_fail(err, ADZE_NO_MEMORY, "%s: %d tensors", c->path, c->count);
     }
@@ -61,7 +62,7 @@ adze_status adze_checkpoint_open(adze_checkpoint **out, const char *path, adze_e
     if (!c)
         return adze_fail(err, ADZE_NO_MEMORY, "%s", path);
     c->path = adze_arena_strdup(&c->arena, path);
-    adze_status status = !c->path ? adze_fail(err, ADZE_NO_MEMORY, "%s", path)
+    adze_status status = !c->path                    ? adze_fail(err, ADZE_NO_MEMORY, "%s", path)
                          : adze_file_is_folder(path) ? adze_checkpoint_open_folder(c, err)
                                                      : open_gguf(c, err);
     if (status != ADZE_OK)

@@ -22,6 +22,7 @@ struct adze_checkpoint {
 /* Fills rows, row_bytes and by_name from name, dtype, rank and dims of all tensors. */
 adze_status adze_checkpoint_index(adze_checkpoint *checkpoint, adze_error *err) ADZE_MUST_CHECK;
 /* A folder with config.json and safetensors. */
-adze_status adze_checkpoint_open_folder(adze_checkpoint *checkpoint, adze_error *err) ADZE_MUST_CHECK;
+adze_status adze_checkpoint_open_folder(adze_checkpoint *checkpoint,
+                                        adze_error *err) ADZE_MUST_CHECK;
 
 #endif

@@ -55,8 +55,9 @@ static adze_status need(const adze_llm_config *c, const char *path, const char *
 {
     int64_t value = adze_config_int_at(c, key, 0, -1);
     if (value < 1 || value > most)
-        return adze_fail(err, ADZE_BAD_FILE, "%s: %s.%s: expected a number from 1 to %lld, found %s",
-                         path, c->prefix, key, (long long)most,
+        return adze_fail(err, ADZE_BAD_FILE,
+                         "%s: %s.%s: expected a number from 1 to %lld, found %s", path, c->prefix,
+                         key, (long long)most,
                          adze_config_key(c, key) ? "something else" : "no such key");
     *out = value;
     return ADZE_OK;
@@ -73,10 +74,11 @@ static adze_status read_heads(adze_llm_config *c, const char *path, adze_arena *
     for (int64_t i = 0; i < c->layers; i++) {
         kv[i] = adze_config_int_at(c, "attention.head_count_kv", i, c->heads);
         if (kv[i] < 1 || kv[i] > c->heads || c->heads % kv[i] != 0)
-            return adze_fail(err, ADZE_BAD_FILE,
-                             "%s: %s.attention.head_count_kv of layer %lld: expected a divisor of %lld, "
-                             "found %lld",
-                             path, c->prefix, (long long)i, (long long)c->heads, (long long)kv[i]);
+            return adze_fail(
+                err, ADZE_BAD_FILE,
+                "%s: %s.attention.head_count_kv of layer %lld: expected a divisor of %lld, "
+                "found %lld",
+                path, c->prefix, (long long)i, (long long)c->heads, (long long)kv[i]);
     }
     c->kv_heads = kv;
     c->key_dim = adze_config_int(c, "attention.key_length", c->width / c->heads);
@@ -89,8 +91,9 @@ static adze_status read_heads(adze_llm_config *c, const char *path, adze_arena *
 
 static void read_scales(adze_llm_config *c)
 {
-    c->norm_epsilon = adze_config_float(c, "attention.layer_norm_rms_epsilon",
-                                        adze_config_float(c, "attention.layer_norm_epsilon", 1e-5f));
+    c->norm_epsilon =
+        adze_config_float(c, "attention.layer_norm_rms_epsilon",
+                          adze_config_float(c, "attention.layer_norm_epsilon", 1e-5f));
     c->attention_softcap = adze_config_float(c, "attn_logit_softcapping", 0);
     c->logit_softcap = adze_config_float(c, "final_logit_softcapping", 0);
     c->embedding_scale = adze_config_float(c, "embedding_scale", 0);
@@ -105,9 +108,10 @@ static adze_status read_rope(adze_llm_config *c, const char *path, adze_error *e
     c->rope_dims = adze_config_int(c, "rope.dimension_count", c->key_dim);
     c->rope_base = adze_config_float(c, "rope.freq_base", 10000);
     if (c->rope_dims < 0 || c->rope_dims > c->key_dim || c->rope_dims % 2 != 0)
-        return adze_fail(err, ADZE_BAD_FILE,
-                         "%s: %s.rope.dimension_count: expected an even number up to %lld, found %lld",
-                         path, c->prefix, (long long)c->key_dim, (long long)c->rope_dims);
+        return adze_fail(
+            err, ADZE_BAD_FILE,
+            "%s: %s.rope.dimension_count: expected an even number up to %lld, found %lld", path,
+            c->prefix, (long long)c->key_dim, (long long)c->rope_dims);
     return ADZE_OK;
 }
 
@@ -137,8 +141,9 @@ adze_status adze_llm_config_read(adze_llm_config *out, const adze_checkpoint *ch
     ADZE_TRY(need(&c, path, "embedding_length", most_width, &c.width, err));
     const adze_checkpoint_tensor *embedding = adze_checkpoint_find(checkpoint, "token_embd.weight");
     if (!embedding || embedding->rank != 2 || embedding->dims[1] != c.width)
-        return adze_fail(err, ADZE_BAD_MODEL, "%s: tensor token_embd.weight: expected [tokens, %lld], %s",
-                         path, (long long)c.width, embedding ? "found another shape" : "found none");
+        return adze_fail(err, ADZE_BAD_MODEL,
+                         "%s: tensor token_embd.weight: expected [tokens, %lld], %s", path,
+                         (long long)c.width, embedding ? "found another shape" : "found none");
     c.vocabulary = embedding->dims[0];
     c.trained_context = adze_config_int(&c, "context_length", 0);
     c.experts = adze_config_int(&c, "expert_count", 0);

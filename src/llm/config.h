@@ -8,10 +8,10 @@
 struct adze_architecture;
 
 typedef enum adze_pooling { /* values of <arch>.pooling_type */
-    ADZE_POOLING_NONE,
-    ADZE_POOLING_MEAN,
-    ADZE_POOLING_CLS,
-    ADZE_POOLING_LAST
+                            ADZE_POOLING_NONE,
+                            ADZE_POOLING_MEAN,
+                            ADZE_POOLING_CLS,
+                            ADZE_POOLING_LAST
 } adze_pooling;
 
 typedef struct adze_llm_config {
@@ -19,14 +19,14 @@ typedef struct adze_llm_config {
     const adze_gguf_meta *meta;
     const char *prefix; /* of the keys: "llama" */
     int64_t layers, width, vocabulary;
-    int64_t trained_context; /* 0: not said */
+    int64_t trained_context;           /* 0: not said */
     int64_t heads, key_dim, value_dim; /* of one head */
-    const int64_t *kv_heads; /* [layers] */
-    int64_t experts, experts_used; /* 0: dense */
+    const int64_t *kv_heads;           /* [layers] */
+    int64_t experts, experts_used;     /* 0: dense */
     float norm_epsilon;
-    int64_t rope_dims;       /* numbers of a head that are rotated; 0: none */
+    int64_t rope_dims; /* numbers of a head that are rotated; 0: none */
     float rope_base;
-    int64_t window;          /* 0: every layer sees everything */
+    int64_t window;                         /* 0: every layer sees everything */
     float attention_softcap, logit_softcap; /* 0: none */
     float embedding_scale, residual_scale, attention_scale, logit_scale; /* 0: not said */
     adze_pooling pooling;
@@ -51,9 +51,8 @@ int64_t adze_config_int_at(const adze_llm_config *config, const char *key, int64
  * scaling of the metadata (none, linear, yarn, dynamic, and the factors of llama3 and longrope, which
  * are tensors: `factors` [dims / 2], or NULL); *scale multiplies cosines and sines. Sources: RoFormer (Su
  * 2021), YaRN (Peng 2023), LongRoPE (Ding 2024). */
-void adze_rope_frequencies(const adze_llm_config *config, float base, int64_t dims,
-                           int64_t context, const float *factors, float *frequencies,
-                           float *scale);
+void adze_rope_frequencies(const adze_llm_config *config, float base, int64_t dims, int64_t context,
+                           const float *factors, float *frequencies, float *scale);
 /* True when timelines of this length need the long factors (longrope). */
 bool adze_rope_is_long(const adze_llm_config *config, int64_t context);
 

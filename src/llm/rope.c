@@ -14,8 +14,8 @@ static double pair_of_turns(double turns, double dims, double base, double origi
 static void yarn(const adze_llm_config *c, float base, int64_t dims, float *f, float *scale)
 {
     double factor = adze_config_float(c, "rope.scaling.factor", 1);
-    double original = (double)adze_config_int(c, "rope.scaling.original_context_length",
-                                              c->trained_context);
+    double original =
+        (double)adze_config_int(c, "rope.scaling.original_context_length", c->trained_context);
     double fast = adze_config_float(c, "rope.scaling.yarn_beta_fast", 32);
     double slow = adze_config_float(c, "rope.scaling.yarn_beta_slow", 1);
     double low = floor(pair_of_turns(fast, (double)dims, base, original));

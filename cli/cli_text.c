@@ -1,0 +1,50 @@
+/* Text files for commands of language models. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+enum { FIRST = 1 << 16 };
+static const size_t most = (size_t)1 << 31;
+
+static adze_status fail(adze_error *err, adze_status status, const char *path, const char *why)
+{
+    snprintf(err->message, sizeof err->message, "%s: %s", path, why);
+    return err->status = status;
+}
+
+adze_status cli_read_text(char **text, size_t *length, const char *path, adze_error *err)
+{
+    bool standard = strcmp(path, "-") == 0;
+    FILE *file = standard ? stdin : fopen(path, "rb");
+    *text = NULL;
+    *length = 0;
+    if (!file)
+        return fail(err, errno == ENOENT ? ADZE_NOT_FOUND : ADZE_IO, path, strerror(errno));
+    adze_status status = ADZE_OK;
+    for (size_t capacity = 0, got = 1; got > 0 && status == ADZE_OK;) {
+        if (*length + 1 >= capacity) {
+            capacity = capacity ? 2 * capacity : FIRST;
+            char *grown = capacity <= most ? realloc(*text, capacity) : NULL;
+            if (!grown) {
+                status = fail(err, ADZE_NO_MEMORY, path, "too large a text");
+                break;
+            }
+            *text = grown;
+        }
+        got = fread(*text + *length, 1, capacity - *length - 1, file);
+        *length += got;
+        (*text)[*length] = 0;
+    }
+    if (status == ADZE_OK && ferror(file))
+        status = fail(err, ADZE_IO, path, strerror(errno));
+    if (!standard)
+        (void)fclose(file);
+    if (status != ADZE_OK) {
+        free(*text);
+        *text = NULL;
+    }
+    return status;
+}
