@@ -235,6 +235,36 @@ TEST(state_persists_and_resets)
     finish();
 }
 
+/* A node that may overwrite its input writes the next value where the state lies; starting from zeros needs no
+ * bytes; a view of the new value sees it in the same run. */
+TEST(state_written_in_place)
+{
+    begin();
+    adze_tensor zeros = adze_tensor_view(ADZE_F32, 2, (int64_t[]){1000, 1000}, NULL);
+    adze_value *state = adze_graph_add_state(g, "cache", &zeros);
+    adze_node *add = NODE("Add", state, input((adze_dim[]){1}, 1));
+    adze_graph_set_next(state, add->outputs[0]);
+    adze_node *most = NODE("ReduceMax", add->outputs[0]);
+    CHECK(adze_node_set_int(most, "keepdims", 0));
+    set_output(most);
+    adze_plan *plan = plan_of(true, false);
+    adze_session *session = session_of(plan);
+    float step = 2;
+    adze_tensor x = adze_tensor_view(ADZE_F32, 1, (int64_t[]){1}, &step), out;
+    adze_error err;
+    for (int i = 1; i <= 3; i++) {
+        CHECK_OK(adze_session_run(session, &x, &out, &err), &err);
+        CHECK_NEAR(*(const float *)out.data, 2 * i, 0);
+    }
+    CHECK(adze_session_memory(session) < 9000000); /* the state once, and scratch of ReduceMax */
+    adze_session_reset(session);
+    CHECK_OK(adze_session_run(session, &x, &out, &err), &err);
+    CHECK_NEAR(*(const float *)out.data, 2, 0);
+    adze_session_close(&session);
+    adze_plan_free(&plan);
+    finish();
+}
+
 /* All states take their next values at once, whatever their order. */
 TEST(states_that_change_places)
 {
