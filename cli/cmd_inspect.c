@@ -1,23 +1,58 @@
 /* adze inspect: what the model is. */
 #include <stdio.h>
 
+#include "adze/device.h"
+#include "adze/llm.h"
 #include "cli.h"
+
+/* Bandwidth of this machine with the threads of the context; 0 when it cannot be measured. */
+static double measure_bandwidth(const adze_context *context)
+{
+    adze_device device;
+    adze_error err;
+    if (adze_device_measure(&device, context, NULL, &err) != ADZE_OK)
+        return 0;
+    return adze_device_peak_at(&device, adze_context_threads(context)).read_bandwidth;
+}
+
+static int inspect_llm(const cli_model *m, const char *path, int64_t tokens)
+{
+    adze_error err = {0};
+    adze_context *context = NULL;
+    char *json = NULL, *text = NULL;
+    adze_context_options how = adze_context_options_default();
+    how.threads = (int)m->threads;
+    adze_status status = adze_context_open(&context, &how, &err);
+    if (status == ADZE_OK) {
+        adze_llm_describe_options options = {.context = tokens,
+                                             .bandwidth = measure_bandwidth(context)};
+        status = adze_llm_describe(context, path, &options, &json, &text, &err);
+    }
+    int code = cli_show(status, m->json, json, text, &err);
+    adze_context_close(&context);
+    return code;
+}
 
 CLI_COMMAND(inspect)
 {
     cli_model m = {0};
-    const cli_option options[] = {CLI_MODEL_OPTIONS(m), {0}};
+    int64_t tokens = 0;
+    const cli_option options[] = {
+        CLI_MODEL_OPTIONS(m),
+        {CLI_INT, "context", "N", "language models: tokens of the timeline to judge by", &tokens},
+        {0}};
     const char *path;
     int count, code = cli_parse(self, options, argc, argv, &path, 1, 1, &count);
-    if (code >= 0 || (code = cli_open(&m, path)) != 0)
+    if (code >= 0)
+        return code;
+    if (adze_llm_sniff(path))
+        return inspect_llm(&m, path, tokens);
+    if ((code = cli_open(&m, path)) != 0)
         return code;
     adze_error err = {0};
     char *json = NULL, *text = NULL;
     adze_status status = adze_model_describe(m.model, &json, &text, &err);
-    if (status == ADZE_OK)
-        puts(m.json ? json : text);
-    adze_string_free(&json);
-    adze_string_free(&text);
+    code = cli_show(status, m.json, json, text, &err);
     cli_close(&m);
-    return status == ADZE_OK ? 0 : cli_fail(&err);
+    return code;
 }

@@ -92,10 +92,17 @@ ADZE_MUST_CHECK ADZE_API adze_status adze_engine_embed(const adze_engine *engine
                                                        const int32_t *ids, int64_t count,
                                                        adze_error *err);
 
-/** What the model is and what running it takes, before loading it: JSON (stable schema, docs/llm.md) and text
- * for people; free both with adze_string_free; either may be NULL. bandwidth: bytes per second that this
- * machine reads (adze_device_*), 0: no speed is predicted. */
-ADZE_MUST_CHECK ADZE_API adze_status adze_llm_describe(const char *path, double bandwidth,
+typedef struct adze_llm_describe_options {
+    int64_t context; /* tokens of the timeline to judge by; 0: as the engine's */
+    double
+        bandwidth; /* bytes per second that this machine reads (adze_device_measure); 0: no speed */
+} adze_llm_describe_options;
+
+/** What the model is and what running it takes, before any weight is read: JSON (stable schema, docs/llm.md) and
+ * text for people; free both with adze_string_free; either may be NULL. options NULL: defaults. Fails as
+ * adze_engine_open. */
+ADZE_MUST_CHECK ADZE_API adze_status adze_llm_describe(adze_context *context, const char *path,
+                                                       const adze_llm_describe_options *options,
                                                        char **json, char **text, adze_error *err);
 /** True when `path` is a language model: a GGUF file or a folder with config.json. */
 ADZE_API bool adze_llm_sniff(const char *path);
