@@ -1,14 +1,7 @@
-/* Reference codecs of the IQ formats: elements are taken from a grid of points. */
-#include "kernels/blocks.h"
+/* Reference codecs of the IQ formats. */
+#include "kernels/blocks_iq_impl.h"
 
 void adze_blocks_init_iq(adze_blocks_table *table)
 {
-    ADZE_UNUSED(table);
+    fill_iq(table);
 }
-
-#if defined(__x86_64__)
-void adze_blocks_init_iq_avx2(adze_blocks_table *table)
-{
-    ADZE_UNUSED(table);
-}
-#endif
