@@ -24,7 +24,8 @@ KV = {"f32": 0, "f16": 1, "q8_0": 8}  # enum ggml_type
 
 
 def structure(*fields):
-    return type("Structure", (c.Structure,), {"_fields_": [(name, kind) for kind, names in fields for name in names.split()]})
+    fields = [(name, kind) for kind, names in fields for name in names.split()]
+    return type("Structure", (c.Structure,), {"_fields_": fields})
 
 
 ModelParams = structure(
@@ -40,7 +41,8 @@ ContextParams = structure(
     (c.c_bool, "embeddings offload_kqv no_perf op_offload swa_full kv_unified"), (c.c_void_p, "samplers"),
     (c.c_size_t, "n_samplers"), (c.c_void_p, "other"))
 Batch = structure(
-    (c.c_int32, "n_tokens"), (c.POINTER(c.c_int32), "token"), (c.c_void_p, "embd"), (c.POINTER(c.c_int32), "pos n_seq_id"),
+    (c.c_int32, "n_tokens"), (c.POINTER(c.c_int32), "token"), (c.c_void_p, "embd"),
+    (c.POINTER(c.c_int32), "pos n_seq_id"),
     (c.POINTER(c.POINTER(c.c_int32)), "seq_id"), (c.POINTER(c.c_int8), "logits"))
 
 
@@ -140,7 +142,8 @@ def main():
     parser.add_argument("--half", action="store_true", help="write float16")
     options = parser.parse_args()
 
-    ids = np.load(options.tokens) if options.tokens.endswith(".npy") else np.array(open(options.tokens).read().split(), int)
+    text = not options.tokens.endswith(".npy")
+    ids = np.load(options.tokens) if not text else np.array(open(options.tokens).read().split(), int)
     context = options.context or len(ids)
     chunks = [ids[i:i + context] for i in range(0, len(ids), context)]
     if options.chunks or options.second_half:

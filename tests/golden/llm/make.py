@@ -44,9 +44,12 @@ torch.set_num_threads(1)
 # Sizes: heads of 8, two query heads to a KV head, an odd vocabulary of rotary base and epsilon so that neither
 # can be guessed.
 DENSE = dict(vocab_size=VOCAB, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-             num_key_value_heads=2, max_position_embeddings=128, bos_token_id=1, eos_token_id=2, pad_token_id=0)
-RMS = dict(DENSE, rms_norm_eps=0.02)
+             max_position_embeddings=128, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+RMS = dict(DENSE, num_key_value_heads=2, rms_norm_eps=0.02)
 LAYER = dict(DENSE, layer_norm_eps=0.02)
+FALCON = dict(DENSE, ffn_hidden_size=64, layer_norm_epsilon=0.02)
+del FALCON["intermediate_size"]
+STARCODER = dict(DENSE, num_key_value_heads=2, norm_epsilon=0.02)
 THETA = 300.0
 LONG = dict(short_factor=[1.0, 1.3, 1.7, 2.2], long_factor=[1.5, 2.5, 4.0, 6.0])
 
@@ -109,7 +112,8 @@ VARIANTS = {
     "qwen3-moe-fused": ("qwen3_moe", RMS | rope() | MOE | dict(
         num_experts=4, moe_intermediate_size=32, norm_topk_prob=False, head_dim=8, tie_word_embeddings=True), dict(
         router_norm=dict(norm_topk_prob=True)), None),
-    "mixtral": ("mixtral", RMS | rope() | MOE | dict(num_local_experts=4, intermediate_size=32, sliding_window=None), dict(
+    "mixtral": ("mixtral", RMS | rope() | MOE | dict(
+        num_local_experts=4, intermediate_size=32, sliding_window=None), dict(
         RMS_OFF, experts_used=dict(num_experts_per_tok=3)), None),
     "gemma": ("gemma", RMS | rope() | dict(head_dim=16, num_key_value_heads=1, rms_norm_eps=1.0), RMS_OFF, None),
     "gemma2": ("gemma2", RMS | rope() | dict(
@@ -128,48 +132,49 @@ VARIANTS = {
         scaling=dict(rope_parameters=dict(full_attention=dict(rope_type="default", factor=None))),
         alternation=dict(layer_types=["sliding_attention"] * 7),
         qk_norm_weights=fill("[qk]_norm", 0.0), qk_norm=dict(without="[qk]_norm")), None),
-    "phi2": ("phi", LAYER | rope(partial_rotary_factor=0.5) | dict(num_key_value_heads=4),
-             dict(LAYER_OFF, partial=OFF_PART, bias=OFF_BIAS, head_bias=fill("lm_head.bias", 0.0)), None),
+    "phi2": ("phi", LAYER | rope(partial_rotary_factor=0.5), dict(
+        LAYER_OFF, partial=OFF_PART, bias=OFF_BIAS, head_bias=fill("lm_head.bias", 0.0)), None),
     "phi3": ("phi3", RMS | rope() | dict(sliding_window=8, original_max_position_embeddings=128),
              dict(RMS_OFF, window=OFF_WINDOW), None),
     "phi3-longrope": ("phi3", RMS | rope("longrope", **LONG) | dict(original_max_position_embeddings=32), dict(
         scaling=OFF_ROPE, long_factors=dict(rope_parameters=dict(long_factor=LONG["short_factor"])),
         attention_factor=dict(rope_parameters=dict(attention_factor=1.0))), "phi3"),
-    "phi3-partial": ("phi3", RMS | rope("longrope", partial_rotary_factor=0.5, short_factor=LONG["short_factor"][1:3],
-                                        long_factor=LONG["long_factor"][1:3]) | dict(original_max_position_embeddings=32),
-                     dict(scaling=OFF_ROPE), "phi3"),
+    "phi3-partial": ("phi3", RMS | dict(original_max_position_embeddings=32) | rope(
+        "longrope", partial_rotary_factor=0.5, short_factor=[1.3, 1.7], long_factor=[2.5, 4.0]),
+        dict(scaling=OFF_ROPE), "phi3"),
     "gpt2": ("gpt2", dict(vocab_size=VOCAB, n_positions=64, n_embd=32, n_layer=2, n_head=4, n_inner=64, bos_token_id=1,
                           eos_token_id=2, layer_norm_epsilon=0.02), dict(
         norm_eps=dict(layer_norm_epsilon=1e-6), positions=fill("wpe", 0.0), bias=OFF_BIAS), None),
     "gpt-neox": ("gpt_neox", LAYER | rope(partial_rotary_factor=0.25) | dict(num_attention_heads=2), dict(
         LAYER_OFF, parallel=dict(use_parallel_residual=False), partial=OFF_PART, bias=OFF_BIAS), None),
     "gpt-neox-serial": ("gpt_neox", LAYER | rope(partial_rotary_factor=0.25) | dict(
-        num_attention_heads=2, use_parallel_residual=False), dict(parallel=dict(use_parallel_residual=True)), "gpt-neox"),
-    "stablelm": ("stablelm", LAYER | rope(partial_rotary_factor=0.25) | dict(num_attention_heads=2, num_key_value_heads=1,
-                                                                            use_qkv_bias=True),
-                 dict(LAYER_OFF, partial=OFF_PART, bias=OFF_BIAS), None),
+        num_attention_heads=2, use_parallel_residual=False), dict(parallel=dict(use_parallel_residual=True)),
+        "gpt-neox"),
+    "stablelm": ("stablelm", LAYER | rope(partial_rotary_factor=0.25) | dict(
+        num_attention_heads=2, num_key_value_heads=1, use_qkv_bias=True), dict(
+        LAYER_OFF, partial=OFF_PART, bias=OFF_BIAS), None),
     "stablelm-parallel": ("stablelm", LAYER | rope(partial_rotary_factor=0.5) | dict(
-        use_parallel_residual=True, qk_layernorm=True), dict(
+        num_key_value_heads=2, use_parallel_residual=True, qk_layernorm=True), dict(
         partial=OFF_PART, qk_norm=dict(qk_layernorm=False), qk_norm_weights=fill("layernorm.norms", 1.0)), None),
-    "falcon": ("falcon", dict(DENSE, ffn_hidden_size=64, layer_norm_epsilon=0.02) | rope(), dict(
+    "falcon": ("falcon", FALCON | rope(), dict(
         norm_eps=dict(layer_norm_epsilon=1e-6), rope_theta=OFF_THETA), None),
-    "falcon-new": ("falcon", dict(DENSE, ffn_hidden_size=64, layer_norm_epsilon=0.02, new_decoder_architecture=True,
-                                  num_kv_heads=2, tie_word_embeddings=False) | rope(),
-                   dict(norm_eps=dict(layer_norm_epsilon=1e-6), rope_theta=OFF_THETA), None),
-    "starcoder2": ("starcoder2", dict(DENSE, norm_epsilon=0.02) | rope(), dict(
+    "falcon-new": ("falcon", FALCON | rope() | dict(
+        new_decoder_architecture=True, num_kv_heads=2, tie_word_embeddings=False), dict(
+        norm_eps=dict(layer_norm_epsilon=1e-6), rope_theta=OFF_THETA), None),
+    "starcoder2": ("starcoder2", STARCODER | rope(), dict(
         norm_eps=dict(norm_epsilon=1e-6), rope_theta=OFF_THETA, bias=OFF_BIAS), None),
-    "starcoder2-window": ("starcoder2", dict(DENSE, norm_epsilon=0.02, sliding_window=8) | rope(),
+    "starcoder2-window": ("starcoder2", STARCODER | rope() | dict(sliding_window=8),
                           dict(window=OFF_WINDOW), "starcoder2"),
     "olmo2": ("olmo2", RMS | rope(), dict(
         RMS_OFF, qk_norm_weights=fill("[qk]_norm", 1.0), qk_norm=dict(without="[qk]_norm")), None),
     "granite": ("granite", RMS | rope() | dict(
-        tie_word_embeddings=True, rms_norm_eps=0.5, embedding_multiplier=3.0, logits_scaling=1.5, residual_multiplier=0.6,
-        attention_multiplier=0.5), dict(
+        tie_word_embeddings=True, rms_norm_eps=0.5, embedding_multiplier=3.0, logits_scaling=1.5,
+        residual_multiplier=0.6, attention_multiplier=0.5), dict(
         RMS_OFF, embedding=dict(embedding_multiplier=1.0), logits=dict(logits_scaling=1.0),
         residual=dict(residual_multiplier=1.0), attention=dict(attention_multiplier=8 ** -0.5)), None),
-    "cohere": ("cohere", LAYER | rope() | dict(logit_scale=0.75),
+    "cohere": ("cohere", LAYER | rope() | dict(num_key_value_heads=2, logit_scale=0.75),
                dict(LAYER_OFF, logits=dict(logit_scale=1.0)), None),
-    "cohere-qk-norm": ("cohere", LAYER | rope() | dict(logit_scale=0.75, use_qk_norm=True), dict(
+    "cohere-qk-norm": ("cohere", LAYER | rope() | dict(num_key_value_heads=2, logit_scale=0.75, use_qk_norm=True), dict(
         qk_norm=dict(use_qk_norm=False), qk_norm_weights=fill("[qk]_norm", 1.0)), None),
     "bert": ("bert", dict(LAYER), dict(
         norm_eps=dict(layer_norm_eps=1e-6), positions=fill("position_embeddings", 0.0),
@@ -228,7 +233,7 @@ def spelling_of_4(config):
             "activation_function": "swiglu", "architectures": ["NomicBertModel"], "causal": False, "model_type": kind,
             "n_embd": config["hidden_size"], "n_head": config["num_attention_heads"],
             "n_inner": config["intermediate_size"], "n_layer": config["num_hidden_layers"],
-            "n_positions": config["max_position_embeddings"], "layer_norm_epsilon": config["layer_norm_eps"],
+            "max_trained_positions": 2048, "n_positions": 8192, "layer_norm_epsilon": config["layer_norm_eps"],
             "rotary_emb_base": parameters["rope_theta"], "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": False,
             "rotary_emb_scale_base": None, "prenorm": False, "qkv_proj_bias": False, "mlp_fc1_bias": False,
             "mlp_fc2_bias": False, "parallel_block": False, "type_vocab_size": config["type_vocab_size"],
