@@ -109,8 +109,7 @@ bool adze_linear_can(const adze_kernels *kernels, adze_dtype dtype)
 size_t adze_linear_scratch(const adze_kernels *kernels, adze_dtype dtype, int64_t tokens, int64_t k,
                            int threads)
 {
-    const bool quantized = linear_formats[dtype].unpack;
-    const size_t records = quantized ? (size_t)ADZE_MIN(tokens, LINEAR_SLAB) : 0;
+    const size_t records = linear_format_of(dtype) ? (size_t)ADZE_MIN(tokens, LINEAR_SLAB) : 0;
     return records * linear_record_size(k) + (size_t)threads * kernels->linear.scratch;
 }
 
@@ -164,7 +163,7 @@ static void cut(linear_job *job)
 void adze_linear_run(const adze_kernels *kernels, adze_pool *pool, const adze_linear_args *args)
 {
     linear_job job = {.args = *args, .table = &kernels->linear};
-    job.format = linear_formats[args->dtype].unpack ? &linear_formats[args->dtype] : NULL;
+    job.format = linear_format_of(args->dtype);
     job.decode = kernels->blocks.codec[args->dtype].decode;
     job.record_size = job.format ? linear_record_size(args->k) : 0;
     const int64_t most = ADZE_MIN(args->tokens, LINEAR_SLAB);

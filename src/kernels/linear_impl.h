@@ -26,7 +26,7 @@ typedef struct linear_format {
     int zero;         /* q + zero is in 0 .. 63; not for wide ones */
     bool wide;        /* q is any of -128 .. 127 */
     bool offset;
-    linear_unpack_fn unpack; /* NULL: this type is not seen as integers */
+    linear_unpack_fn unpack;
 } linear_format;
 
 /* A row of x quantized: parts of one record, in this order, each at a multiple of 64 bytes. */
@@ -38,8 +38,8 @@ typedef struct linear_record {
 } linear_record;
 
 typedef struct linear_job {
-    adze_linear_args args; /* tokens: at most LINEAR_SLAB */
-    const linear_format *format;
+    adze_linear_args args;       /* tokens: at most LINEAR_SLAB */
+    const linear_format *format; /* NULL: this type is not seen as integers */
     adze_block_decode_fn decode;
     uint8_t *records;
     size_t record_size;
@@ -159,11 +159,22 @@ static inline void linear_block_codes(const float *x, float inverse, int8_t *cod
 LINEAR_FORMATS(X)
 #undef X
 
-static const linear_format linear_formats[ADZE_DTYPE_COUNT] = {
+/* Each by name, where the compiler is to know its members; and all by type. */
 #define X(name, code, block, bytes, stored, group, zero, wide, shift, offset)                      \
-    [ADZE_##code] = {block, bytes, group, zero, wide, offset, unpack_all_##name},
-    LINEAR_FORMATS(X)
+    static const linear_format format_##name = {                                                   \
+        block, bytes, group, zero, wide, offset, unpack_all_##name};
+LINEAR_FORMATS(X)
 #undef X
-};
+
+static inline const linear_format *linear_format_of(adze_dtype dtype)
+{
+    switch (dtype) {
+#define X(name, code, block, bytes, stored, group, zero, wide, shift, offset)                      \
+    case ADZE_##code: return &format_##name;
+        LINEAR_FORMATS(X)
+#undef X
+    default: return NULL;
+    }
+}
 
 #endif

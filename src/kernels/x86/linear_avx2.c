@@ -336,9 +336,32 @@ static void panel_codes(const linear_job *job, int64_t row, int64_t last, const 
     store_rows(job, row, last - row, first, tokens, s->sums);
 }
 
+/* Rows [part[0], ...) eight at a time, each eight with all tokens while it is in the cache. Gives the row
+ * after the last. */
+static int64_t few_tokens(const linear_job *job, const int64_t part[4], linear_rows_fn rows)
+{
+    const adze_linear_args *args = &job->args;
+    int64_t row = part[0];
+    for (; row + 8 <= part[1]; row += 8)
+        for (int64_t t = part[2]; t < part[3]; t++) {
+            const linear_record r = linear_record_at(job, t);
+            float *y = args->y + t * args->ldy + row;
+            rows(linear_row(job, row), args->w_stride, args->k, &r, y);
+            if (args->bias)
+                _mm256_storeu_ps(
+                    y, _mm256_add_ps(_mm256_loadu_ps(y), _mm256_loadu_ps(args->bias + row)));
+        }
+    return row;
+}
+
 static void codes(const linear_job *job, const int64_t part[4], void *scratch)
 {
-    for (int64_t row = part[0]; row < part[1]; row += ROWS)
+    enum { FEW = 3 };
+    const linear_rows_fn rows = linear_rows_avx2(job->args.dtype);
+    int64_t row = part[0];
+    if (rows && job->args.tokens <= FEW)
+        row = few_tokens(job, part, rows);
+    for (; row < part[1]; row += ROWS)
         panel_codes(job, row, ADZE_MIN(row + ROWS, part[1]), part, scratch);
 }
 

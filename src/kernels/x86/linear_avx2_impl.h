@@ -23,4 +23,9 @@ INLINE __m256i load_two(const void *low, const void *high)
                                    _mm_loadu_si128((const __m128i *)high), 1);
 }
 
+/* y[0 .. 7]: eight rows of w, `stride` bytes apart, times one record. NULL: the type has none. */
+typedef void (*linear_rows_fn)(const uint8_t *w, size_t stride, int64_t k, const linear_record *x,
+                               float *y);
+linear_rows_fn linear_rows_avx2(adze_dtype dtype);
+
 #endif
