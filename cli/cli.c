@@ -204,6 +204,25 @@ bool cli_seconds(const char *text, double *seconds)
     return true;
 }
 
+bool cli_bytes(const char *text, double *bytes)
+{
+    char *end;
+    static const char units[] = "KMGT";
+    double value = strtod(text, &end), factor = 1;
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    if (end == text || !(value >= 0))
+        return false;
+    if (unit) {
+        bool binary = end[1] == 'i';
+        end += binary ? 2 : 1;
+        for (const char *u = units; u <= unit; u++)
+            factor *= binary ? 1024 : 1000;
+    }
+    end += *end == 'B';
+    *bytes = value * factor;
+    return !*end;
+}
+
 static int read_inputs(cli_model *m, const cli_list *files, adze_tensor *inputs)
 {
     adze_error err = {0};
@@ -264,9 +283,14 @@ int cli_show(adze_status status, bool as_json, char *json, char *text, const adz
 
 static bool progress_open;
 
+bool cli_terminal(void)
+{
+    return isatty(STDERR_FILENO) != 0;
+}
+
 void cli_progress(const char *format, ...)
 {
-    bool terminal = isatty(STDERR_FILENO) != 0;
+    bool terminal = cli_terminal();
     va_list args;
     va_start(args, format);
     fprintf(stderr, terminal ? "\r\033[K" : "");

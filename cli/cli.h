@@ -85,10 +85,14 @@ adze_status cli_read_text(char **text, size_t *length, const char *path, adze_er
 /* "120", "120s", "2m", "1h" -> seconds; false when malformed. */
 bool cli_seconds(const char *text, double *seconds);
 
+/* "4096", "400M", "300KB" (1000), "1.5GiB" (1024) -> bytes; false when malformed. */
+bool cli_bytes(const char *text, double *bytes);
+
 /* Progress on stderr: a line that is rewritten on a terminal, plain lines otherwise. */
 void cli_progress(const char *format, ...) ADZE_PRINTF(1, 2);
 void cli_progress_end(void);
 bool cli_interrupted(void); /* Ctrl-C was pressed */
+bool cli_terminal(void);    /* progress goes to one */
 
 #define CLI_COMMAND(name) int cmd_##name(const cli_command *self, int argc, char **argv)
 CLI_COMMAND(inspect);
@@ -98,6 +102,9 @@ CLI_COMMAND(optimize);
 CLI_COMMAND(cases);
 CLI_COMMAND(convert);
 CLI_COMMAND(quantize);
+/* Language models have other options: cmd_quantize hands over to the second when the first says so. */
+bool cli_quantizes_llm(int argc, char **argv);
+int cmd_quantize_llm(int argc, char **argv);
 CLI_COMMAND(bench);
 CLI_COMMAND(profile);
 CLI_COMMAND(eval);

@@ -163,6 +163,8 @@ CLI_COMMAND(quantize)
     task t = {0};
     adze_error err = {0};
     const char *path;
+    if (cli_quantizes_llm(argc, argv))
+        return cmd_quantize_llm(argc, argv);
     const cli_option options[] = {
         CLI_MODEL_OPTIONS(t.m),
         {CLI_STRING, "output", "OUT.onnx", "the model to write (required)", &t.output},

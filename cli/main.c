@@ -43,10 +43,13 @@ const cli_command cli_commands[] = {
      "adze convert model.onnx plain.onnx\n"
      "adze convert model.onnx one.onnx --shape image=1x3x224x224",
      cmd_convert},
-    {"quantize", "MODEL", "Applies one recipe: int8 (static, dynamic), smaller weights, float16.",
+    {"quantize", "MODEL",
+     "Applies one recipe: int8 (static, dynamic), smaller weights, float16; GGUF.",
      "adze quantize model.onnx --calibration images/ --preprocess p.json --output int8.onnx\n"
      "adze quantize model.onnx --scheme weight_only --set weights.type=int4 --output w4.onnx\n"
-     "adze quantize model.onnx --recipe resolved.json --output int8.onnx",
+     "adze quantize model.onnx --recipe resolved.json --output int8.onnx\n"
+     "adze quantize model-f16.gguf model-q4.gguf --type Q4_K_M   (adze quantize --type --help: "
+     "more)",
      cmd_quantize},
     {"generate", "MODEL",
      "Continues a text with a language model (GGUF, or a Hugging Face folder).",
