@@ -15,6 +15,7 @@ typedef struct task {
     int64_t threads;
     bool dry_run, report, json;
     int shown; /* tenths of progress */
+    double shown_at;
 } task;
 
 static double seconds_now(void)
@@ -28,7 +29,9 @@ static bool show_progress(void *user, const adze_llm_progress *progress)
 {
     task *t = user;
     int tenth = (int)(progress->share * 10);
-    if (cli_terminal() || tenth > t->shown) {
+    double now = seconds_now();
+    if (cli_terminal() ? now - t->shown_at > 0.1 : tenth > t->shown) {
+        t->shown_at = now;
         if (progress->seconds_left >= 0)
             cli_progress("%3.0f %%  %.0f s left  %s", progress->share * 100, progress->seconds_left,
                          progress->tensor);

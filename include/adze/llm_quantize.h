@@ -29,7 +29,8 @@ typedef struct adze_llm_quantize_options {
     bool allow_requantize; /* tensors that are quantized already may be quantized again */
     bool measure_error;    /* decode what was encoded: adze_llm_tensor_report.error */
     size_t max_ram;        /* bytes of resident memory for the whole process; 0: 250,000,000 */
-    /** Now and then, from the calling thread; false stops: what is done so far is kept for the next call. */
+    /** Ten times a second or more often, from the calling thread; false stops: what is done so far is kept for the
+     * next call. */
     bool (*progress)(void *user, const adze_llm_progress *progress);
     void *user;
 } adze_llm_quantize_options;

@@ -474,12 +474,16 @@ static int layer_of(const char *name)
     return sscanf(name, "blk.%d.", &layer) == 1 ? layer : -1;
 }
 
-static int by_layer_and_name(const void *a, const void *b)
+int adze_llm_order(const char *x, const char *y)
 {
-    const char *x = (*(adze_llm_mix_tensor *const *)a)->name;
-    const char *y = (*(adze_llm_mix_tensor *const *)b)->name;
     int i = layer_of(x), j = layer_of(y);
     return i != j ? (i > j) - (i < j) : strcmp(x, y);
+}
+
+static int by_layer_and_name(const void *a, const void *b)
+{
+    return adze_llm_order((*(adze_llm_mix_tensor *const *)a)->name,
+                          (*(adze_llm_mix_tensor *const *)b)->name);
 }
 
 static bool is_large(const adze_llm_mix *mix)

@@ -64,6 +64,9 @@ adze_llm_file adze_llm_file_find(const char *name);
 adze_dtype adze_llm_type_find(const char *name);
 const char *adze_llm_type_name(adze_dtype dtype); /* as GGML spells it: "f16", "q6_K" */
 
+/* As strcmp: tensors outside of layers first, then layer by layer, by name within. */
+int adze_llm_order(const char *x, const char *y);
+
 typedef struct adze_llm_mix_tensor {
     const char *name;
     int rank;

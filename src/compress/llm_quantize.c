@@ -1,5 +1,6 @@
 /* The plan of a quantization: which type every tensor gets, what its file looks like, whether all of it can be
  * done, and how the work is cut up to stay within the memory. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "compress/llm_stream_impl.h"
@@ -102,6 +103,12 @@ static adze_status choose_types(adze_llm_quantization *q, adze_error *err)
 
 /* ---- tensors ---- */
 
+static int by_order(const void *a, const void *b)
+{
+    return adze_llm_order(((const llm_work *)a)->report.name, ((const llm_work *)b)->report.name);
+}
+
+/* In the order in which llama-quantize writes them, so that files can be compared. */
 static adze_status list_tensors(adze_llm_quantization *q, adze_error *err)
 {
     q->count = adze_checkpoint_count(q->checkpoint);
@@ -120,6 +127,7 @@ static adze_status list_tensors(adze_llm_quantization *q, adze_error *err)
         work->report.bytes_before = (uint64_t)t->rows * t->row_bytes;
         q->bytes_before += work->report.bytes_before;
     }
+    qsort(q->work, (size_t)q->count, sizeof *q->work, by_order);
     return ADZE_OK;
 }
 

@@ -212,45 +212,37 @@ typedef struct run {
     _Atomic int64_t slab_elements; /* done of the slab */
     atomic_bool stop;              /* a piece failed, or progress said so */
     bool cancelled;
-    double total, resumed, done; /* elements */
-    double told;                 /* when progress was shown last */
+    double total, done;                                           /* elements */
+    double seconds[ADZE_DTYPE_COUNT], elements[ADZE_DTYPE_COUNT]; /* of slabs done, by type made */
+    double left[ADZE_DTYPE_COUNT];                                /* elements */
+    double told;                                                  /* when progress was shown last */
 } run;
 
-/* Encoding of what is left, at the pace of each type so far (or of all together). */
-static double seconds_left(const run *r, const llm_position *at)
+/* Of what is left, at the pace of each type in the slabs so far (or of all together); -1: not known yet. */
+static double seconds_left(const run *r)
 {
-    double seconds[ADZE_DTYPE_COUNT] = {0}, elements[ADZE_DTYPE_COUNT] = {0}, left = 0;
-    double all_seconds = 0, all_elements = 0;
-    for (int w = 0; w < r->q->cut.workers; w++)
-        for (int i = 0; i < ADZE_DTYPE_COUNT; i++) {
-            seconds[i] += r->tools.workers[w].seconds[i];
-            elements[i] += r->tools.workers[w].elements[i];
-        }
+    double seconds = 0, elements = 0, left = 0;
     for (int i = 0; i < ADZE_DTYPE_COUNT; i++) {
-        all_seconds += seconds[i];
-        all_elements += elements[i];
+        seconds += r->seconds[i];
+        elements += r->elements[i];
     }
-    if (all_elements == 0)
+    if (elements == 0)
         return -1;
-    for (int i = at->tensor; i < r->q->count; i++) {
-        const llm_work *work = &r->q->work[i];
-        adze_dtype to = work->report.to;
-        double rows = (double)(work->source->rows - (i == at->tensor ? at->row : 0));
-        double pace = elements[to] > 0 ? seconds[to] / elements[to] : all_seconds / all_elements;
-        left += rows * (double)work->width * pace;
-    }
-    return left / r->q->cut.workers;
+    for (int i = 0; i < ADZE_DTYPE_COUNT; i++)
+        left +=
+            r->left[i] * (r->elements[i] > 0 ? r->seconds[i] / r->elements[i] : seconds / elements);
+    return left;
 }
 
-static void tell(run *r, llm_position at)
+static void tell(run *r)
 {
     const adze_llm_quantize_options *options = &r->q->options;
-    double now = adze_now(), done = r->done + (double)atomic_load(&r->slab_elements);
-    if (!options->progress || now - r->told < 0.1)
+    double done = r->done + (double)atomic_load(&r->slab_elements);
+    if (!options->progress || r->cancelled)
         return;
-    r->told = now;
+    r->told = adze_now();
     adze_llm_progress progress = {.share = r->total > 0 ? done / r->total : 1,
-                                  .seconds_left = seconds_left(r, &at),
+                                  .seconds_left = seconds_left(r),
                                   .tensor = r->work->report.name};
     if (options->progress(options->user, &progress))
         return;
@@ -282,18 +274,15 @@ static void run_piece(void *user, int64_t piece, int index)
     int64_t row = r->first + piece * r->piece_rows;
     if (atomic_load(&r->stop))
         return;
-    double start = adze_now();
     if (do_piece(r, piece, worker, &error) != ADZE_OK) {
         atomic_store(&r->stop, true);
         if (row < worker->failed_row) {
             worker->failed_row = row;
             worker->error = error;
         }
-        return;
     }
-    int64_t rows = ADZE_MIN(r->piece_rows, r->first + r->rows - row);
-    worker->seconds[r->work->report.to] += adze_now() - start;
-    worker->elements[r->work->report.to] += (double)(rows * r->work->width);
+    if (index == 0 && adze_now() - r->told > 0.1) /* the calling thread */
+        tell(r);
 }
 
 /* The failure of the earliest row: pieces are handed out in order, so none before it is left out. */
@@ -318,12 +307,18 @@ static adze_status outcome(const run *r, adze_error *err)
 static adze_status do_slab(run *r, llm_position at, double errors[2], adze_error *err)
 {
     int64_t pieces = (r->rows + r->piece_rows - 1) / r->piece_rows;
-    double lost[2] = {0};
+    double lost[2] = {0}, start = adze_now(), slab = (double)(r->rows * r->work->width);
+    adze_dtype to = r->work->report.to;
     atomic_store(&r->hash, 0);
     atomic_store(&r->slab_elements, 0);
     adze_pool_run(r->q->cut.workers > 1 ? r->q->context->pool : NULL, pieces, run_piece, r);
     llm_drop_rows(r->q, r->work, r->first, r->rows);
     ADZE_TRY(outcome(r, err));
+    r->seconds[to] += adze_now() - start;
+    r->elements[to] += slab;
+    r->left[to] -= slab;
+    r->done += slab;
+    atomic_store(&r->slab_elements, 0);
     for (int64_t i = 0; r->piece_errors && i < pieces; i++) {
         lost[0] += r->piece_errors[i][0];
         lost[1] += r->piece_errors[i][1];
@@ -357,9 +352,8 @@ static adze_status do_tensor(run *r, llm_position at, double errors[2], adze_err
     for (; at.row < work->source->rows && status == ADZE_OK; at.row += r->rows) {
         r->first = at.row;
         r->rows = ADZE_MIN(most, work->source->rows - at.row);
-        tell(r, at);
+        tell(r);
         status = r->cancelled ? outcome(r, err) : do_slab(r, at, errors, err);
-        r->done += (double)(r->rows * work->width);
     }
     adze_arena_free(&arena);
     return status;
@@ -371,9 +365,12 @@ static adze_status do_all(run *r, double (*errors)[2], const char *path, adze_er
     llm_position at;
     ADZE_TRY(llm_part_open(&r->part, &at, errors, q, r->tools.workers, path, err));
     for (int i = 0; i < q->count; i++) {
-        double rows = (double)q->work[i].source->rows, width = (double)q->work[i].width;
+        const llm_work *work = &q->work[i];
+        double rows = (double)work->source->rows, width = (double)work->width;
+        double done = (i < at.tensor ? rows : i == at.tensor ? (double)at.row : 0) * width;
         r->total += rows * width;
-        r->done += (i < at.tensor ? rows : i == at.tensor ? (double)at.row : 0) * width;
+        r->done += done;
+        r->left[work->report.to] += rows * width - done;
     }
     q->resumed = r->total > 0 ? r->done / r->total : 0;
     adze_status status = ADZE_OK;

@@ -53,8 +53,6 @@ struct adze_llm_quantization {
 typedef struct llm_worker {
     void *in, *out;
     float *floats;
-    double seconds[ADZE_DTYPE_COUNT]; /* spent, by type made */
-    double elements[ADZE_DTYPE_COUNT];
     adze_error error; /* of the first row that failed */
     int64_t failed_row;
 } llm_worker;
