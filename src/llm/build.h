@@ -17,6 +17,7 @@ typedef struct adze_builder {
     const adze_llm_config *config;
     adze_arena *arena;     /* lives as long as the graph: weights that had to be made */
     int64_t context;       /* rows of the KV cache */
+    adze_dtype cache_type; /* its elements */
     adze_value *positions; /* [T] int64; NULL: an encoder without a cache */
     struct {
         float base;
@@ -96,6 +97,7 @@ adze_value *adze_build_layer(adze_builder *b, int64_t layer, adze_value *x,
 
 typedef struct adze_build_sizes {
     int64_t context, batch, rows; /* of the cache; most tokens of a run; most rows of the head */
+    adze_dtype cache_type;
 } adze_build_sizes;
 
 /* body: tokens [T] int64 (and positions [T] int64, but for encoders) -> hidden [T, width], normed. head: hidden

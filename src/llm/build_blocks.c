@@ -90,7 +90,8 @@ static adze_value *remember(adze_builder *b, adze_value *x, const char *which, i
         return x;
     char name[64];
     snprintf(name, sizeof name, "cache.%lld.%s", (long long)layer, which);
-    adze_tensor zeros = adze_tensor_view(ADZE_F16, 3, (int64_t[]){b->context, heads, dim}, NULL);
+    adze_tensor zeros =
+        adze_tensor_view(b->cache_type, 3, (int64_t[]){b->context, heads, dim}, NULL);
     adze_value *state = adze_graph_add_state(b->graph, name, &zeros);
     if (!state)
         return adze_build_fail(b, ADZE_NO_MEMORY, "KV cache");

@@ -121,6 +121,7 @@ adze_status adze_llm_build(adze_graph **body, adze_graph **head, adze_context *c
                       .config = config,
                       .arena = arena,
                       .context = sizes->context,
+                      .cache_type = sizes->cache_type,
                       .err = err};
     *body = *head = NULL;
     adze_status status = adze_graph_create(&b.graph, context, err);

@@ -20,6 +20,10 @@ static adze_status choose_sizes(adze_engine *e, const adze_engine_options *optio
     if (o.context < 0 || o.context > MOST_CONTEXT || o.batch < 0)
         return adze_fail(err, ADZE_BAD_ARGUMENT, "context %lld, batch %lld: expected 0 to %d",
                          (long long)o.context, (long long)o.batch, MOST_CONTEXT);
+    e->sizes.cache_type = o.cache_type == ADZE_UNDEFINED ? ADZE_F16 : o.cache_type;
+    if (e->sizes.cache_type != ADZE_F16 && e->sizes.cache_type != ADZE_F32)
+        return adze_fail(err, ADZE_BAD_ARGUMENT, "a KV cache of %s: expected float16 or float32",
+                         adze_dtype_describe(o.cache_type)->name);
     int64_t trained = e->config.trained_context;
     int64_t usual = trained > 0 ? ADZE_MIN(trained, USUAL_CONTEXT) : USUAL_CONTEXT;
     e->sizes.context = o.context > 0 ? o.context : usual;

@@ -9,9 +9,9 @@ typedef struct reader {
     adze_hf_config *c;
     adze_gguf_meta *meta;
     const char *folder;
-    const json_t *rope; /* parameters of rotary positions; NULL: none */
+    const json_t *rope;       /* parameters of rotary positions; NULL: none */
     const json_t *rope_local; /* those of sliding layers; NULL: the same */
-    bool failed; /* out of memory */
+    bool failed;              /* out of memory */
 } reader;
 
 /* ---- reading JSON: the first of several names that is there ---- */
@@ -124,10 +124,11 @@ static adze_status read_sizes(reader *r, adze_error *err)
     c->layers = integer(c->text, "num_hidden_layers n_layer", 0);
     c->heads = integer(c->text, "num_attention_heads n_head", 0);
     if (width < 1 || c->layers < 1 || c->heads < 1 || width > 1 << 24 || c->layers > 4096)
-        return adze_fail(err, ADZE_BAD_FILE,
-                         "%s/config.json: hidden_size %lld, num_hidden_layers %lld, num_attention_heads "
-                         "%lld: expected positive numbers",
-                         r->folder, (long long)width, (long long)c->layers, (long long)c->heads);
+        return adze_fail(
+            err, ADZE_BAD_FILE,
+            "%s/config.json: hidden_size %lld, num_hidden_layers %lld, num_attention_heads "
+            "%lld: expected positive numbers",
+            r->folder, (long long)width, (long long)c->layers, (long long)c->heads);
     c->head_dim = integer(c->text, "head_dim", width / c->heads);
     c->kv_heads = integer(c->text, "num_key_value_heads num_kv_heads", c->heads);
     const char *a = c->family->architecture;
@@ -178,8 +179,9 @@ static void read_window(reader *r)
     char name[128];
     set_int(r, "attention.sliding_window", window);
     if (n > 0 && sliding < (int64_t)n)
-        r->failed |= !adze_gguf_set_array(r->meta, full(r, name, "attention.sliding_window_pattern"),
-                                          ADZE_GGUF_BOOL, pattern, (int64_t)n);
+        r->failed |=
+            !adze_gguf_set_array(r->meta, full(r, name, "attention.sliding_window_pattern"),
+                                 ADZE_GGUF_BOOL, pattern, (int64_t)n);
 }
 
 /* ---- rotary positions ---- */
@@ -277,10 +279,11 @@ static adze_status scaling_keys(reader *r, double base, int64_t dims, adze_error
                  strcmp(type, "yarn") == 0 || strcmp(type, "longrope") == 0 ||
                  strcmp(type, "su") == 0;
     if (!known)
-        return adze_fail(err, ADZE_UNSUPPORTED,
-                         "%s/config.json: rope_type '%s' is not known; known are: default, linear, dynamic, "
-                         "yarn, llama3, longrope",
-                         r->folder, type);
+        return adze_fail(
+            err, ADZE_UNSUPPORTED,
+            "%s/config.json: rope_type '%s' is not known; known are: default, linear, dynamic, "
+            "yarn, llama3, longrope",
+            r->folder, type);
     bool longrope = strcmp(type, "longrope") == 0 || strcmp(type, "su") == 0;
     set_string(r, "rope.scaling.type", longrope ? "longrope" : type);
     set_int(r, "rope.scaling.original_context_length", (int64_t)original_context(r));
@@ -365,10 +368,11 @@ static adze_status check_activation(const reader *r, adze_error *err)
         at += length + (at[length] == ' ');
     }
     return n == 0 ? ADZE_OK
-                  : adze_fail(err, ADZE_UNSUPPORTED,
-                              "%s/config.json: activation '%s': a GGUF file of architecture %s means one "
-                              "of: %s",
-                              r->folder, found, r->c->family->architecture, known);
+                  : adze_fail(
+                        err, ADZE_UNSUPPORTED,
+                        "%s/config.json: activation '%s': a GGUF file of architecture %s means one "
+                        "of: %s",
+                        r->folder, found, r->c->family->architecture, known);
 }
 
 static adze_status check_quantized(const reader *r, adze_error *err)
@@ -378,10 +382,11 @@ static adze_status check_quantized(const reader *r, adze_error *err)
         q = json_object_get(r->c->text, "quantization_config");
     if (!json_is_object(q))
         return ADZE_OK;
-    return adze_fail(err, ADZE_UNSUPPORTED,
-                     "%s/config.json: the checkpoint is already quantized (%s): convert from the original "
-                     "weights in float16, bfloat16 or float32",
-                     r->folder, string(q, "quant_method quant_type", "method not named"));
+    return adze_fail(
+        err, ADZE_UNSUPPORTED,
+        "%s/config.json: the checkpoint is already quantized (%s): convert from the original "
+        "weights in float16, bfloat16 or float32",
+        r->folder, string(q, "quant_method quant_type", "method not named"));
 }
 
 static adze_status fill(reader *r, adze_error *err)
@@ -395,8 +400,9 @@ static adze_status fill(reader *r, adze_error *err)
     c->family = adze_hf_family_find(type);
     char known[512];
     if (!c->family)
-        return adze_fail(err, ADZE_UNSUPPORTED, "%s/config.json: model_type '%s' is not known; known are: %s",
-                         r->folder, type, adze_hf_family_names(known, sizeof known));
+        return adze_fail(err, ADZE_UNSUPPORTED,
+                         "%s/config.json: model_type '%s' is not known; known are: %s", r->folder,
+                         type, adze_hf_family_names(known, sizeof known));
     ADZE_TRY(check_quantized(r, err));
     ADZE_TRY(check_activation(r, err));
     const json_t *tied = json_object_get(c->text, "tie_word_embeddings");
@@ -420,8 +426,8 @@ adze_status adze_hf_config_read(adze_hf_config *out, adze_gguf_meta *meta, const
     adze_hf_config c = {0};
     adze_arena arena = {0};
     const char *path = adze_path_join(&arena, folder, "config.json");
-    adze_status status = path ? adze_json_load(&c.root, path, err)
-                              : adze_fail(err, ADZE_NO_MEMORY, "%s", folder);
+    adze_status status =
+        path ? adze_json_load(&c.root, path, err) : adze_fail(err, ADZE_NO_MEMORY, "%s", folder);
     adze_arena_free(&arena);
     reader r = {.c = &c, .meta = meta, .folder = folder};
     if (status == ADZE_OK)

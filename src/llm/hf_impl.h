@@ -9,12 +9,12 @@
 /* How rows of the GGUF tensor come from the rows of its parts. */
 typedef enum adze_hf_how {
     ADZE_HF_PLAIN,
-    ADZE_HF_ROPE_Q,    /* halves of each head become neighbours (heads of q) */
-    ADZE_HF_ROPE_K,    /* the same with the heads of k */
-    ADZE_HF_QKV_HEADS, /* [head][q, k, v] becomes [q, k, v][head] (GPT-NeoX) */
+    ADZE_HF_ROPE_Q,     /* halves of each head become neighbours (heads of q) */
+    ADZE_HF_ROPE_K,     /* the same with the heads of k */
+    ADZE_HF_QKV_HEADS,  /* [head][q, k, v] becomes [q, k, v][head] (GPT-NeoX) */
     ADZE_HF_QKV_GROUPS, /* [kv head][queries, k, v] becomes [q, k, v][head] (Falcon) */
-    ADZE_HF_TURNED,    /* the part is stored transposed (Conv1D) */
-    ADZE_HF_STACK,     /* parts %d one after another: experts, norms of heads */
+    ADZE_HF_TURNED,     /* the part is stored transposed (Conv1D) */
+    ADZE_HF_STACK,      /* parts %d one after another: experts, norms of heads */
     ADZE_HF_FIRST_HALF, /* of the rows of each expert: gate of gate_up_proj */
     ADZE_HF_SECOND_HALF
 } adze_hf_how;
@@ -26,11 +26,11 @@ typedef struct adze_hf_rule {
 } adze_hf_rule;
 
 typedef struct adze_hf_family {
-    const char *model_type;   /* of config.json */
-    const char *architecture; /* of GGUF */
-    const char *activations;  /* of config.json that the architecture means, separated by blanks */
+    const char *model_type;    /* of config.json */
+    const char *architecture;  /* of GGUF */
+    const char *activations;   /* of config.json that the architecture means, separated by blanks */
     const adze_hf_rule *rules; /* its own, before the common ones; closed by a row without names */
-    bool norm_plus_one;       /* norms are stored less one (Gemma) */
+    bool norm_plus_one;        /* norms are stored less one (Gemma) */
     bool layer_norm;
 } adze_hf_family;
 
@@ -40,8 +40,8 @@ extern const adze_hf_rule adze_hf_common_rules[];
 
 /* What config.json says, beside the metadata that comes of it. */
 typedef struct adze_hf_config {
-    json_t *root;        /* config.json */
-    json_t *text;        /* text_config of it, or itself; borrowed */
+    json_t *root; /* config.json */
+    json_t *text; /* text_config of it, or itself; borrowed */
     const adze_hf_family *family;
     int64_t layers, heads, kv_heads, head_dim;
     bool tied;

@@ -52,7 +52,8 @@ static const adze_hf_rule llama[] = {
     {NULL, NULL, ADZE_HF_PLAIN},
 };
 
-static const adze_hf_rule norms_after[] = { /* Gemma 2 and 3, OLMo 2 */
+static const adze_hf_rule norms_after[] = {
+    /* Gemma 2 and 3, OLMo 2 */
     {"blk.*.post_attention_norm", "layers.*.post_attention_layernorm", ADZE_HF_PLAIN},
     {"blk.*.ffn_norm", "layers.*.pre_feedforward_layernorm", ADZE_HF_PLAIN},
     {"blk.*.post_ffw_norm", "layers.*.post_feedforward_layernorm", ADZE_HF_PLAIN},
@@ -153,11 +154,20 @@ static const adze_hf_family families[] = {
     {.model_type = "llama", .architecture = "llama", .activations = "silu swish", .rules = llama},
     {.model_type = "mistral", .architecture = "llama", .activations = "silu swish", .rules = llama},
     {.model_type = "mixtral", .architecture = "llama", .activations = "silu swish", .rules = llama},
-    {.model_type = "granite", .architecture = "granite", .activations = "silu swish", .rules = llama},
+    {.model_type = "granite",
+     .architecture = "granite",
+     .activations = "silu swish",
+     .rules = llama},
     {.model_type = "qwen2", .architecture = "qwen2", .activations = "silu swish", .rules = none},
     {.model_type = "qwen3", .architecture = "qwen3", .activations = "silu swish", .rules = none},
-    {.model_type = "qwen2_moe", .architecture = "qwen2moe", .activations = "silu swish", .rules = none},
-    {.model_type = "qwen3_moe", .architecture = "qwen3moe", .activations = "silu swish", .rules = none},
+    {.model_type = "qwen2_moe",
+     .architecture = "qwen2moe",
+     .activations = "silu swish",
+     .rules = none},
+    {.model_type = "qwen3_moe",
+     .architecture = "qwen3moe",
+     .activations = "silu swish",
+     .rules = none},
     {.model_type = "gemma",
      .architecture = "gemma",
      .activations = "gelu " GELU_TANH, /* "gelu" has always meant the tanh form there */

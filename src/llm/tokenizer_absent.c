@@ -9,8 +9,7 @@ static adze_status absent(adze_error *err)
 adze_status adze_tokenizer_open(adze_tokenizer **out, const char *path, adze_error *err)
 {
     ADZE_UNUSED(out);
-    ADZE_UNUSED(path);
-    return absent(err);
+    return adze_fail(err, ADZE_NOT_FOUND, "%s: this build has no tokenizers", path);
 }
 
 void adze_tokenizer_close(adze_tokenizer **tokenizer)
@@ -100,4 +99,12 @@ adze_status adze_tokenizer_from_meta(adze_tokenizer **out, const adze_gguf_meta 
     ADZE_UNUSED(err);
     *out = NULL;
     return ADZE_OK;
+}
+
+adze_status adze_tokenizer_meta_from_folder(adze_gguf_meta *meta, const char *folder,
+                                            adze_error *err)
+{
+    ADZE_UNUSED(meta);
+    ADZE_UNUSED(folder);
+    return absent(err);
 }
