@@ -87,45 +87,6 @@ static void quantize(const linear_job *job, int64_t first, int64_t count)
 
 /* --- w --- */
 
-/* Eight rows, `row_bytes` apart, of eight dwords -> eight vectors of one dword of each row. */
-INLINE void transpose_8x8(const void *from, size_t row_bytes, __m256i out[8])
-{
-    __m256i r[8], t[8];
-    UNROLL for (int i = 0; i < 4; i++)
-    {
-        const char *low = (const char *)from + (size_t)i * row_bytes, *high = low + 4 * row_bytes;
-        r[i] = load_two(low, high);
-        r[i + 4] = load_two(low + 16, high + 16);
-    }
-    UNROLL for (int i = 0; i < 8; i += 2)
-    {
-        t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    UNROLL for (int i = 0; i < 8; i += 4)
-    {
-        out[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
-        out[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
-        out[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
-        out[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-}
-
-/* [16 rows][count] dwords, rows row_bytes apart -> [count][16 rows], each byte `add` more. */
-static void interleave(const void *from, size_t row_bytes, int64_t count, int add, void *to)
-{
-    const __m256i more = _mm256_set1_epi8((char)add);
-    for (int half = 0; half < 2; half++)
-        for (int64_t i = 0; i < count; i += 8) {
-            const char *rows = (const char *)from + (size_t)half * 8 * row_bytes + 4 * i;
-            __m256i columns[8];
-            transpose_8x8(rows, row_bytes, columns);
-            for (int64_t j = 0; j < ADZE_MIN(count - i, 8); j++)
-                _mm256_store_si256((__m256i *)to + 2 * (i + j) + half,
-                                   _mm256_add_epi8(columns[j], more));
-        }
-}
-
 /* Weights [at, at + count) of rows [row, last), at most 16; missing rows are zeros. */
 static void make_panel(const linear_job *job, int64_t row, int64_t last, int64_t at, int64_t count,
                        workspace *s)
@@ -145,10 +106,12 @@ static void make_panel(const linear_job *job, int64_t row, int64_t last, int64_t
             }
         }
         const int64_t group = done / f->group;
-        interleave(s->row_codes, sizeof s->row_codes[0], step / 4, f->zero, s->codes + done * ROWS);
-        interleave(s->row_scale, sizeof s->row_scale[0], groups, 0, s->scale + group * ROWS);
+        linear_interleave(s->row_codes, sizeof s->row_codes[0], step / 4, f->zero,
+                          s->codes + done * ROWS);
+        linear_interleave(s->row_scale, sizeof s->row_scale[0], groups, 0, s->scale + group * ROWS);
         if (f->offset)
-            interleave(s->row_offset, sizeof s->row_offset[0], groups, 0, s->offset + group * ROWS);
+            linear_interleave(s->row_offset, sizeof s->row_offset[0], groups, 0,
+                              s->offset + group * ROWS);
     }
 }
 
@@ -299,17 +262,6 @@ static tile_fn choose(const linear_format *f)
 
 /* --- parts --- */
 
-static void store_rows(const linear_job *job, int64_t row, int64_t count, int64_t token,
-                       int64_t tokens, const float *sums)
-{
-    const float *bias = job->args.bias ? job->args.bias + row : NULL;
-    for (int64_t t = 0; t < tokens; t++, sums += ROWS) {
-        float *y = job->args.y + (token + t) * job->args.ldy + row;
-        for (int64_t i = 0; i < count; i++)
-            y[i] = bias ? sums[i] + bias[i] : sums[i];
-    }
-}
-
 static void panel_codes(const linear_job *job, int64_t row, int64_t last, const int64_t part[4],
                         workspace *s)
 {
@@ -333,7 +285,7 @@ static void panel_codes(const linear_job *job, int64_t row, int64_t last, const 
             t += run(&a, tokens - t);
         }
     }
-    store_rows(job, row, last - row, first, tokens, s->sums);
+    linear_store_rows(job, row, last - row, first, tokens, s->sums);
 }
 
 /* Rows [part[0], ...) eight at a time, each eight with all tokens while it is in the cache. Gives the row
@@ -369,5 +321,6 @@ void adze_linear_init_avx2(adze_linear_table *table)
 {
     table->quantize = quantize;
     table->codes = codes;
-    table->scratch = sizeof(workspace);
+    table->floats = linear_floats_avx2;
+    table->scratch = ADZE_MAX(sizeof(workspace), linear_floats_scratch_avx2());
 }
