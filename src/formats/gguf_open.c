@@ -173,8 +173,9 @@ static adze_status open_all(adze_gguf *g, const char *path, bool header, adze_er
             return refuse_header_only(&shards[i], err);
         g->header_only |= shards[i].lacks_data;
     }
+    ADZE_TRY(join(g, shards, count, err));
     take_metadata(g, &shards[0]);
-    return join(g, shards, count, err);
+    return ADZE_OK;
 }
 
 static adze_status open_gguf(adze_gguf **out, const char *path, bool header, adze_error *err)
