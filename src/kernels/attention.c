@@ -26,7 +26,7 @@ static void row_chunk(const adze_attention_block *b, int64_t row, int64_t key, i
     const int64_t group = a->heads / a->kv_heads, token = b->token + row / group;
     const int64_t head = b->kv_head * group + row % group;
     const float *q = a->q + (token * a->heads + head) * a->d;
-    float s[CHUNK] = {0}, *acc = b->acc + row * a->dv;
+    float s[CHUNK] = {0}, *acc = b->acc + row * adze_attention_stride(a->dv);
     for (int j = begin; j < end; j++)
         for (int64_t i = 0; i < a->d; i++)
             s[j] +=
@@ -51,7 +51,7 @@ static void block(const adze_attention_block *b)
 {
     const adze_attention_args *a = b->args;
     const int64_t rows = rows_of(b), group = a->heads / a->kv_heads;
-    memset(b->acc, 0, (size_t)(rows * a->dv) * sizeof(float));
+    memset(b->acc, 0, (size_t)(rows * adze_attention_stride(a->dv)) * sizeof(float));
     for (int64_t row = 0; row < rows; row++) {
         const key_range seen = keys_seen(a, b->token + row / group, b->first, b->last);
         b->max[row] = -INFINITY;
@@ -74,49 +74,50 @@ static size_t block_scratch(const adze_attention_args *args, int64_t rows)
 
 typedef struct state {
     float *max, *sum, *acc;
+    int64_t dv, stride;
 } state;
 
 static size_t state_bytes(int64_t rows, int64_t dv)
 {
-    return 2 * aligned((size_t)rows * sizeof(float)) + aligned((size_t)(rows * dv) * sizeof(float));
+    return 2 * aligned((size_t)rows * sizeof(float)) +
+           aligned((size_t)(rows * adze_attention_stride(dv)) * sizeof(float));
 }
 
-static state state_at(void *memory, int64_t rows, int64_t dv)
+static state state_at(char *memory, int64_t rows, int64_t dv)
 {
     const size_t each = aligned((size_t)rows * sizeof(float));
-    char *at = memory;
-    ADZE_UNUSED(dv);
-    return (state){(float *)(void *)at, (float *)(void *)(at + each),
-                   (float *)(void *)(at + 2 * each)};
+    return (state){(float *)(void *)memory, (float *)(void *)(memory + each),
+                   (float *)(void *)(memory + 2 * each), dv, adze_attention_stride(dv)};
 }
 
-static void merge_row(float *max, float *sum, float *acc, int64_t dv, const state *part,
-                      int64_t row)
+/* Row `row` of a part into row `at` of a total. */
+static void merge_row(const state *total, int64_t at, const state *part, int64_t row)
 {
-    const float *from = part->acc + row * dv;
+    const float *from = part->acc + row * part->stride;
+    float *max = &total->max[at], *sum = &total->sum[at], *acc = total->acc + at * total->stride;
     if (part->sum[row] == 0)
         return; /* sees none of these keys */
     if (*sum == 0) {
         *max = part->max[row];
         *sum = part->sum[row];
-        memcpy(acc, from, (size_t)dv * sizeof(float));
+        memcpy(acc, from, (size_t)part->dv * sizeof(float));
         return;
     }
     const float largest = *max > part->max[row] ? *max : part->max[row];
     const float old = exp_f32(*max - largest), new = exp_f32(part->max[row] - largest);
     *max = largest;
     *sum = *sum * old + part->sum[row] * new;
-    for (int64_t i = 0; i < dv; i++)
+    for (int64_t i = 0; i < part->dv; i++)
         acc[i] = acc[i] * old + from[i] * new;
 }
 
 /* Row of a piece -> its place in y. */
 static void finish_row(const adze_attention_args *a, int64_t kv_head, int64_t first_token,
-                       int64_t row, float sum, const float *acc)
+                       int64_t row, const state *total, int64_t at)
 {
     const int64_t group = a->heads / a->kv_heads, token = first_token + row / group;
+    const float *acc = total->acc + at * total->stride, inverse = 1.0f / total->sum[at];
     float *y = a->y + (token * a->heads + kv_head * group + row % group) * a->dv;
-    const float inverse = 1.0f / sum;
     for (int64_t i = 0; i < a->dv; i++)
         y[i] = acc[i] * inverse;
 }
@@ -198,16 +199,16 @@ static void merge_splits(const job *j)
 {
     const adze_attention_args *a = j->a;
     const int64_t rows = a->tokens * j->group;
-    const state total = state_at(j->workers, rows, a->dv);
+    const state total = state_at(j->workers, 1, a->dv);
     for (int64_t kv = 0; kv < a->kv_heads; kv++)
         for (int64_t row = 0; row < rows; row++) {
-            float max = 0, sum = 0;
+            total.sum[0] = 0;
             for (int64_t s = 0; s < j->splits; s++) {
-                const state part = state_at(
-                    j->parts + (size_t)(s * a->kv_heads + kv) * j->part_bytes, rows, a->dv);
-                merge_row(&max, &sum, total.acc, a->dv, &part, row);
+                const int64_t piece = s * a->kv_heads + kv;
+                const state part = state_at(j->parts + (size_t)piece * j->part_bytes, rows, a->dv);
+                merge_row(&total, 0, &part, row);
             }
-            finish_row(a, kv, 0, row, sum, total.acc);
+            finish_row(a, kv, 0, row, &total, 0);
         }
 }
 
@@ -227,10 +228,10 @@ static void tile_piece(void *user, int64_t piece, int worker)
     for (int64_t s = first; s < first + splits; s++) {
         run_block(j, block_of(j, kv, token, tokens, s, worker), &part);
         for (int64_t row = 0; row < rows; row++)
-            merge_row(&total.max[row], &total.sum[row], total.acc + row * a->dv, a->dv, &part, row);
+            merge_row(&total, row, &part, row);
     }
     for (int64_t row = 0; row < rows; row++)
-        finish_row(a, kv, token, row, total.sum[row], total.acc + row * a->dv);
+        finish_row(a, kv, token, row, &total, row);
 }
 
 size_t adze_attention_scratch(const adze_kernels *kernels, const adze_attention_args *args,
@@ -268,5 +269,12 @@ void adze_attention_run(const adze_kernels *kernels, adze_pool *pool, const adze
 void adze_attention_init(adze_attention_table *table, adze_cpu_level level)
 {
     *table = (adze_attention_table){block, block_scratch, rope};
+#if defined(__x86_64__)
+    if (level == ADZE_CPU_AVX2 || level == ADZE_CPU_AVX512)
+        adze_attention_init_avx2(table);
+    if (level == ADZE_CPU_AVX512)
+        adze_attention_init_avx512(table);
+#else
     ADZE_UNUSED(level);
+#endif
 }

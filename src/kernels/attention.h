@@ -48,8 +48,8 @@ typedef struct adze_attention_block {
     const adze_attention_args *args;
     int64_t kv_head, token, tokens, first, last;
     float *max, *sum; /* [rows] */
-    float *acc;       /* [rows, dv] */
-    void *scratch;    /* block_scratch bytes, 64-byte aligned */
+    float *acc; /* [rows, dv], rows adze_attention_stride(dv) apart; what is between is undefined */
+    void *scratch; /* block_scratch bytes, 64-byte aligned */
 } adze_attention_block;
 
 typedef struct adze_attention_table {
@@ -71,6 +71,13 @@ size_t adze_attention_scratch(const struct adze_kernels *kernels, const adze_att
 void adze_attention_run(const struct adze_kernels *kernels, adze_pool *pool,
                         const adze_attention_args *args);
 
+static inline int64_t adze_attention_stride(int64_t dv)
+{
+    return (dv + 15) / 16 * 16;
+}
+
 void adze_attention_init(adze_attention_table *table, adze_cpu_level level);
+void adze_attention_init_avx2(adze_attention_table *table);
+void adze_attention_init_avx512(adze_attention_table *table);
 
 #endif
