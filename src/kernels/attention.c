@@ -20,6 +20,23 @@ static float number_at(const void *from, adze_dtype dtype, int64_t i)
 
 /* ---- the reference of a block ---- */
 
+/* Products to weights e^(score - max), 0 where not seen; *max and *sum go on. The factor for what was summed so
+ * far. */
+static float weigh_chunk(const chunk_row *c, float *s, float *max, float *sum)
+{
+    const float old = *max;
+    score_chunk(c, s);
+    for (int j = c->begin; j < c->end; j++)
+        *max = s[j] > *max ? s[j] : *max;
+    const float factor = exp_f32(old - *max);
+    *sum *= factor;
+    for (int j = c->begin; j < c->end; j++) {
+        s[j] = exp_f32(s[j] - *max);
+        *sum += s[j];
+    }
+    return factor;
+}
+
 static void row_chunk(const adze_attention_block *b, int64_t row, int64_t key, int begin, int end)
 {
     const adze_attention_args *a = b->args;

@@ -73,7 +73,7 @@ void adze_attention_run(const struct adze_kernels *kernels, adze_pool *pool,
 
 static inline int64_t adze_attention_stride(int64_t dv)
 {
-    return (dv + 15) / 16 * 16;
+    return (dv + 31) / 32 * 32;
 }
 
 void adze_attention_init(adze_attention_table *table, adze_cpu_level level);

@@ -30,18 +30,16 @@ static inline int64_t rows_of(const adze_attention_block *b)
     return b->tokens * (b->args->heads / b->args->kv_heads);
 }
 
-/* One row in one chunk, keys key .. key + CHUNK - 1, of which [begin, end) of the chunk are seen. Products
- * s become weights e^(s - max) (0 where not seen); *max and *sum go on; returns the factor for what was
- * summed so far. All CHUNK numbers of s may be read. */
+/* One row in one chunk, keys key .. key + CHUNK - 1, of which [begin, end) of the chunk are seen. */
 typedef struct chunk_row {
     float scale, softcap, slope;
     int64_t position, key;
     int begin, end;
 } chunk_row;
 
-static inline float weigh_chunk(const chunk_row *c, float *s, float *max, float *sum)
+/* Products to scores, seen or not. */
+static inline void score_chunk(const chunk_row *c, float *s)
 {
-    enum { PARTS = 8 };
     const float scale = c->scale, cap = c->softcap, slope = c->slope;
     VECTOR_LOOP
     for (int j = 0; j < CHUNK; j++)
@@ -57,34 +55,6 @@ static inline float weigh_chunk(const chunk_row *c, float *s, float *max, float 
         for (int j = 0; j < CHUNK; j++)
             s[j] = s[j] - slope * fabsf((float)j + offset);
     }
-    for (int j = 0; j < c->begin; j++)
-        s[j] = -INFINITY;
-    for (int j = c->end; j < CHUNK; j++)
-        s[j] = -INFINITY;
-    float part[PARTS];
-    for (int i = 0; i < PARTS; i++)
-        part[i] = *max;
-    for (int j = 0; j < CHUNK; j += PARTS)
-        for (int i = 0; i < PARTS; i++)
-            part[i] = s[j + i] > part[i] ? s[j + i] : part[i];
-    float largest = part[0];
-    for (int i = 1; i < PARTS; i++)
-        largest = part[i] > largest ? part[i] : largest;
-    VECTOR_LOOP
-    for (int j = 0; j < CHUNK; j++)
-        s[j] = exp_f32(s[j] - largest);
-    for (int i = 0; i < PARTS; i++)
-        part[i] = 0;
-    for (int j = 0; j < CHUNK; j += PARTS)
-        for (int i = 0; i < PARTS; i++)
-            part[i] += s[j + i];
-    for (int half = PARTS / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            part[i] += part[i + half];
-    const float factor = exp_f32(*max - largest);
-    *sum = *sum * factor + part[0];
-    *max = largest;
-    return factor;
 }
 
 static void rope(int64_t heads, int64_t d, int64_t r, bool interleaved, const float *table,
