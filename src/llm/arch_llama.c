@@ -2,16 +2,10 @@
  * SmolLM, TinyLlama, ... Rows of q and k are permuted in GGUF, so that rotated pairs are neighbours. */
 #include "llm/architectures.h"
 
-static adze_value *layer(adze_builder *b, int64_t i, adze_value *x)
-{
-    return adze_build_layer(b, i, x, NULL);
-}
-
 const adze_architecture adze_arch_llama[] = {
     {.name = "llama",
      .rope = ADZE_ROPE_INTERLEAVED,
      .activation = "silu",
-     .required = "token_embd output_norm blk.*.attn_norm blk.*.attn_output blk.*.ffn_norm",
-     .layer = layer},
+     .required = "token_embd output_norm blk.*.attn_norm blk.*.attn_output blk.*.ffn_norm"},
     {.name = NULL},
 };

@@ -16,18 +16,22 @@ typedef struct adze_architecture {
     adze_rope_kind rope;
     bool layer_norm;        /* norms subtract the mean (LayerNorm); else root mean square */
     bool encoder;           /* every token sees every token; no cache, no logits */
+    bool experts_unnormed;  /* weights of the chosen experts need not sum to one */
     const char *activation; /* of the feed-forward: "silu", "gelu", "gelu_tanh", "relu" */
     const char
         *required; /* tensors that must be there, separated by blanks; "blk.*.": every layer */
-    void (*configure)(adze_llm_config *config); /* defaults that differ; NULL: none */
+    /* Defaults that differ, for what the metadata did not say (0); NULL: none. */
+    void (*configure)(adze_llm_config *config);
     /* Hidden states [T, width] from tokens; NULL: the rows of token_embd. */
     adze_value *(*embed)(adze_builder *b, adze_value *tokens);
-    /* One layer, x [T, width] -> [T, width]. */
+    /* One layer, x [T, width] -> [T, width]; NULL: adze_build_layer. */
     adze_value *(*layer)(adze_builder *b, int64_t i, adze_value *x);
 } adze_architecture;
 
 /* clang-format off */
-#define ADZE_ARCHITECTURES(X) X(llama)
+#define ADZE_ARCHITECTURES(X) \
+    X(llama) X(qwen) X(gemma) X(phi) X(gpt2) X(gptneox) X(stablelm) X(falcon) X(starcoder2) \
+    X(olmo2) X(granite) X(cohere) X(bert)
 /* clang-format on */
 
 #define X(name) extern const adze_architecture adze_arch_##name[];

@@ -180,6 +180,29 @@ adze_value *adze_build_reshape(adze_builder *b, adze_value *x, int rank, const i
 
 /* ---- simple blocks ---- */
 
+static adze_value *rows_of(adze_builder *b, adze_value *ids, adze_value *table)
+{
+    return ids && table ? ADZE_BUILD(b, "adze", "Embedding", ids, table) : NULL;
+}
+
+adze_value *adze_build_embedding(adze_builder *b, adze_value *tokens, const char *name)
+{
+    adze_value *x = rows_of(b, tokens, adze_build_weight(b, name, -1));
+    if (b->config->embedding_scale > 0)
+        adze_build_float(b, x, "scale", b->config->embedding_scale);
+    return x;
+}
+
+adze_value *adze_build_learned_positions(adze_builder *b)
+{
+    adze_value *table = adze_build_weight(b, "position_embd", -1);
+    if (table && b->context > table->constant->dims[0])
+        return adze_build_fail(b, ADZE_LIMIT,
+                               "a context of %lld tokens: the model has learned %lld positions",
+                               (long long)b->context, (long long)table->constant->dims[0]);
+    return rows_of(b, b->positions, table);
+}
+
 adze_value *adze_build_norm(adze_builder *b, adze_value *x, const char *name, int64_t layer)
 {
     const adze_llm_config *c = b->config;

@@ -64,6 +64,10 @@ adze_value *adze_build_reshape(adze_builder *b, adze_value *x, int rank, const i
 
 /* ---- blocks ---- */
 
+/* Rows of <name>.weight for the tokens, times the embedding_scale of the config. */
+adze_value *adze_build_embedding(adze_builder *b, adze_value *tokens, const char *name);
+/* Rows of position_embd for the positions; fails where the context is longer than that. */
+adze_value *adze_build_learned_positions(adze_builder *b);
 /* The architecture's kind of norm over the last axis, with <name>.weight and, if there, <name>.bias. */
 adze_value *adze_build_norm(adze_builder *b, adze_value *x, const char *name, int64_t layer);
 /* x times the transposed <name>.weight [n, k], plus <name>.bias if there. */

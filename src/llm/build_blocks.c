@@ -105,7 +105,8 @@ adze_value *adze_build_attend(adze_builder *b, adze_value *x, int64_t layer,
                               const adze_build_attention *options)
 {
     const adze_llm_config *c = b->config;
-    adze_build_attention usual = {.window = c->window, .scale = c->attention_scale};
+    adze_build_attention usual = {.window = adze_config_window(c, layer),
+                                  .scale = c->attention_scale};
     const adze_build_attention *o = options ? options : &usual;
     int64_t heads = c->heads, kv = c->kv_heads[layer], q_rows = heads * c->key_dim,
             k_rows = kv * c->key_dim;
@@ -197,13 +198,25 @@ static adze_value *route(adze_builder *b, adze_value *x, int64_t layer, adze_val
     adze_value *weights = node->outputs[0];
     *ids = node->outputs[1];
     adze_build_int(b, weights, "k", c->experts_used);
-    adze_build_int(b, weights, "normalize", adze_config_bool(c, "expert_weights_norm", true));
+    adze_build_int(b, weights, "normalize",
+                   adze_config_bool(c, "expert_weights_norm", !c->architecture->experts_unnormed));
     adze_build_string(b, weights, "gate",
                       adze_config_int(c, "expert_gating_func", 1) == 2 ? "sigmoid" : "softmax");
     float scale = adze_config_float(c, "expert_weights_scale", 0);
     if (scale != 0)
         adze_build_float(b, weights, "scale", scale);
     return weights;
+}
+
+/* One number for each token; GGUF files hold its weight as a vector. */
+static adze_value *shared_gate(adze_builder *b, adze_value *x, int64_t layer)
+{
+    adze_value *row = adze_build_vector(b, "ffn_gate_inp_shexp", "weight", layer);
+    if (!row || !x)
+        return NULL;
+    int64_t dims[] = {1, adze_tensor_elements(row->constant)};
+    adze_value *weight = adze_build_constant(b, row->name, 2, dims, row->constant->data);
+    return weight ? ADZE_BUILD(b, "adze", "Linear", x, weight) : NULL;
 }
 
 static adze_value *experts(adze_builder *b, adze_value *x, int64_t layer)
@@ -219,8 +232,7 @@ static adze_value *experts(adze_builder *b, adze_value *x, int64_t layer)
         return y;
     adze_value *shared = dense(b, x, "ffn_gate_shexp", "ffn_up_shexp", "ffn_down_shexp", layer);
     if (adze_build_has(b, "ffn_gate_inp_shexp", layer)) {
-        adze_value *gate = adze_build_linear(b, x, "ffn_gate_inp_shexp", layer);
-        gate = ADZE_BUILD(b, "", "Sigmoid", gate);
+        adze_value *gate = ADZE_BUILD(b, "", "Sigmoid", shared_gate(b, x, layer));
         shared = shared && gate ? ADZE_BUILD(b, "", "Mul", shared, gate) : NULL;
     }
     return adze_build_add(b, y, shared);

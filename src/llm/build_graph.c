@@ -67,11 +67,7 @@ static adze_value *embed_tokens(adze_builder *b, adze_value *tokens)
     const adze_architecture *a = b->config->architecture;
     if (a->embed)
         return a->embed(b, tokens);
-    adze_value *table = adze_build_weight(b, "token_embd", -1);
-    adze_value *x = tokens && table ? ADZE_BUILD(b, "adze", "Embedding", tokens, table) : NULL;
-    if (b->config->embedding_scale > 0)
-        adze_build_float(b, x, "scale", b->config->embedding_scale);
-    return x;
+    return adze_build_embedding(b, tokens, "token_embd");
 }
 
 static adze_status finish(adze_builder *b, adze_value *output)
@@ -93,7 +89,7 @@ static adze_status build_body(adze_builder *b, const adze_build_sizes *sizes)
     b->positions = add_input(b, "positions", ADZE_I64, "T", sizes->batch, 0);
     adze_value *x = embed_tokens(b, tokens);
     for (int64_t i = 0; i < b->config->layers; i++)
-        x = a->layer(b, i, x);
+        x = a->layer ? a->layer(b, i, x) : adze_build_layer(b, i, x, NULL);
     if (adze_build_has(b, "output_norm", -1))
         x = adze_build_norm(b, x, "output_norm", -1);
     return finish(b, x);

@@ -103,6 +103,16 @@ static void read_scales(adze_llm_config *c)
     c->window = adze_config_int_at(c, "attention.sliding_window", 0, 0);
 }
 
+int64_t adze_config_window(const adze_llm_config *c, int64_t layer)
+{
+    static const char key[] = "attention.sliding_window_pattern";
+    const adze_gguf_entry *e = adze_config_key(c, key);
+    if (e && e->type == ADZE_GGUF_ARRAY)
+        return adze_config_int_at(c, key, layer, 0) ? c->window : 0;
+    int64_t period = adze_config_int(c, key, c->window_period);
+    return period > 0 && layer % period == period - 1 ? 0 : c->window;
+}
+
 static adze_status read_rope(adze_llm_config *c, const char *path, adze_error *err)
 {
     c->rope_dims = adze_config_int(c, "rope.dimension_count", c->key_dim);
@@ -155,6 +165,8 @@ adze_status adze_llm_config_read(adze_llm_config *out, const adze_checkpoint *ch
     ADZE_TRY(read_heads(&c, path, arena, err));
     ADZE_TRY(read_rope(&c, path, err));
     read_scales(&c);
+    if (c.architecture->configure)
+        c.architecture->configure(&c);
     *out = c;
     return ADZE_OK;
 }

@@ -27,6 +27,7 @@ typedef struct adze_llm_config {
     int64_t rope_dims; /* numbers of a head that are rotated; 0: none */
     float rope_base;
     int64_t window;                         /* 0: every layer sees everything */
+    int64_t window_period;                  /* every n-th layer has no window; 0: all have it */
     float attention_softcap, logit_softcap; /* 0: none */
     float embedding_scale, residual_scale, attention_scale, logit_scale; /* 0: not said */
     adze_pooling pooling;
@@ -44,6 +45,10 @@ bool adze_config_bool(const adze_llm_config *config, const char *key, bool other
 /* Element `layer` of an array, or the one number for all layers. */
 int64_t adze_config_int_at(const adze_llm_config *config, const char *key, int64_t layer,
                            int64_t otherwise);
+
+/* The window of a layer, 0: none. attention.sliding_window_pattern says which layers have it, one by one or as
+ * a period, else window_period. */
+int64_t adze_config_window(const adze_llm_config *config, int64_t layer);
 
 /* ---- rotary positions ---- */
 

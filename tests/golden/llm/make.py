@@ -8,7 +8,7 @@ variant of each architecture, with the logits that torch computes for 64 tokens 
     logits.npy         float32 [64, vocab]; encoders: hidden.npy, float32 [64, hidden], the last hidden states
 
 index.json lists the variants and, for each, the features that must matter: how to switch one off (a JSON merge
-patch of config.json, or tensors filled with a constant), and how far the logits then move, relative to the
+patch of config.json, tensors filled with a constant, or left out with what they belong to), and how far the logits then move, relative to the
 largest magnitude. Weights are scaled so that each moves them by 1e-2 or more; this script fails where one does
 not, where steps with the KV cache differ from the whole pass, or where float32 is no firm reference.
 
@@ -58,7 +58,8 @@ def rope(kind="default", theta=THETA, **more):
     return dict(rope_parameters=dict(rope_type=kind, rope_theta=theta, **more))
 
 
-# Switching off: a patch of config.json (None removes a key), or the constant for tensors whose name matches.
+# Switching off: a patch of config.json (None removes a key), the constant for tensors whose name matches, or the
+# name of modules to leave out.
 OFF_ROPE = dict(rope_parameters=dict(rope_type="default", factor=None))
 OFF_THETA = dict(rope_parameters=dict(rope_theta=10000.0))
 OFF_PART = dict(rope_parameters=dict(partial_rotary_factor=1.0))
@@ -155,7 +156,7 @@ VARIANTS = {
         LAYER_OFF, partial=OFF_PART, bias=OFF_BIAS), None),
     "stablelm-parallel": ("stablelm", LAYER | rope(partial_rotary_factor=0.5) | dict(
         num_key_value_heads=2, use_parallel_residual=True, qk_layernorm=True), dict(
-        partial=OFF_PART, qk_norm=dict(qk_layernorm=False), qk_norm_weights=fill("layernorm.norms", 1.0)), None),
+        partial=OFF_PART, qk_norm=dict(without="[qk]_layernorm"), qk_norm_weights=fill("layernorm.norms", 1.0)), None),
     "falcon": ("falcon", FALCON | rope(), dict(
         norm_eps=dict(layer_norm_epsilon=1e-6), rope_theta=OFF_THETA), None),
     "falcon-new": ("falcon", FALCON | rope() | dict(
@@ -175,7 +176,7 @@ VARIANTS = {
     "cohere": ("cohere", LAYER | rope() | dict(num_key_value_heads=2, logit_scale=0.75),
                dict(LAYER_OFF, logits=dict(logit_scale=1.0)), None),
     "cohere-qk-norm": ("cohere", LAYER | rope() | dict(num_key_value_heads=2, logit_scale=0.75, use_qk_norm=True), dict(
-        qk_norm=dict(use_qk_norm=False), qk_norm_weights=fill("[qk]_norm", 1.0)), None),
+        qk_norm=dict(without="[qk]_norm"), qk_norm_weights=fill("[qk]_norm", 1.0)), None),
     "bert": ("bert", dict(LAYER), dict(
         norm_eps=dict(layer_norm_eps=1e-6), positions=fill("position_embeddings", 0.0),
         types=fill("token_type", 0.0), bias=OFF_BIAS), None),
