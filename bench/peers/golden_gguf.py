@@ -26,7 +26,9 @@ sys.path[:0] = [source, source + "/gguf-py"]
 import gguf
 from conversion import get_model_class
 import conversion.base as base
-hparams = base.ModelBase.load_hparams(pathlib.Path(folder), False) | json.load(open(folder + "/config.json"))
+hparams = json.load(open(folder + "/config.json"))
+if hparams["model_type"] != "nomic_bert":
+    hparams = base.ModelBase.load_hparams(pathlib.Path(folder), False) | hparams
 kind = get_model_class(hparams["architectures"][0])
 size = hparams["vocab_size"]
 def no_vocabulary(self):

@@ -23,6 +23,10 @@ static void configure2(adze_llm_config *c)
     scale_embedding(c);
     scale_attention(c, 46);
     c->window_period = 2;
+    if (!adze_config_key(c, "attn_logit_softcapping"))
+        c->attention_softcap = 50;
+    if (!adze_config_key(c, "final_logit_softcapping"))
+        c->logit_softcap = 30;
 }
 
 static void configure3(adze_llm_config *c)

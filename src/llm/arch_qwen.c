@@ -17,12 +17,10 @@ const adze_architecture adze_arch_qwen[] = {
      .rope = ADZE_ROPE_HALVES,
      .experts_unnormed = true,
      .activation = "silu",
-     .required = ALWAYS "blk.*.ffn_gate_inp blk.*.ffn_gate_exps blk.*.ffn_down_shexp "
-                        "blk.*.ffn_gate_inp_shexp"},
+     .required = ALWAYS},
     {.name = "qwen3moe",
      .rope = ADZE_ROPE_HALVES,
      .activation = "silu",
-     .required = ALWAYS "blk.*.ffn_gate_inp blk.*.ffn_gate_exps blk.*.attn_q_norm "
-                        "blk.*.attn_k_norm"},
+     .required = ALWAYS "blk.*.attn_q_norm blk.*.attn_k_norm"},
     {.name = NULL},
 };

@@ -92,16 +92,23 @@ static void expand(char buf[192], const char *pattern, int64_t layer, int64_t pa
     snprintf(buf + at, 192 - at, "%s", suffix);
 }
 
-static const adze_safetensor *find_part(folder *f, const adze_hf_rule *rule, int64_t layer,
-                                        int64_t part, const char *suffix)
+static const adze_safetensor *look_up(const folder *f, const adze_hf_rule *rule, int64_t layer,
+                                      int64_t part, const char *suffix)
 {
     char name[192];
     expand(name, rule->hf, layer, part, suffix);
-    adze_safetensor *found = adze_map_get(&f->by_name, name);
+    const adze_safetensor *found = adze_map_get(&f->by_name, name);
     if (!found && strcmp(suffix, ".weight") == 0) { /* fused experts have no suffix */
         expand(name, rule->hf, layer, part, "");
         found = adze_map_get(&f->by_name, name);
     }
+    return found;
+}
+
+static const adze_safetensor *find_part(folder *f, const adze_hf_rule *rule, int64_t layer,
+                                        int64_t part, const char *suffix)
+{
+    const adze_safetensor *found = look_up(f, rule, layer, part, suffix);
     if (found)
         f->used[found - f->file->tensors] = true;
     return found;
@@ -186,7 +193,7 @@ static int64_t from_groups(int64_t r, int64_t heads, int64_t groups, int64_t dim
 static int64_t row_from(const folder *f, const source *s, int64_t r, int64_t dim1)
 {
     const adze_hf_config *c = &f->config;
-    int64_t half = dim1; /* rows of one expert */
+    int64_t half = ADZE_MAX(dim1, 1); /* rows of one expert */
     switch (s->how) {
     case ADZE_HF_ROPE_Q:
     case ADZE_HF_ROPE_K: return from_halves(r, c->head_dim);
@@ -302,8 +309,9 @@ static adze_status list_tensor(listing *l, const adze_hf_rule *rule, int64_t lay
     expand(name, rule->gguf, layer, 0, suffix);
     if (adze_map_has(&l->made, name))
         return ADZE_OK;
-    const adze_safetensor *first = find_part(f, rule, layer, 0, suffix);
-    if (!first)
+    const adze_safetensor *first = look_up(f, rule, layer, 0, suffix);
+    /* What the family's own rules took is not taken again by a common one. */
+    if (!first || (rule->how == ADZE_HF_PLAIN && f->used[first - f->file->tensors]))
         return ADZE_OK;
     int n = 1;
     while (rule->how == ADZE_HF_STACK && n < 4096 && find_part(f, rule, layer, n, suffix))

@@ -177,8 +177,11 @@ static void read_window(reader *r)
     if (window < 1 || json_is_false(use) || (n > 0 && sliding == 0))
         return;
     char name[128];
+    int64_t period = integer(r->c->text, "sliding_window_pattern", 0); /* transformers 4, Gemma 3 */
     set_int(r, "attention.sliding_window", window);
-    if (n > 0 && sliding < (int64_t)n)
+    if (n == 0 && period > 0)
+        set_int(r, "attention.sliding_window_pattern", period);
+    if (n > 0)
         r->failed |=
             !adze_gguf_set_array(r->meta, full(r, name, "attention.sliding_window_pattern"),
                                  ADZE_GGUF_BOOL, pattern, (int64_t)n);
@@ -333,6 +336,10 @@ static void read_flags(reader *r)
         set_bool(r, "expert_weights_norm", json_is_true(norm));
     if (strcmp(type, "bert") == 0 || strcmp(type, "nomic_bert") == 0)
         set_bool(r, "attention.causal", false);
+    if (json_is_null(json_object_get(text, "attn_logit_softcapping")))
+        set_float(r, "attn_logit_softcapping", 0);
+    if (json_is_null(json_object_get(text, "final_logit_softcapping")))
+        set_float(r, "final_logit_softcapping", 0);
     if (strcmp(type, "falcon") == 0 && json_is_false(json_object_get(text, "parallel_attn")))
         set_bool(r, "use_parallel_residual", false);
 }

@@ -112,6 +112,7 @@ static const adze_hf_rule falcon[] = {
     {"blk.*.attn_norm", "h.*.ln_mlp", ADZE_HF_PLAIN},
     {"blk.*.attn_norm_2", "h.*.ln_attn", ADZE_HF_PLAIN},
     {"blk.*.attn_norm", "h.*.input_layernorm", ADZE_HF_PLAIN},
+    {"blk.*.ffn_norm", "h.*.post_attention_layernorm", ADZE_HF_PLAIN},
     {"blk.*.attn_qkv", "h.*.self_attention.query_key_value", ADZE_HF_QKV_GROUPS},
     {"blk.*.attn_output", "h.*.self_attention.dense", ADZE_HF_PLAIN},
     {"blk.*.ffn_up", "h.*.mlp.dense_h_to_4h", ADZE_HF_PLAIN},

@@ -28,7 +28,7 @@ static void yarn(const adze_llm_config *c, float base, int64_t dims, float *f, f
         f[i] = (float)(f[i] / factor * ramp + f[i] * (1 - ramp));
     }
     float usual = factor > 1 ? (float)(0.1 * log(factor) + 1) : 1;
-    *scale = usual * adze_config_float(c, "rope.scaling.attn_factor", 1);
+    *scale *= adze_config_float(c, "rope.scaling.yarn_attn_factor", usual);
 }
 
 static float original_context(const adze_llm_config *c)
@@ -55,7 +55,7 @@ void adze_rope_frequencies(const adze_llm_config *c, float base, int64_t dims, i
 {
     const adze_gguf_entry *entry = adze_config_key(c, "rope.scaling.type");
     const char *type = entry ? adze_gguf_string(c->meta, entry->key, "none") : "none";
-    *scale = 1;
+    *scale = adze_config_float(c, "rope.scaling.attn_factor", 1);
     if (strcmp(type, "dynamic") == 0 && dims > 2)
         base = dynamic_base(c, base, dims, context);
     for (int64_t i = 0; i < dims / 2; i++)
@@ -67,6 +67,4 @@ void adze_rope_frequencies(const adze_llm_config *c, float base, int64_t dims, i
         f[i] /= factor;
     for (int64_t i = 0; i < dims / 2 && factors; i++)
         f[i] /= factors[i];
-    if (strcmp(type, "longrope") == 0 || strcmp(type, "su") == 0)
-        *scale = adze_config_float(c, "rope.scaling.attn_factor", 1);
 }

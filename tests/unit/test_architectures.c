@@ -166,6 +166,12 @@ static double apart(const rows *want, const rows *got)
     return difference / largest;
 }
 
+static bool same_bits(const rows *a, const rows *b)
+{
+    const void *x = a->values, *y = b->values;
+    return memcmp(x, y, sizeof a->values) == 0;
+}
+
 /* The model as a GGUF file of the same name in $ADZE_GOLDEN_GGUF, where that is set; else the folder. */
 static const char *model_path(const char *variant)
 {
@@ -230,4 +236,246 @@ TEST(in_pieces_of_seven)
 TEST(float16_cache)
 {
     check_all(MOST_TOKENS, ADZE_F16, 1e-2);
+}
+
+/* A token's logits have the same bits however its prompt was cut. */
+TEST(same_bits_in_any_pieces)
+{
+    golden g;
+    rows whole, pieces;
+    const char *variant;
+    json_t *entry;
+    open_golden(&g);
+    json_object_foreach(variants(&g), variant, entry)
+    {
+        if (!json_object_get(entry, "logits"))
+            continue;
+        const char *path = model_path(variant);
+        CHECK_OK(compute(&g, path, g.count, MOST_TOKENS, ADZE_F16, &whole), &g.err);
+        for (int64_t step = 1; step <= 40; step = step * 3 + 1) {
+            CHECK_OK(compute(&g, path, g.count, step, ADZE_F16, &pieces), &g.err);
+            if (!same_bits(&whole, &pieces))
+                FAIL("%s: pieces of %lld tokens: %g apart", variant, (long long)step,
+                     apart(&whole, &pieces));
+        }
+    }
+    close_golden(&g);
+}
+
+/* ---- folders that differ from a golden one ---- */
+
+static void link_weights(const char *folder, const char *variant)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    CHECK(symlink(path_of(variant, "model.safetensors"), path) == 0);
+}
+
+static void write_config(const char *folder, const json_t *config)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    CHECK_OK(adze_json_save(config, path, NULL), NULL);
+}
+
+static json_t *read_config(const char *variant, const char *file)
+{
+    json_t *config;
+    adze_error err;
+    CHECK_OK(adze_json_load(&config, path_of(variant, file), &err), &err);
+    return config;
+}
+
+/* Computes with a config of its own and the golden weights. */
+static adze_status compute_with(golden *g, const char *name, const char *variant,
+                                const json_t *config, int64_t count, rows *got)
+{
+    const char *folder = test_tmpfile(name);
+    CHECK_OK(adze_folder_make(folder, NULL), NULL);
+    write_config(folder, config);
+    link_weights(folder, variant);
+    return compute(g, folder, count, MOST_TOKENS, ADZE_F32, got);
+}
+
+TEST(spelling_of_transformers_4)
+{
+    golden g;
+    rows want, got;
+    const char *variant;
+    json_t *entry;
+    open_golden(&g);
+    json_object_foreach(variants(&g), variant, entry)
+    {
+        ADZE_UNUSED(entry);
+        json_t *config = read_config(variant, "config-v4.json");
+        adze_status status =
+            compute(&g, path_of(variant, ""), g.count, MOST_TOKENS, ADZE_F32, &want);
+        CHECK_OK(status, &g.err);
+        CHECK_OK(compute_with(&g, variant, variant, config, g.count, &got), &g.err);
+        if (!same_bits(&want, &got))
+            FAIL("%s: the old spelling is another model: %g apart", variant, apart(&want, &got));
+        json_decref(config);
+    }
+    close_golden(&g);
+}
+
+/* Scalings that depend on the length of the timeline: a short one is another model. */
+TEST(short_timelines)
+{
+    golden g;
+    rows want, got;
+    int found = 0;
+    const char *variant;
+    json_t *entry;
+    open_golden(&g);
+    int64_t count = json_integer_value(json_object_get(g.index, "prefix_tokens"));
+    json_object_foreach(variants(&g), variant, entry)
+    {
+        const char *file = json_string_value(json_object_get(entry, "prefix"));
+        if (!file)
+            continue;
+        read_rows(&want, path_of(variant, file));
+        CHECK_OK(compute(&g, path_of(variant, ""), count, MOST_TOKENS, ADZE_F32, &got), &g.err);
+        if (!(apart(&want, &got) <= 1e-5))
+            FAIL("%s: %g apart", variant, apart(&want, &got));
+        found++;
+    }
+    CHECK(found >= 4);
+    close_golden(&g);
+}
+
+/* ---- each feature matters: switched off, the logits are elsewhere, as far as torch's ---- */
+
+/* RFC 7386; a new reference. */
+static json_t *merge_patch(const json_t *document, const json_t *patch)
+{
+    if (!json_is_object(patch))
+        return json_deep_copy(patch);
+    json_t *out = json_is_object(document) ? json_deep_copy(document) : json_object(), *value;
+    const char *key;
+    json_object_foreach((json_t *)(uintptr_t)patch, key, value)
+    {
+        if (json_is_null(value))
+            json_object_del(out, key);
+        else
+            json_object_set_new(out, key, merge_patch(json_object_get(out, key), value));
+    }
+    return out;
+}
+
+typedef struct refill {
+    const adze_safetensors *file;
+    int source[512]; /* of tensor i */
+    bool filled[512];
+    double value;
+} refill;
+
+static adze_status refill_tensor(void *user, int i, uint64_t offset, void *bytes, size_t size,
+                                 adze_error *err)
+{
+    const refill *r = user;
+    const adze_tensor *from = &r->file->tensors[r->source[i]].tensor;
+    ADZE_UNUSED(err);
+    memcpy(bytes, (const char *)from->data + offset, size);
+    union {
+        float f;
+        uint32_t u;
+    } value = {.f = (float)r->value};
+    uint16_t bf16 = (uint16_t)(value.u >> 16); /* 0 and 1: exact */
+    for (size_t at = 0; r->filled[i] && at + 1 < size; at += 2)
+        memcpy((char *)bytes + at, &bf16, 2);
+    return ADZE_OK;
+}
+
+/* The weights, where the name matches filled with `value`, or left out (NAN). */
+static void rewrite_weights(const char *folder, const char *variant, const char *pattern,
+                            double value)
+{
+    regex_t regex;
+    adze_safetensors *file;
+    adze_error err;
+    adze_safetensor_plan plans[512];
+    refill r = {.value = value};
+    char path[512];
+    int n = 0;
+    CHECK_EQ(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
+    CHECK_OK(adze_safetensors_open(&file, path_of(variant, ""), &err), &err);
+    r.file = file;
+    for (int i = 0; i < file->count; i++) {
+        const adze_tensor *t = &file->tensors[i].tensor;
+        bool hit = regexec(&regex, file->tensors[i].name, 0, NULL, 0) == 0;
+        CHECK(t->dtype == ADZE_BF16);
+        if (hit && isnan(value))
+            continue;
+        r.source[n] = i;
+        r.filled[n] = hit;
+        plans[n] = (adze_safetensor_plan){file->tensors[i].name, t->dtype, t->rank, {0}, 0};
+        memcpy(plans[n++].dims, t->dims, sizeof t->dims);
+    }
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    CHECK_OK(adze_safetensors_write(path, plans, n, refill_tensor, &r, &err), &err);
+    adze_safetensors_close(&file);
+    regfree(&regex);
+}
+
+static adze_status compute_without(golden *g, const char *variant, const char *feature,
+                                   const json_t *how, rows *got)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", variant, feature);
+    json_t *config = read_config(variant, "config.json");
+    const json_t *patch = json_object_get(how, "config");
+    if (patch) {
+        json_t *patched = merge_patch(config, patch);
+        adze_status status = compute_with(g, name, variant, patched, g->count, got);
+        json_decref(config);
+        json_decref(patched);
+        return status;
+    }
+    const char *folder = test_tmpfile(name);
+    CHECK_OK(adze_folder_make(folder, NULL), NULL);
+    write_config(folder, config);
+    json_decref(config);
+    const char *pattern = json_string_value(json_object_get(how, "tensors"));
+    if (pattern)
+        rewrite_weights(folder, variant, pattern, json_number_value(json_object_get(how, "fill")));
+    else
+        rewrite_weights(folder, variant, json_string_value(json_object_get(how, "without")), NAN);
+    return compute(g, folder, g->count, MOST_TOKENS, ADZE_F32, got);
+}
+
+TEST(features_switched_off)
+{
+    golden g;
+    rows want, got;
+    const char *variant, *feature;
+    json_t *entry, *how;
+    char failed[4096] = "";
+    size_t at = 0;
+    int count = 0, refused = 0;
+    open_golden(&g);
+    json_object_foreach(variants(&g), variant, entry)
+    {
+        want_of(&want, variant, entry);
+        json_object_foreach(json_object_get(entry, "features"), feature, how)
+        {
+            double expected = json_number_value(json_object_get(how, "difference"));
+            adze_status status = compute_without(&g, variant, feature, how, &got);
+            count++;
+            if (status == ADZE_BAD_MODEL && json_object_get(how, "without")) {
+                refused++; /* tensors that the architecture cannot be without */
+                continue;
+            }
+            double found = status == ADZE_OK ? apart(&want, &got) : -1;
+            if (!(fabs(found - expected) <= 1e-3 * expected) && at < sizeof failed)
+                at += (size_t)snprintf(failed + at, sizeof failed - at,
+                                       "\n    %s without %s: %g, torch's are %g%s%s", variant,
+                                       feature, found, expected, status == ADZE_OK ? "" : ": ",
+                                       status == ADZE_OK ? "" : g.err.message);
+        }
+    }
+    if (at > 0)
+        FAIL("logits are elsewhere than torch's:%s", failed);
+    CHECK(count >= 100 && refused <= 4);
+    close_golden(&g);
 }

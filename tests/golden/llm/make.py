@@ -120,8 +120,8 @@ VARIANTS = {
     "gemma2": ("gemma2", RMS | rope() | dict(
         num_hidden_layers=3, head_dim=16, sliding_window=8, query_pre_attn_scalar=8, attn_logit_softcapping=3.0,
         final_logit_softcapping=12.0), dict(
-        RMS_OFF, window=OFF_WINDOW, attention_cap=dict(attn_logit_softcapping=None),
-        final_cap=dict(final_logit_softcapping=None), attention_scale=dict(query_pre_attn_scalar=16),
+        RMS_OFF, window=OFF_WINDOW, attention_cap=dict(attn_logit_softcapping=1e6),
+        final_cap=dict(final_logit_softcapping=1e6), attention_scale=dict(query_pre_attn_scalar=16),
         alternation=dict(layer_types=["sliding_attention"] * 3)), None),
     "gemma3": ("gemma3_text", RMS | dict(
         num_hidden_layers=7, intermediate_size=32, sliding_window=8, query_pre_attn_scalar=24, head_dim=8,
@@ -162,6 +162,8 @@ VARIANTS = {
     "falcon-new": ("falcon", FALCON | rope() | dict(
         new_decoder_architecture=True, num_kv_heads=2, tie_word_embeddings=False), dict(
         norm_eps=dict(layer_norm_epsilon=1e-6), rope_theta=OFF_THETA), None),
+    "falcon-alibi": ("falcon", dict(FALCON, alibi=True, multi_query=False, parallel_attn=False, bias=True), dict(
+        norm_eps=dict(layer_norm_epsilon=1e-6), bias=OFF_BIAS, alibi=dict(alibi=False)), None),
     "starcoder2": ("starcoder2", STARCODER | rope(), dict(
         norm_eps=dict(norm_epsilon=1e-6), rope_theta=OFF_THETA, bias=OFF_BIAS), None),
     "starcoder2-window": ("starcoder2", STARCODER | rope() | dict(sliding_window=8),
@@ -264,7 +266,8 @@ def load(config, state, without=None):
         (pathlib.Path(folder) / "config.json").write_text(json.dumps(config))
         save_file(state, folder + "/model.safetensors", metadata={"format": "pt"})
         auto = AutoModel if config["model_type"] in ENCODERS else AutoModelForCausalLM
-        eager = dict(attn_implementation="eager")
+        # transformers' eager attention counts ALiBi twice, see FalconModel.forward and FalconAttention.forward
+        eager = dict(attn_implementation="sdpa" if config.get("alibi") else "eager")
         if "num_experts_per_tok" in config:
             eager["experts_implementation"] = "eager"
         model = auto.from_pretrained(folder, dtype=torch.float32, **eager).eval()
