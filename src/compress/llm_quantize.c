@@ -251,18 +251,6 @@ static adze_status lay_out(adze_llm_quantization *q, adze_arena *arena, adze_err
 
 /* ---- memory ---- */
 
-static void drop_all(const adze_llm_quantization *q)
-{
-    const adze_mapping *last = NULL;
-    for (int i = 0; i < q->count; i++) {
-        const adze_mapping *mapping = q->work[i].source->mapping;
-        if (mapping && mapping != last)
-            (void)adze_mapping_drop(mapping, adze_mapping_bytes(mapping),
-                                    adze_mapping_size(mapping));
-        last = mapping;
-    }
-}
-
 static size_t tables_size(const adze_llm_quantization *q)
 {
     bool seen[ADZE_DTYPE_COUNT] = {0};
@@ -323,7 +311,7 @@ static adze_status cut_up(adze_llm_quantization *q, adze_error *err)
         if (q->work[i].matrix)
             matrix = ADZE_MAX(matrix, (uint64_t)q->work[i].matrix->width *
                                           (uint64_t)q->work[i].matrix->experts * sizeof(float));
-    drop_all(q);
+    llm_drop_all(q);
     uint64_t base = adze_current_rss() + tables_size(q) + matrix + SLACK;
     q->cut =
         (llm_cut){.workers = threads, .piece_elements = PIECE_ELEMENTS, .slab_bytes = SLAB_BYTES};

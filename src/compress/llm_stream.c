@@ -170,7 +170,7 @@ adze_status llm_encode_rows(double errors[2], const adze_llm_quantization *q,
     ADZE_TRY(source_rows(&bytes, q, work, worker, first, rows, err));
     const float *x = worker->floats;
     float *row = worker->floats + rows * work->width; /* the buffer has one row more */
-    if (work->report.from == ADZE_F32)
+    if (work->report.from == ADZE_F32 && (uintptr_t)bytes % sizeof(float) == 0)
         x = bytes;
     else if (from->decode)
         from->decode(bytes, rows * work->width, worker->floats);
@@ -190,13 +190,20 @@ void llm_drop_rows(const adze_llm_quantization *q, const llm_work *work, int64_t
                    int64_t rows)
 {
     const adze_checkpoint_tensor *t = work->source;
-    ADZE_UNUSED(q);
     if (t->mapping && t->mapped)
         (void)adze_mapping_drop(t->mapping, (const char *)t->mapped + (size_t)first * t->row_bytes,
                                 (size_t)rows * t->row_bytes);
-    else if (t->mapping)
-        (void)adze_mapping_drop(t->mapping, adze_mapping_bytes(t->mapping),
-                                adze_mapping_size(t->mapping));
+    else
+        llm_drop_all(q);
+}
+
+void llm_drop_all(const adze_llm_quantization *q)
+{
+    int count;
+    adze_mapping *const *mappings = adze_checkpoint_mappings(q->checkpoint, &count);
+    for (int i = 0; i < count; i++)
+        (void)adze_mapping_drop(mappings[i], adze_mapping_bytes(mappings[i]),
+                                adze_mapping_size(mappings[i]));
 }
 
 /* ---- slabs ---- */

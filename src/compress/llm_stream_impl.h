@@ -80,6 +80,7 @@ adze_status llm_encode_rows(double errors[2], const adze_llm_quantization *q,
 /* Lets go of what reading these rows brought into memory. */
 void llm_drop_rows(const adze_llm_quantization *q, const llm_work *work, int64_t first,
                    int64_t rows);
+void llm_drop_all(const adze_llm_quantization *q);
 
 /* ---- the unfinished file ---- */
 

@@ -73,13 +73,10 @@ static adze_status identify(char out[65], const adze_llm_quantization *q, adze_e
         add_stat(&sha, q->options.imatrix);
     if (adze_file_is_folder(source))
         ADZE_TRY(add_folder(&sha, source, err));
-    const adze_mapping *last = NULL;
-    for (int i = 0; i < q->count; i++) {
-        const adze_mapping *mapping = q->work[i].source->mapping;
-        if (mapping && mapping != last)
-            add_stat(&sha, adze_mapping_path(mapping));
-        last = mapping;
-    }
+    int count;
+    adze_mapping *const *mappings = adze_checkpoint_mappings(q->checkpoint, &count);
+    for (int i = 0; i < count; i++)
+        add_stat(&sha, adze_mapping_path(mappings[i]));
     adze_sha256_hex(&sha, out);
     return ADZE_OK;
 }
@@ -93,10 +90,11 @@ static bool same_file(const char *a, const char *b)
 static adze_status check_target(const adze_llm_quantization *q, const char *path, adze_error *err)
 {
     struct stat info;
-    bool clash = same_file(path, adze_checkpoint_path(q->checkpoint));
-    for (int i = 0; i < q->count && !clash; i++)
-        clash = q->work[i].source->mapping &&
-                same_file(path, adze_mapping_path(q->work[i].source->mapping));
+    int count;
+    bool clash = false;
+    adze_mapping *const *mappings = adze_checkpoint_mappings(q->checkpoint, &count);
+    for (int i = 0; i < count && !clash; i++)
+        clash = same_file(path, adze_mapping_path(mappings[i]));
     if (clash)
         return adze_fail(err, ADZE_BAD_ARGUMENT,
                          "%s: is a file of the model that is read; give the output another name",

@@ -37,6 +37,8 @@ static adze_status open_gguf(adze_checkpoint *c, adze_error *err)
     c->close = close_gguf;
     c->format = "GGUF";
     c->file_size = gguf->file_size;
+    c->mappings = gguf->mappings;
+    c->mapping_count = gguf->mapping_count;
     c->meta = &gguf->meta;
     c->count = gguf->tensor_count;
     c->tensors = ADZE_ARENA_ARRAY(&c->arena, adze_checkpoint_tensor, (size_t)c->count + 1);
@@ -97,6 +99,12 @@ const char *adze_checkpoint_format(const adze_checkpoint *c)
 int64_t adze_checkpoint_file_size(const adze_checkpoint *c)
 {
     return c->file_size;
+}
+
+adze_mapping *const *adze_checkpoint_mappings(const adze_checkpoint *c, int *count)
+{
+    *count = c->mapping_count;
+    return c->mappings;
 }
 
 const adze_gguf_meta *adze_checkpoint_meta(const adze_checkpoint *c)

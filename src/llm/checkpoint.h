@@ -30,6 +30,8 @@ void adze_checkpoint_close(adze_checkpoint **checkpoint);
 const char *adze_checkpoint_path(const adze_checkpoint *checkpoint);
 const char *adze_checkpoint_format(const adze_checkpoint *checkpoint); /* "GGUF", "safetensors" */
 int64_t adze_checkpoint_file_size(const adze_checkpoint *checkpoint);
+/* The files that hold the tensors: for letting their pages go, and for knowing them again. */
+adze_mapping *const *adze_checkpoint_mappings(const adze_checkpoint *checkpoint, int *count);
 /* Metadata in GGUF's keys. For a folder the tokenizer's keys are there only after
  * adze_checkpoint_add_tokenizer. */
 const adze_gguf_meta *adze_checkpoint_meta(const adze_checkpoint *checkpoint);

@@ -442,6 +442,8 @@ adze_status adze_checkpoint_open_folder(adze_checkpoint *c, adze_error *err)
     ADZE_TRY(adze_hf_config_read(&f->config, &f->meta, c->path, err));
     ADZE_TRY(adze_safetensors_open(&f->file, c->path, err));
     c->file_size = f->file->file_size;
+    c->mappings = f->file->mappings;
+    c->mapping_count = f->file->mapping_count;
     ADZE_TRY(index_names(f, err));
     listing l = {.c = c, .f = f, .made = adze_map_in(&f->arena), .err = err};
     ADZE_TRY(list_all(&l));

@@ -7,6 +7,8 @@ struct adze_checkpoint {
     adze_arena arena;
     const char *path, *format;
     int64_t file_size;
+    adze_mapping **mappings; /* the source's */
+    int mapping_count;
     adze_gguf_meta *meta;
     adze_checkpoint_tensor *tensors;
     int count;
