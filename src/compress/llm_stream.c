@@ -87,13 +87,28 @@ static uint32_t magnitude(float x)
     return bits & 0x7fffffffu;
 }
 
-/* Index of the first that is not below `limit` (a pattern); -1: all are. */
+/* Whether all are below `limit` (a pattern), two at a time: adding 2^31 - limit carries into the sign. */
+static bool all_below(const float *x, int64_t count, uint32_t limit)
+{
+    const uint64_t both = 0x100000001u, add = (0x80000000u - limit) * both;
+    uint64_t beyond[4] = {0}, words[4];
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        memcpy(words, x + i, sizeof words);
+        for (int k = 0; k < 4; k++)
+            beyond[k] |= (words[k] & 0x7fffffff * both) + add;
+    }
+    for (; i < count; i++)
+        beyond[0] |= (uint64_t)magnitude(x[i]) + (0x80000000u - limit);
+    return !((beyond[0] | beyond[1] | beyond[2] | beyond[3]) & 0x80000000 * both);
+}
+
+/* Index of the first that is not below `limit`; -1: all are. */
 static int64_t first_beyond(const float *x, int64_t count, uint32_t limit)
 {
-    uint32_t beyond = 0; /* its highest bit */
+    if (all_below(x, count, limit))
+        return -1;
     for (int64_t i = 0; i < count; i++)
-        beyond |= limit - 1 - magnitude(x[i]);
-    for (int64_t i = 0; beyond >> 31 && i < count; i++)
         if (magnitude(x[i]) >= limit)
             return i;
     return -1;
