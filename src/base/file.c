@@ -96,7 +96,7 @@ size_t adze_mapping_size(const adze_mapping *mapping)
     return mapping->size;
 }
 
-bool adze_mapping_drop(const adze_mapping *mapping, const void *bytes, size_t size)
+static bool advise(const adze_mapping *mapping, const void *bytes, size_t size, int advice)
 {
     uintptr_t begin = (uintptr_t)mapping->bytes, from = (uintptr_t)bytes;
     if (from < begin || from - begin > mapping->size || size > mapping->size - (from - begin))
@@ -104,8 +104,18 @@ bool adze_mapping_drop(const adze_mapping *mapping, const void *bytes, size_t si
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t start = from & ~(page - 1); /* a mapping begins at a page */
     if (size)
-        (void)madvise((void *)start, from - start + size, MADV_DONTNEED);
+        (void)madvise((void *)start, from - start + size, advice);
     return true;
+}
+
+bool adze_mapping_drop(const adze_mapping *mapping, const void *bytes, size_t size)
+{
+    return advise(mapping, bytes, size, MADV_DONTNEED);
+}
+
+bool adze_mapping_want(const adze_mapping *mapping, const void *bytes, size_t size)
+{
+    return advise(mapping, bytes, size, MADV_WILLNEED);
 }
 
 const char *adze_mapping_path(const adze_mapping *mapping)

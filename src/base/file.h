@@ -17,6 +17,8 @@ const char *adze_mapping_path(const adze_mapping *mapping);
 /* Lets the pages of these bytes leave memory (reading brings them back), so that walking through a
  * large file needs little; false, and nothing done, when they do not all lie in the mapping. */
 bool adze_mapping_drop(const adze_mapping *mapping, const void *bytes, size_t size);
+/* These bytes are read soon: the disk may begin; false as above. */
+bool adze_mapping_want(const adze_mapping *mapping, const void *bytes, size_t size);
 
 /* Output that appears whole or not at all: written to a temporary name in the same folder, renamed by
  * finish, removed by abort (or when finish fails). */

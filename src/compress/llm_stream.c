@@ -201,15 +201,30 @@ adze_status llm_encode_rows(double errors[2], const adze_llm_quantization *q,
     return ADZE_OK;
 }
 
+/* A fault brings in pages around it, so some before the rows have come back since they were dropped. */
 void llm_drop_rows(const adze_llm_quantization *q, const llm_work *work, int64_t first,
                    int64_t rows)
 {
+    const size_t around = 2 << 20;
     const adze_checkpoint_tensor *t = work->source;
-    if (t->mapping && t->mapped)
-        (void)adze_mapping_drop(t->mapping, (const char *)t->mapped + (size_t)first * t->row_bytes,
-                                (size_t)rows * t->row_bytes);
-    else
+    if (!t->mapping || !t->mapped) {
         llm_drop_all(q);
+        return;
+    }
+    const uint8_t *begin = adze_mapping_bytes(t->mapping);
+    size_t from = (size_t)((const uint8_t *)t->mapped - begin) + (size_t)first * t->row_bytes;
+    size_t back = ADZE_MIN(from, around);
+    (void)adze_mapping_drop(t->mapping, begin + from - back, back + (size_t)rows * t->row_bytes);
+}
+
+/* So that the disk reads what comes next while this is encoded. */
+static void want_rows(const llm_work *work, int64_t first, int64_t rows)
+{
+    const adze_checkpoint_tensor *t = work->source;
+    rows = ADZE_MIN(rows, t->rows - first);
+    if (t->mapping && t->mapped && rows > 0)
+        (void)adze_mapping_want(t->mapping, (const char *)t->mapped + (size_t)first * t->row_bytes,
+                                (size_t)rows * t->row_bytes);
 }
 
 void llm_drop_all(const adze_llm_quantization *q)
@@ -375,6 +390,9 @@ static adze_status do_tensor(run *r, llm_position at, double errors[2], adze_err
         r->first = at.row;
         r->rows = ADZE_MIN(most, work->source->rows - at.row);
         tell(r);
+        want_rows(work, at.row + r->rows, most);
+        if (at.row + r->rows == work->source->rows && at.tensor + 1 < r->q->count)
+            want_rows(work + 1, 0, slab_rows(&r->q->cut, work + 1));
         status = r->cancelled ? outcome(r, err) : do_slab(r, at, errors, err);
     }
     adze_arena_free(&arena);
@@ -457,11 +475,14 @@ static adze_status pace_of(double *pace, const adze_llm_quantization *q, llm_too
     for (int i = 0; i < 100 && spent < 0.05; i++) {
         double before = adze_now();
         ADZE_TRY(llm_encode_rows(NULL, q, tools, work, &tools->workers[0], first, rows, err));
+        (void)llm_rows_hash(tools->workers[0].out, work->row_bytes, first, rows);
         best = ADZE_MIN(best, adze_now() - before);
         spent = adze_now() - start;
     }
     llm_drop_rows(q, work, first, rows);
-    *pace = best / (double)(rows * work->width);
+    const double io = 0.5e-9; /* a byte of the page cache, mapped or written */
+    double bytes = (double)rows * (double)(work->source->row_bytes + work->row_bytes);
+    *pace = (best + io * bytes) / (double)(rows * work->width);
     return ADZE_OK;
 }
 
