@@ -67,30 +67,48 @@ static void codes(const linear_job *job, const int64_t part[4], void *scratch)
     }
 }
 
+/* Eight sums, of the elements i with i % 8 the same; k is filled up with zeros. */
+static float dot_floats(int64_t k, const float *w, const float *x)
+{
+    float s[8] = {0};
+    for (int64_t i = 0; i < (k + 7) / 8 * 8; i++)
+        s[i % 8] = fmaf(i < k ? w[i] : 0.0f, i < k ? x[i] : 0.0f, s[i % 8]);
+    float sum = s[0];
+    for (int i = 1; i < 8; i++)
+        sum += s[i];
+    return sum;
+}
+
 static void floats(const linear_job *job, const int64_t part[4], void *scratch)
 {
-    float w[LINEAR_CHUNK];
-    const adze_dtype_info *type = adze_dtype_describe(job->args.dtype);
-    const int64_t k = job->args.k;
-    ADZE_UNUSED(scratch);
     for (int64_t row = part[0]; row < part[1]; row++) {
-        for (int64_t at = 0; at < k; at += LINEAR_CHUNK) {
-            const int64_t count = ADZE_MIN(k - at, LINEAR_CHUNK);
-            job->decode(linear_row(job, row) + at / type->block_size * type->block_bytes, count, w);
-            for (int64_t t = part[2]; t < part[3]; t++) {
-                float *y = &job->args.y[t * job->args.ldy + row], sum = at ? *y : 0.0f;
-                for (int64_t i = 0; i < count; i++)
-                    sum = fmaf(w[i], job->args.x[t * job->args.ldx + at + i], sum);
-                *y = sum;
-            }
-        }
+        job->decode(linear_row(job, row), job->args.k, scratch);
+        for (int64_t t = part[2]; t < part[3]; t++)
+            job->args.y[t * job->args.ldy + row] =
+                dot_floats(job->args.k, scratch, job->args.x + t * job->args.ldx);
         finish(job, row, part);
     }
 }
 
+static size_t record_size(adze_dtype dtype, int64_t tokens, int64_t k)
+{
+    ADZE_UNUSED(tokens);
+    return linear_format_of(dtype) ? linear_record_size(k) : 0;
+}
+
+/* A row of floats. */
+static size_t worker_size(adze_dtype dtype, int64_t k)
+{
+    return linear_format_of(dtype) ? 0 : linear_round_up((size_t)k * sizeof(float));
+}
+
 void adze_linear_init(adze_linear_table *table, adze_cpu_level level)
 {
-    *table = (adze_linear_table){.quantize = quantize, .codes = codes, .floats = floats};
+    *table = (adze_linear_table){.prepare = quantize,
+                                 .codes = codes,
+                                 .floats = floats,
+                                 .record_size = record_size,
+                                 .worker_size = worker_size};
 #if defined(__x86_64__)
     if (level == ADZE_CPU_AVX2 || level == ADZE_CPU_AVX512)
         adze_linear_init_avx2(table);
@@ -109,16 +127,18 @@ bool adze_linear_can(const adze_kernels *kernels, adze_dtype dtype)
 size_t adze_linear_scratch(const adze_kernels *kernels, adze_dtype dtype, int64_t tokens, int64_t k,
                            int threads)
 {
-    const size_t records = linear_format_of(dtype) ? (size_t)ADZE_MIN(tokens, LINEAR_SLAB) : 0;
-    return records * linear_record_size(k) + (size_t)threads * kernels->linear.scratch;
+    const adze_linear_table *table = &kernels->linear;
+    const size_t records = (size_t)ADZE_MIN(tokens, LINEAR_SLAB);
+    return records * table->record_size(dtype, tokens, k) +
+           (size_t)threads * table->worker_size(dtype, k);
 }
 
-static void quantize_part(void *user, int64_t part, int worker)
+static void prepare_part(void *user, int64_t part, int worker)
 {
     const linear_job *job = user;
     const int64_t first = part * job->part_tokens;
     ADZE_UNUSED(worker);
-    job->table->quantize(job, first, ADZE_MIN(job->part_tokens, job->args.tokens - first));
+    job->table->prepare(job, first, ADZE_MIN(job->part_tokens, job->args.tokens - first));
 }
 
 static void multiply_part(void *user, int64_t part, int worker)
@@ -128,7 +148,7 @@ static void multiply_part(void *user, int64_t part, int worker)
     const int64_t token = part % job->token_parts * job->part_tokens;
     const int64_t limits[4] = {row, ADZE_MIN(row + job->part_rows, job->args.n), token,
                                ADZE_MIN(token + job->part_tokens, job->args.tokens)};
-    void *scratch = job->workers + (size_t)worker * job->table->scratch;
+    void *scratch = job->workers + (size_t)worker * job->worker_size;
     (job->format ? job->table->codes : job->table->floats)(job, limits, scratch);
 }
 
@@ -138,10 +158,10 @@ static int64_t count_of(int64_t total, int64_t each)
 }
 
 /* Rows of x in parts of about 16 Ki elements. */
-static void quantize_all(linear_job *job, adze_pool *pool)
+static void prepare_all(linear_job *job, adze_pool *pool)
 {
     job->part_tokens = ADZE_MAX((1 << 14) / ADZE_MAX(job->args.k, 1), 1);
-    adze_pool_run(pool, count_of(job->args.tokens, job->part_tokens), quantize_part, job);
+    adze_pool_run(pool, count_of(job->args.tokens, job->part_tokens), prepare_part, job);
 }
 
 /* First rows, in parts that are worth the handing out but number enough for many cores; where that gives
@@ -162,10 +182,11 @@ static void cut(linear_job *job)
 
 void adze_linear_run(const adze_kernels *kernels, adze_pool *pool, const adze_linear_args *args)
 {
-    linear_job job = {.args = *args, .table = &kernels->linear};
+    linear_job job = {.args = *args, .all_tokens = args->tokens, .table = &kernels->linear};
     job.format = linear_format_of(args->dtype);
     job.decode = kernels->blocks.codec[args->dtype].decode;
-    job.record_size = job.format ? linear_record_size(args->k) : 0;
+    job.record_size = job.table->record_size(args->dtype, args->tokens, args->k);
+    job.worker_size = job.table->worker_size(args->dtype, args->k);
     const int64_t most = ADZE_MIN(args->tokens, LINEAR_SLAB);
     job.records = args->scratch;
     job.workers = job.records + (size_t)most * job.record_size;
@@ -173,8 +194,8 @@ void adze_linear_run(const adze_kernels *kernels, adze_pool *pool, const adze_li
         job.args.tokens = ADZE_MIN(most, args->tokens - t);
         job.args.x = args->x + t * args->ldx;
         job.args.y = args->y + t * args->ldy;
-        if (job.format)
-            quantize_all(&job, pool);
+        if (job.record_size > 0)
+            prepare_all(&job, pool);
         cut(&job);
         adze_pool_run(pool, job.row_parts * job.token_parts, multiply_part, &job);
     }

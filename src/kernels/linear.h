@@ -8,7 +8,9 @@
  * neighbours, on any number of threads, and at every CPU level. The chains:
  *
  * - float32, float16, bfloat16, and block types whose elements are no small integers times a scale
- *   (the IQ types but iq4): from zero, for each k in order, sum = fma(w, x, sum).
+ *   (the IQ types): eight sums, each from zero over the k with the same k % 8, in order:
+ *   s = fma(w, x, s), k being filled up with zeros to a multiple of 8. Then, from left to right,
+ *   s0 + s1 + ... + s7.
  * - All other block types are w = scale * q + offset, with integers |q| <= 128 and one scale (and for some
  *   types an offset) for each group of 16 or 32 weights. x is quantized for each 32 elements:
  *   d = largest magnitude / 127, p = x / d rounded to nearest; a block with an infinity or NaN has
@@ -50,11 +52,13 @@ void adze_linear_run(const struct adze_kernels *kernels, adze_pool *pool,
 struct linear_job;
 typedef struct adze_linear_table {
     /* Rows of x, [first, first + count), to the job's records. */
-    void (*quantize)(const struct linear_job *job, int64_t first, int64_t count);
+    void (*prepare)(const struct linear_job *job, int64_t first, int64_t count);
     /* Part of y: rows [n0, n1) of w for tokens [t0, t1). Block types seen as integers, and the rest. */
     void (*codes)(const struct linear_job *job, const int64_t part[4], void *scratch);
     void (*floats)(const struct linear_job *job, const int64_t part[4], void *scratch);
-    size_t scratch; /* bytes of one worker, a multiple of 64 */
+    /* Bytes of a record (0: x is used as it is), and of a worker's scratch; multiples of 64. */
+    size_t (*record_size)(adze_dtype dtype, int64_t tokens, int64_t k);
+    size_t (*worker_size)(adze_dtype dtype, int64_t k);
 } adze_linear_table;
 
 void adze_linear_init(adze_linear_table *table, adze_cpu_level level);

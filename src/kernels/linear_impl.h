@@ -38,12 +38,14 @@ typedef struct linear_record {
 } linear_record;
 
 typedef struct linear_job {
-    adze_linear_args args;       /* tokens: at most LINEAR_SLAB */
+    adze_linear_args args; /* tokens: at most LINEAR_SLAB of all */
+    int64_t all_tokens;
     const linear_format *format; /* NULL: this type is not seen as integers */
     adze_block_decode_fn decode;
     uint8_t *records;
     size_t record_size;
     uint8_t *workers; /* scratch, worker after worker */
+    size_t worker_size;
     const adze_linear_table *table;
     int64_t part_rows, part_tokens;
     int64_t row_parts, token_parts;

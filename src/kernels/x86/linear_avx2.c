@@ -311,16 +311,36 @@ static void codes(const linear_job *job, const int64_t part[4], void *scratch)
     enum { FEW = 3 };
     const linear_rows_fn rows = linear_rows_avx2(job->args.dtype);
     int64_t row = part[0];
-    if (rows && job->args.tokens <= FEW)
+    if (rows && job->all_tokens <= FEW)
         row = few_tokens(job, part, rows);
     for (; row < part[1]; row += ROWS)
         panel_codes(job, row, ADZE_MIN(row + ROWS, part[1]), part, scratch);
 }
 
+static void prepare(const linear_job *job, int64_t first, int64_t count)
+{
+    if (job->format)
+        quantize(job, first, count);
+    else
+        linear_spread_avx2(job, first, count);
+}
+
+static size_t record_size(adze_dtype dtype, int64_t tokens, int64_t k)
+{
+    return linear_format_of(dtype) ? linear_record_size(k)
+                                   : linear_float_record_avx2(dtype, tokens, k);
+}
+
+static size_t worker_size(adze_dtype dtype, int64_t k)
+{
+    return linear_format_of(dtype) ? sizeof(workspace) : linear_float_worker_avx2(k);
+}
+
 void adze_linear_init_avx2(adze_linear_table *table)
 {
-    table->quantize = quantize;
-    table->codes = codes;
-    table->floats = linear_floats_avx2;
-    table->scratch = ADZE_MAX(sizeof(workspace), linear_floats_scratch_avx2());
+    *table = (adze_linear_table){.prepare = prepare,
+                                 .codes = codes,
+                                 .floats = linear_floats_avx2,
+                                 .record_size = record_size,
+                                 .worker_size = worker_size};
 }

@@ -81,6 +81,9 @@ typedef void (*linear_rows_fn)(const uint8_t *w, size_t stride, int64_t k, const
 linear_rows_fn linear_rows_avx2(adze_dtype dtype);
 
 void linear_floats_avx2(const linear_job *job, const int64_t part[4], void *scratch);
-size_t linear_floats_scratch_avx2(void);
+/* Spreads rows of x for linear_floats_avx2, where its records have a size. */
+void linear_spread_avx2(const linear_job *job, int64_t first, int64_t count);
+size_t linear_float_record_avx2(adze_dtype dtype, int64_t tokens, int64_t k);
+size_t linear_float_worker_avx2(int64_t k);
 
 #endif

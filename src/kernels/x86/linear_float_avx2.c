@@ -1,33 +1,223 @@
-/* Products of language models with AVX2 whose weights become floats. The lanes are rows of w and each sum
- * runs over k in order. Many tokens: a panel of 16 rows is converted and transposed once, then multiplied
- * with tile after tile of tokens. Few tokens: the rows are transposed on their way, eight columns at a
- * time. */
+/* Products of language models with AVX2 whose weights become floats.
+ *
+ * Few tokens: the lanes of a vector are the eight interleaved sums over k, and rows are read as they lie.
+ * Many: the lanes are rows. A panel of 16 rows is converted and transposed once, x is spread into its
+ * eight parts, and each of the eight sums is a product of its own, of a tile of six tokens that
+ * stays in registers. */
 #include "kernels/x86/linear_avx2_impl.h"
 
-enum { ROWS = LINEAR_PANEL, TOKENS = 6, CHUNK = 256 };
+enum { ROWS = LINEAR_PANEL, LANES = 8, FEW = 6, HIGH = 4, WIDE = 3, TOKENS = 6, CHUNK = 256 };
 
+/* The scratch of a worker, before the panel. */
 typedef struct workspace {
-    _Alignas(64) float w[CHUNK * ROWS];          /* [k][16 rows] */
-    _Alignas(64) float sums[LINEAR_SLAB * ROWS]; /* [tokens][16 rows] */
+    _Alignas(64) float sums[LINEAR_SLAB][ROWS]; /* of the part of k % 8 at hand, where it is cut */
+    _Alignas(64) float y[LINEAR_SLAB][ROWS];
+    _Alignas(64) float few[FEW][ROWS][LANES];
     _Alignas(64) float rows[ROWS][CHUNK];
 } workspace;
 
+/* --- few tokens --- */
+
+typedef enum kind { F32, F16, BF16, OTHER } kind;
+
+INLINE int size_of(kind type)
+{
+    return type == F32 ? 4 : 2;
+}
+
+INLINE __m256 load_8(kind type, const uint8_t *w)
+{
+    if (type == F32)
+        return _mm256_loadu_ps((const float *)(const void *)w);
+    const __m128i v = _mm_loadu_si128((const __m128i *)w);
+    if (type == F16)
+        return _mm256_cvtph_ps(v);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
+}
+
+/* The last elements of a row, then zeros. */
+INLINE __m256 load_tail(kind type, const uint8_t *w, int64_t count)
+{
+    uint8_t copy[32] = {0};
+    memcpy(copy, w, (size_t)count * (size_t)size_of(type));
+    return load_8(type, copy);
+}
+
+typedef struct few_tile {
+    const uint8_t *w; /* four rows, `stride` bytes apart */
+    size_t stride;
+    const float *x; /* rows ldx apart */
+    int64_t ldx, k;
+    float *sums; /* [tokens][16 rows][8] */
+} few_tile;
+
+INLINE void add_products(const few_tile *a, kind type, int tokens, const uint8_t *w, const float *x,
+                         __m256 sum[HIGH][WIDE])
+{
+    __m256 v[WIDE];
+    UNROLL for (int t = 0; t < tokens; t++) v[t] = _mm256_loadu_ps(x + t * a->ldx);
+    UNROLL for (int r = 0; r < HIGH; r++)
+    {
+        const __m256 row = load_8(type, w + (size_t)r * a->stride);
+        UNROLL for (int t = 0; t < tokens; t++) sum[r][t] = _mm256_fmadd_ps(row, v[t], sum[r][t]);
+    }
+}
+
+INLINE void multiply_rows(const few_tile *a, kind type, int tokens)
+{
+    const uint8_t *w = a->w;
+    const float *x = a->x;
+    __m256 sum[HIGH][WIDE];
+    UNROLL for (int r = 0; r < HIGH; r++) UNROLL for (int t = 0; t < tokens; t++) sum[r][t] =
+        _mm256_setzero_ps();
+    int64_t i = 0;
+    for (; i + 2 * LANES <= a->k; i += 2 * LANES, w += 2 * LANES * size_of(type), x += 2 * LANES) {
+        add_products(a, type, tokens, w, x, sum);
+        FENCE;
+        add_products(a, type, tokens, w + LANES * size_of(type), x + LANES, sum);
+    }
+    for (; i + LANES <= a->k; i += LANES, w += LANES * size_of(type), x += LANES)
+        add_products(a, type, tokens, w, x, sum);
+    for (; i < a->k; i = a->k) {
+        UNROLL for (int r = 0; r < HIGH; r++)
+        {
+            const __m256 row = load_tail(type, w + (size_t)r * a->stride, a->k - i);
+            UNROLL for (int t = 0; t < tokens; t++)
+            {
+                const uint8_t *at = (const uint8_t *)(const void *)(x + t * a->ldx);
+                sum[r][t] = _mm256_fmadd_ps(row, load_tail(F32, at, a->k - i), sum[r][t]);
+            }
+        }
+    }
+    UNROLL for (int r = 0; r < HIGH; r++) UNROLL for (int t = 0; t < tokens; t++)
+        _mm256_store_ps(a->sums + (t * ROWS + r) * LANES, sum[r][t]);
+}
+
+static int multiply_few(const few_tile *a, kind type, int64_t tokens)
+{
+#define CASE(type, tokens) multiply_rows(a, type, tokens), tokens
+#define CASES(type) tokens >= 3 ? (CASE(type, 3)) : tokens == 2 ? (CASE(type, 2)) : (CASE(type, 1))
+    if (type == F16)
+        return CASES(F16);
+    if (type == BF16)
+        return CASES(BF16);
+    return CASES(F32);
+}
+
+/* y[tokens][16 rows] from the eight sums of each. */
+static void add_across(const float *sums, int64_t tokens, float *y)
+{
+    for (int64_t i = 0; i < tokens * ROWS / 8; i++, sums += 8 * LANES) {
+        __m256i lane[8];
+        transpose_8x8(sums, LANES * sizeof *sums, lane);
+        __m256 sum = _mm256_castsi256_ps(lane[0]);
+        UNROLL for (int j = 1; j < 8; j++) sum = _mm256_add_ps(sum, _mm256_castsi256_ps(lane[j]));
+        _mm256_storeu_ps(y + 8 * i, sum);
+    }
+}
+
+/* At most 16 rows, as they lie. */
+static void few_tokens(const linear_job *job, kind type, int64_t row, int64_t last,
+                       const int64_t part[4], workspace *s)
+{
+    const adze_linear_args *args = &job->args;
+    const int64_t first = part[2], tokens = part[3] - part[2];
+    const int64_t rows = last - row, high = rows >= HIGH ? HIGH : 1;
+    for (int64_t i = 0; i < rows; i += high) {
+        const int64_t r = ADZE_MIN(i, rows - high); /* some rows twice rather than fewer */
+        for (int64_t t = 0; t < tokens;) {
+            const few_tile a = {.w = linear_row(job, row + r),
+                                .stride = high == HIGH ? args->w_stride : 0,
+                                .x = args->x + (first + t) * args->ldx,
+                                .ldx = args->ldx,
+                                .k = args->k,
+                                .sums = s->few[t][r]};
+            t += multiply_few(&a, type, tokens - t);
+        }
+    }
+    add_across(s->few[0][0], tokens, s->y[0]);
+    linear_store_rows(job, row, last - row, first, tokens, s->y[0]);
+}
+
 /* --- many tokens --- */
 
+/* Elements of each of the eight parts of a row of x; the last may be a zero. */
+static int64_t part_length(int64_t k)
+{
+    return (k + LANES - 1) / LANES;
+}
+
+/* Rows a multiple of 4096 bytes apart would share few sets of the cache. */
+static size_t spread_size(int64_t k)
+{
+    return linear_round_up((size_t)(LANES * part_length(k)) * sizeof(float)) + 64;
+}
+
+static const float *spread_row(const linear_job *job, int64_t token)
+{
+    return (const float *)(const void *)(job->records + (size_t)token * job->record_size);
+}
+
+void linear_spread_avx2(const linear_job *job, int64_t first, int64_t count)
+{
+    const int64_t k = job->args.k, length = part_length(k);
+    for (int64_t t = first; t < first + count; t++) {
+        const float *x = job->args.x + t * job->args.ldx;
+        float *to = (float *)(void *)(job->records + (size_t)t * job->record_size);
+        int64_t i = 0;
+        for (; i + 8 <= k / LANES; i += 8) {
+            __m256i part[8];
+            transpose_8x8(x + i * LANES, LANES * sizeof *x, part);
+            for (int j = 0; j < LANES; j++)
+                _mm256_storeu_si256((__m256i *)(void *)(to + j * length + i), part[j]);
+        }
+        for (; i < length; i++)
+            for (int j = 0; j < LANES; j++)
+                to[j * length + i] = i * LANES + j < k ? x[i * LANES + j] : 0.0f;
+    }
+}
+
+/* Rows [row, last), at most 16, as [8 parts][part_length][16 rows]. */
+static void make_panel(const linear_job *job, int64_t row, int64_t last, workspace *s, float *w)
+{
+    const adze_dtype_info *type = adze_dtype_describe(job->args.dtype);
+    const int64_t k = job->args.k, length = part_length(k);
+    if (last - row < ROWS || k % CHUNK != 0)
+        memset(s->rows, 0, sizeof s->rows);
+    for (int64_t at = 0; at < k; at += CHUNK) {
+        const int64_t count = ADZE_MIN(k - at, CHUNK);
+        const size_t skip = (size_t)(at / type->block_size) * (size_t)type->block_bytes;
+        for (int64_t i = 0; i < last - row; i++) {
+            job->decode(linear_row(job, row + i) + skip, count, s->rows[i]);
+            for (int64_t j = count; j % LANES != 0; j++)
+                s->rows[i][j] = 0.0f;
+        }
+        for (int64_t i = 0; i < count; i += LANES)
+            for (int half = 0; half < 2; half++) {
+                __m256i part[8];
+                transpose_8x8(s->rows[8 * half] + i, sizeof s->rows[0], part);
+                float *to = w + (at + i) / LANES * ROWS + 8 * half;
+                for (int j = 0; j < LANES; j++, to += length * ROWS)
+                    _mm256_store_si256((__m256i *)(void *)to, part[j]);
+            }
+    }
+}
+
 typedef struct tile {
-    int64_t k;
-    const float *w, *x;
-    int64_t ldx;
-    float *sums;
-    bool first;
+    const float *w, *x; /* of one part, [count][16 rows]; tokens x_stride floats apart */
+    size_t x_stride;
+    int64_t count;
+    const float *from, *plus; /* [tokens][16 rows]: what to begin with, what to add last, or NULL */
+    float *to;
 } tile;
 
-INLINE void multiply_column(int tokens, const float *w, const float *x, int64_t ldx, __m256 y[][2])
+INLINE void multiply_column(int tokens, const float *w, const float *x, size_t x_stride,
+                            __m256 y[][2])
 {
     const __m256 w0 = _mm256_load_ps(w), w1 = _mm256_load_ps(w + 8);
     UNROLL for (int t = 0; t < tokens; t++)
     {
-        const __m256 v = _mm256_broadcast_ss(x + t * ldx);
+        const __m256 v = _mm256_broadcast_ss(x + (size_t)t * x_stride);
         y[t][0] = _mm256_fmadd_ps(w0, v, y[t][0]);
         y[t][1] = _mm256_fmadd_ps(w1, v, y[t][1]);
     }
@@ -35,23 +225,27 @@ INLINE void multiply_column(int tokens, const float *w, const float *x, int64_t 
 
 INLINE void multiply(const tile *a, int tokens)
 {
-    enum { UNROLLED = 4 };
+    enum { STEP = 4 };
     const float *w = a->w, *x = a->x;
     __m256 y[TOKENS][2];
     UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int v = 0; v < 2; v++) y[t][v] =
-        a->first ? _mm256_setzero_ps() : _mm256_load_ps(a->sums + t * ROWS + 8 * v);
+        a->from ? _mm256_load_ps(a->from + t * ROWS + 8 * v) : _mm256_setzero_ps();
     int64_t i = 0;
-    for (; i + UNROLLED <= a->k; i += UNROLLED, w += UNROLLED * ROWS, x += UNROLLED) {
-        UNROLL for (int j = 0; j < UNROLLED; j++)
+    for (; i + STEP <= a->count; i += STEP, w += STEP * ROWS, x += STEP) {
+        UNROLL for (int j = 0; j < STEP; j++)
         {
-            multiply_column(tokens, w + j * ROWS, x + j, a->ldx, y);
+            multiply_column(tokens, w + j * ROWS, x + j, a->x_stride, y);
             FENCE;
         }
     }
-    for (; i < a->k; i++, w += ROWS, x++)
-        multiply_column(tokens, w, x, a->ldx, y);
+    for (; i < a->count; i++, w += ROWS, x++)
+        multiply_column(tokens, w, x, a->x_stride, y);
     UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int v = 0; v < 2; v++)
-        _mm256_store_ps(a->sums + t * ROWS + 8 * v, y[t][v]);
+    {
+        if (a->plus)
+            y[t][v] = _mm256_add_ps(_mm256_load_ps(a->plus + t * ROWS + 8 * v), y[t][v]);
+        _mm256_store_ps(a->to + t * ROWS + 8 * v, y[t][v]);
+    }
 }
 
 static int multiply_some(const tile *a, int64_t tokens)
@@ -65,171 +259,57 @@ static int multiply_some(const tile *a, int64_t tokens)
     return multiply(a, 1), 1;
 }
 
-static void make_panel(const linear_job *job, int64_t row, int64_t last, int64_t at, int64_t count,
-                       workspace *s)
+/* At most 16 rows. */
+static void many_tokens(const linear_job *job, int64_t row, int64_t last, const int64_t part[4],
+                        workspace *s, float *w)
 {
-    const adze_dtype_info *type = adze_dtype_describe(job->args.dtype);
-    const size_t skip = (size_t)(at / type->block_size) * (size_t)type->block_bytes;
-    for (int64_t i = 0; i < ROWS; i++)
-        if (row + i < last)
-            job->decode(linear_row(job, row + i) + skip, count, s->rows[i]);
-        else
-            memset(s->rows[i], 0, sizeof s->rows[i]);
-    linear_interleave(s->rows, sizeof s->rows[0], count, 0, s->w);
-}
-
-static void panel(const linear_job *job, int64_t row, int64_t last, const int64_t part[4],
-                  workspace *s)
-{
-    const adze_linear_args *args = &job->args;
-    const int64_t first = part[2], tokens = part[3] - part[2];
-    for (int64_t at = 0; at < args->k; at += CHUNK) {
-        const int64_t count = ADZE_MIN(args->k - at, CHUNK);
-        make_panel(job, row, last, at, count, s);
-        for (int64_t t = 0; t < tokens;) {
-            const tile a = {.k = count,
-                            .w = s->w,
-                            .x = args->x + (first + t) * args->ldx + at,
-                            .ldx = args->ldx,
-                            .sums = s->sums + t * ROWS,
-                            .first = at == 0};
-            t += multiply_some(&a, tokens - t);
+    const int64_t first = part[2], tokens = part[3] - part[2], length = part_length(job->args.k);
+    make_panel(job, row, last, s, w);
+    for (int j = 0; j < LANES; j++)
+        for (int64_t at = 0, count; at < length; at += count) {
+            count = ADZE_MIN(length - at, CHUNK);
+            const bool finished = at + count == length;
+            for (int64_t t = 0; t < tokens;) {
+                const tile a = {.w = w + (j * length + at) * ROWS,
+                                .x = spread_row(job, first + t) + j * length + at,
+                                .x_stride = job->record_size / sizeof(float),
+                                .count = count,
+                                .from = at ? s->sums[t] : NULL,
+                                .plus = finished && j > 0 ? s->y[t] : NULL,
+                                .to = finished ? s->y[t] : s->sums[t]};
+                t += multiply_some(&a, tokens - t);
+            }
         }
-    }
-    linear_store_rows(job, row, last - row, first, tokens, s->sums);
+    linear_store_rows(job, row, last - row, first, tokens, s->y[0]);
 }
 
-/* --- few tokens: 16 rows --- */
+/* --- the whole --- */
 
-/* The 16-bit elements of eight columns: [column] of lanes = rows 0-3 8-11 | 4-7 12-15 (`split`: those of
- * bfloat16, where a lane's halves are told apart) or 0-7 | 8-15. */
-INLINE void load_columns_16(const uint8_t *w, size_t stride, bool split, __m256i out[8])
+static kind kind_of(adze_dtype dtype)
 {
-    __m256i a[8], b[8];
-    UNROLL for (int i = 0; i < 8; i++)
-    {
-        const uint8_t *low = w + (size_t)(split && i >= 4 ? i + 4 : i) * stride;
-        a[i] = load_two(low, low + (split ? 4 : 8) * stride);
-    }
-    UNROLL for (int i = 0; i < 4; i++)
-    {
-        b[2 * i] = _mm256_unpacklo_epi16(a[2 * i], a[2 * i + 1]);
-        b[2 * i + 1] = _mm256_unpackhi_epi16(a[2 * i], a[2 * i + 1]);
-    }
-    UNROLL for (int i = 0; i < 2; i++) UNROLL for (int j = 0; j < 2; j++)
-    {
-        a[4 * i + 2 * j] = _mm256_unpacklo_epi32(b[4 * i + j], b[4 * i + 2 + j]);
-        a[4 * i + 2 * j + 1] = _mm256_unpackhi_epi32(b[4 * i + j], b[4 * i + 2 + j]);
-    }
-    UNROLL for (int j = 0; j < 4; j++)
-    {
-        out[2 * j] = _mm256_unpacklo_epi64(a[j], a[4 + j]);
-        out[2 * j + 1] = _mm256_unpackhi_epi64(a[j], a[4 + j]);
-    }
-}
-
-INLINE void columns_f16(const uint8_t *w, size_t stride, int count, const float *x, __m256 y[2])
-{
-    __m256i v[8];
-    load_columns_16(w, stride, false, v);
-    UNROLL_SMALL for (int j = 0; j < count; j++)
-    {
-        const __m256 p = _mm256_broadcast_ss(x + j);
-        y[0] = _mm256_fmadd_ps(_mm256_cvtph_ps(_mm256_castsi256_si128(v[j])), p, y[0]);
-        y[1] = _mm256_fmadd_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(v[j], 1)), p, y[1]);
-    }
-}
-
-INLINE void columns_bf16(const uint8_t *w, size_t stride, int count, const float *x, __m256 y[2])
-{
-    const __m256i zero = _mm256_setzero_si256();
-    __m256i v[8];
-    load_columns_16(w, stride, true, v);
-    UNROLL_SMALL for (int j = 0; j < count; j++)
-    {
-        const __m256 p = _mm256_broadcast_ss(x + j);
-        y[0] = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_unpacklo_epi16(zero, v[j])), p, y[0]);
-        y[1] = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_unpackhi_epi16(zero, v[j])), p, y[1]);
-    }
-}
-
-INLINE void columns_f32(const uint8_t *w, size_t stride, int count, const float *x, __m256 y[2])
-{
-    UNROLL for (int half = 0; half < 2; half++)
-    {
-        __m256i v[8];
-        transpose_8x8(w + (size_t)(8 * half) * stride, stride, v);
-        UNROLL_SMALL for (int j = 0; j < count; j++) y[half] =
-            _mm256_fmadd_ps(_mm256_castsi256_ps(v[j]), _mm256_broadcast_ss(x + j), y[half]);
-    }
-}
-
-/* The last columns of 16 rows, as if there were eight. */
-static void copy_tail(const uint8_t *w, size_t stride, size_t bytes, uint8_t out[ROWS][32])
-{
-    memset(out, 0, sizeof(uint8_t[ROWS][32]));
-    for (int i = 0; i < ROWS; i++)
-        memcpy(out[i], w + (size_t)i * stride, bytes);
-}
-
-#define FEW(name, size)                                                                            \
-    static void rows_##name(const uint8_t *w, size_t stride, int64_t k, const float *x, float *y)  \
-    {                                                                                              \
-        __m256 sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};                                \
-        const uint8_t *next = w + ROWS * stride;                                                   \
-        int64_t i = 0;                                                                             \
-        for (; i + 8 <= k; i += 8, w += 8 * (size), next += ROWS * 8 * (size)) {                   \
-            for (int j = 0; j < ROWS * 8 * (size); j += 64)                                        \
-                _mm_prefetch((const char *)next + j, _MM_HINT_T0);                                 \
-            columns_##name(w, stride, 8, x + i, sum);                                              \
-        }                                                                                          \
-        if (i < k) {                                                                               \
-            uint8_t tail[ROWS][32];                                                                \
-            copy_tail(w, stride, (size_t)(k - i) * (size), tail);                                  \
-            columns_##name(tail[0], sizeof tail[0], (int)(k - i), x + i, sum);                     \
-        }                                                                                          \
-        _mm256_storeu_ps(y, sum[0]);                                                               \
-        _mm256_storeu_ps(y + 8, sum[1]);                                                           \
-    }
-FEW(f16, 2)
-FEW(bf16, 2)
-FEW(f32, 4)
-
-typedef void (*rows_fn)(const uint8_t *w, size_t stride, int64_t k, const float *x, float *y);
-
-static rows_fn rows_of(adze_dtype dtype)
-{
-    return dtype == ADZE_F16    ? rows_f16
-           : dtype == ADZE_BF16 ? rows_bf16
-           : dtype == ADZE_F32  ? rows_f32
-                                : NULL;
-}
-
-static int64_t few_tokens(const linear_job *job, const int64_t part[4], rows_fn rows)
-{
-    const adze_linear_args *args = &job->args;
-    int64_t row = part[0];
-    for (; row + ROWS <= part[1]; row += ROWS)
-        for (int64_t t = part[2]; t < part[3]; t++) {
-            float sums[ROWS];
-            rows(linear_row(job, row), args->w_stride, args->k, args->x + t * args->ldx, sums);
-            linear_store_rows(job, row, ROWS, t, 1, sums);
-        }
-    return row;
+    return dtype == ADZE_F32 ? F32 : dtype == ADZE_F16 ? F16 : dtype == ADZE_BF16 ? BF16 : OTHER;
 }
 
 void linear_floats_avx2(const linear_job *job, const int64_t part[4], void *scratch)
 {
-    enum { FEW_TOKENS = 3 };
-    const rows_fn rows = rows_of(job->args.dtype);
-    int64_t row = part[0];
-    if (rows && job->args.tokens <= FEW_TOKENS)
-        row = few_tokens(job, part, rows);
-    for (; row < part[1]; row += ROWS)
-        panel(job, row, ADZE_MIN(row + ROWS, part[1]), part, scratch);
+    const kind type = kind_of(job->args.dtype);
+    workspace *s = scratch;
+    float *panel = (float *)(void *)(s + 1);
+    for (int64_t row = part[0]; row < part[1]; row += ROWS)
+        if (job->record_size == 0)
+            few_tokens(job, type, row, ADZE_MIN(row + ROWS, part[1]), part, s);
+        else
+            many_tokens(job, row, ADZE_MIN(row + ROWS, part[1]), part, s, panel);
 }
 
-size_t linear_floats_scratch_avx2(void)
+/* Few tokens need none. */
+size_t linear_float_record_avx2(adze_dtype dtype, int64_t tokens, int64_t k)
 {
-    return sizeof(workspace);
+    return tokens <= FEW && kind_of(dtype) != OTHER ? 0 : spread_size(k);
+}
+
+size_t linear_float_worker_avx2(int64_t k)
+{
+    return sizeof(workspace) +
+           linear_round_up((size_t)part_length(k) * LANES * ROWS * sizeof(float));
 }
