@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 #include "tensor/dtype.h"
 
-enum { FEW = 4, TILE_ROWS = 64, ALIGN = 64 };
+enum { FEW = 4, TILE_ROWS = 64, PIECES = 32, ALIGN = 64 };
 
 static inline size_t aligned(size_t bytes)
 {
@@ -150,14 +150,20 @@ typedef struct job {
     char *workers, *parts;
 } job;
 
-static int64_t tile_tokens(const adze_attention_args *a)
+static int64_t tile_tokens(const adze_attention_args *a, int64_t rows)
 {
-    return ADZE_MAX(FEW, TILE_ROWS / (a->heads / a->kv_heads));
+    return ADZE_MAX(FEW, rows / (a->heads / a->kv_heads));
+}
+
+/* Twice as many where that leaves pieces enough. */
+static int64_t tile_rows(const adze_attention_args *a)
+{
+    return a->tokens * a->heads / (2 * TILE_ROWS) >= PIECES ? 2 * TILE_ROWS : TILE_ROWS;
 }
 
 static size_t worker_bytes(const adze_attention_table *table, const adze_attention_args *a)
 {
-    const int64_t rows = tile_tokens(a) * (a->heads / a->kv_heads);
+    const int64_t rows = tile_tokens(a, 2 * TILE_ROWS) * (a->heads / a->kv_heads);
     return aligned(table->block_scratch(a, rows)) + 2 * state_bytes(rows, a->dv);
 }
 
@@ -264,7 +270,7 @@ void adze_attention_run(const adze_kernels *kernels, adze_pool *pool, const adze
     job j = {.table = &kernels->attention,
              .a = a,
              .group = a->heads / a->kv_heads,
-             .tile = tile_tokens(a),
+             .tile = tile_tokens(a, tile_rows(a)),
              .worker_bytes = worker_bytes(&kernels->attention, a),
              .workers = a->scratch};
     if (a->tokens == 0 || a->keys == 0) {

@@ -104,7 +104,7 @@ static adze_status attention_infer(adze_infer *infer, adze_error *err)
     ADZE_TRY(adze_language_shape(infer, 4, 1, q->dims + 1, "[H]", err));
     const adze_node *node = adze_infer_node(infer);
     const adze_dim h = q->dims[1], hk = k->dims[1];
-    if (adze_dim_known(h) && adze_dim_known(hk) && (hk < 1 || h % hk != 0))
+    if (adze_dim_known(h) && adze_dim_known(hk) && (h < 1 || hk < 1 || h % hk != 0))
         return adze_fail(err, ADZE_BAD_MODEL,
                          "%s '%s': %lld heads of queries, expected a multiple of the %lld of keys",
                          adze_node_op(node), adze_node_name(node), (long long)h, (long long)hk);

@@ -33,10 +33,10 @@ typedef struct work {
     const adze_attention_args *a;
     const adze_attention_block *b;
     int64_t group, rows, tile_count;
-    int64_t dp, vp;       /* d rounded up to vectors, dv to slices */
-    int64_t stride;       /* of acc */
-    int64_t key;          /* first of the chunk */
-    int64_t k_step, step; /* bytes from one key to the next, from one value to the next */
+    int64_t dp, vp; /* d rounded up to vectors, dv to slices */
+    int64_t stride; /* of acc */
+    int64_t key;    /* first of the chunk */
+    int64_t step;   /* bytes from one value to the next */
     bool few, half;
     float *scores;  /* [rows, CHUNK] */
     float *q;       /* many rows: [rows, dp], numbers in the order of chains */
@@ -65,14 +65,16 @@ static inline const char *at_key(const work *w, const void *base, int64_t d, int
     return (const char *)base + (size_t)at * (w->half ? 2 : 4);
 }
 
-/* `count` rows of `bytes` bytes, `step` apart, as far as there are keys. */
-static inline void fetch(const work *w, const void *base, int64_t d, int64_t key, int64_t count)
+/* Rows key .. key + count - 1, as far as there are keys, come into the first cache. An instruction by hand:
+ * gcc takes loops of the intrinsic for empty. */
+INLINE void fetch(const work *w, const void *base, int64_t d, int64_t key, int64_t count)
 {
-    const int64_t bytes = d * (w->half ? 2 : 4);
-    for (int64_t j = key; j < ADZE_MIN(key + count, w->a->keys); j++)
+    const int64_t bytes = d * (w->half ? 2 : 4), step = w->a->kv_heads * bytes;
+    const char *row = at_key(w, base, d, key);
+    const char *end = row + ADZE_MIN(count, w->a->keys - key) * step;
+    for (; row < end; row += step)
         for (int64_t i = 0; i < bytes; i += FETCH)
-            __asm__ volatile("prefetcht0 %0" ::"m"(at_key(w, base, d, j)[i])); /* gcc drops loops
-                                                                                 of intrinsics */
+            __asm__ volatile("prefetcht0 %0" ::"m"(row[i]));
 }
 
 INLINE vec load_numbers(const bool half, const char *from, int64_t i)
@@ -242,33 +244,40 @@ INLINE void score_columns(const int R, const work *w, int64_t row, int j)
 
 /* ---- scores, few rows: R rows by four keys ---- */
 
-INLINE void score_keys(const int R, const bool half, const work *w, int64_t row, int j, int end)
+typedef struct few_args {
+    const float *q[HALF_ROWS];
+    const char *k; /* first key of the chunk */
+    int64_t step;  /* bytes from one key to the next */
+    int64_t dp;
+    float *scores; /* of the first row */
+} few_args;
+
+/* Keys j .. j + 3; past the last one that again. */
+INLINE void score_keys(const int R, const bool half, const few_args *f, int64_t j, int64_t last)
 {
     const char *k[4];
-    const float *q[3];
-    vec sum[3][4];
+    vec sum[HALF_ROWS][4];
     UNROLL
     for (int i = 0; i < 4; i++)
-        k[i] = at_key(w, w->a->k, w->a->d, w->key + ADZE_MIN(j + i, end - 1));
+        k[i] = f->k + ADZE_MIN(j + i, last) * f->step;
     UNROLL
     for (int r = 0; r < R; r++) {
-        q[r] = query(w, row + r);
         UNROLL
         for (int i = 0; i < 4; i++)
             sum[r][i] = vec_set1(0);
     }
-    for (int64_t at = 0; at < w->dp; at += LANES) {
+    for (int64_t at = 0; at < f->dp; at += LANES) {
         UNROLL
         for (int i = 0; i < 4; i++) {
             const vec right = load_numbers(half, k[i], at);
             UNROLL
             for (int r = 0; r < R; r++)
-                sum[r][i] = vec_fma(vec_load(q[r] + at), right, sum[r][i]);
+                sum[r][i] = vec_fma(vec_load(f->q[r] + at), right, sum[r][i]);
         }
     }
     UNROLL
     for (int r = 0; r < R; r++)
-        vec_total_4(sum[r][0], sum[r][1], sum[r][2], sum[r][3], w->scores + (row + r) * CHUNK + j);
+        vec_total_4(sum[r][0], sum[r][1], sum[r][2], sum[r][3], f->scores + r * CHUNK + j);
 }
 
 /* ---- products to weights ---- */
@@ -359,6 +368,7 @@ static void weigh_rows(const work *w)
 
 /* ---- weighted values: V vectors from number `at` on, of R rows, for some keys of the chunk ---- */
 
+/* Of the shorter side the vectors of a key are held in registers. */
 INLINE void add_values(const int R, const int V, const bool half, const work *w, int64_t row,
                        const char *values, int64_t step, int64_t at, seen keys)
 {
@@ -372,7 +382,20 @@ INLINE void add_values(const int R, const int V, const bool half, const work *w,
             sum[r][v] = vec_load(acc + r * w->stride + v * LANES);
     }
     values += keys.begin * step;
-    for (int j = keys.begin; j < keys.end; j++, values += step) {
+    for (int j = keys.begin; j < keys.end && V > R; j++, values += step) {
+        vec left[ROWS];
+        UNROLL
+        for (int r = 0; r < R; r++)
+            left[r] = vec_set1(p[r * CHUNK + j]);
+        UNROLL
+        for (int v = 0; v < V; v++) {
+            const vec right = load_numbers(half, values, v * LANES);
+            UNROLL
+            for (int r = 0; r < R; r++)
+                sum[r][v] = vec_fma(left[r], right, sum[r][v]);
+        }
+    }
+    for (int j = keys.begin; j < keys.end && V <= R; j++, values += step) {
         vec right[8];
         UNROLL
         for (int v = 0; v < V; v++)
@@ -463,10 +486,16 @@ static void many_rows(const work *w, seen any)
 /* What comes next is fetched meanwhile: the values while keys are read, the next keys while values are. */
 INLINE void few_scores(const int R, const bool half, const work *w, const tile *t)
 {
+    few_args f = {.k = at_key(w, w->a->k, w->a->d, w->key),
+                  .step = w->a->kv_heads * w->a->d * (half ? 2 : 4),
+                  .dp = w->dp,
+                  .scores = w->scores + t->row * CHUNK};
+    for (int r = 0; r < R; r++)
+        f.q[r] = query(w, t->row + r);
     for (int j = t->any.begin & ~3; j < t->any.end; j += 4) {
         if (t->row == 0)
             fetch(w, w->a->v, w->a->dv, w->key + j, 4);
-        score_keys(R, half, w, t->row, j, t->any.end);
+        score_keys(R, half, &f, j, t->any.end - 1);
     }
 }
 
