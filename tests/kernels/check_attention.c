@@ -183,8 +183,17 @@ TEST(attention_of_a_token_is_its_own)
     adze_pool_close(&pool);
 }
 
-/* Keys after the last position, and before the window, may hold anything. */
-TEST(attention_leaves_out_what_nobody_sees)
+static void spoil(const setting *c, int64_t key)
+{
+    const int64_t size = c->s.half ? 2 : 4, k = c->s.kv_heads * c->s.d * size;
+    const int64_t v = c->s.kv_heads * c->s.dv * size;
+    memset((char *)(uintptr_t)c->args.k + key * k, 0xff, (size_t)k); /* NaN */
+    memset((char *)(uintptr_t)c->args.v + key * v, 0xff, (size_t)v);
+}
+
+/* Keys after the last position, and before the window, may hold anything; so may keys that only other tokens
+ * see. */
+TEST(attention_leaves_out_what_is_not_seen)
 {
     static adze_kernels kernels;
     for (adze_cpu_level level = 0; check_next_level(&level); level++) {
@@ -193,21 +202,35 @@ TEST(attention_leaves_out_what_nobody_sees)
         for (size_t i = 0; i < ADZE_COUNT_OF(shapes); i++) {
             const setting c = make(&shapes[i], &seed);
             const int64_t n = c.s.keys, count = ADZE_MIN(n / 2, 20), first = (n - count) / 2;
+            const int64_t window = c.s.window > 0 ? c.s.window : n, row = c.s.heads * c.s.dv;
             if (count == 0)
                 continue;
             const float *clean = run(&kernels, NULL, &c, first, count, true);
-            const int64_t size = c.s.half ? 2 : 4, from = c.s.window > 0 ? c.s.window : n;
             for (int64_t j = 0; j < n; j++)
-                if (j >= first + count || j <= first - from) {
-                    memset((char *)(uintptr_t)c.args.k + j * c.s.kv_heads * c.s.d * size, 0xff,
-                           (size_t)(c.s.kv_heads * c.s.d * size)); /* NaN */
-                    memset((char *)(uintptr_t)c.args.v + j * c.s.kv_heads * c.s.dv * size, 0xff,
-                           (size_t)(c.s.kv_heads * c.s.dv * size));
-                }
+                if (j >= first + count || j <= first - window)
+                    spoil(&c, j);
             const float *dirty = run(&kernels, NULL, &c, first, count, true);
-            check_same("attention beside NaN", level, dirty, clean, count * c.s.heads * c.s.dv);
+            check_same("attention beside NaN", level, dirty, clean, count * row);
             const float *one = run(&kernels, NULL, &c, first, 1, true);
-            check_same("attention of one beside NaN", level, one, clean, c.s.heads * c.s.dv);
+            check_same("attention of one beside NaN", level, one, clean, row);
+            for (int64_t t = count - 1; t > 0; t -= 3) {
+                spoil(&c, first + t);
+                dirty = run(&kernels, NULL, &c, first, count, true);
+                check_same("attention before NaN", level, dirty, clean, t * row);
+                CHECK(isnan(dirty[t * row]));
+            }
+            for (int64_t t = 1; c.s.window > 0 && t < count; t += 3) {
+                const int64_t key = first + t - window; /* the last that token t does not see */
+                const setting fresh = make(&shapes[i], &seed);
+                if (key < 0)
+                    continue;
+                clean = run(&kernels, NULL, &fresh, first, count, true);
+                spoil(&fresh, key);
+                dirty = run(&kernels, NULL, &fresh, first, count, true);
+                check_same("attention after NaN", level, dirty + t * row, clean + t * row,
+                           (count - t) * row);
+                CHECK(isnan(dirty[(t - 1) * row]));
+            }
         }
     }
 }
