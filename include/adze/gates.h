@@ -36,6 +36,8 @@ typedef enum adze_quantity {
     X(cosine, NUMBER, "mean cosine between outputs and the original's or expected ones")           \
     X(mse, NUMBER, "mean squared error against expected outputs or the original's")                \
     X(perplexity, NUMBER, "perplexity of a language model")                                        \
+    X(kld, NUMBER, "mean divergence of a language model's predictions from the original's")        \
+    X(tokens_per_s, NUMBER, "tokens that a language model generates in a second")                  \
     X(latency_mean, SECONDS, "mean time of one run")                                               \
     X(latency_p50, SECONDS, "median time of one run (also: latency)")                              \
     X(latency_p90, SECONDS, "90th percentile of the time of one run")                              \

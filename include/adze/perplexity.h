@@ -25,22 +25,22 @@ typedef struct adze_perplexity_options {
 
 ADZE_API adze_perplexity_options adze_perplexity_options_default(void);
 
-typedef struct adze_estimate {
+typedef struct adze_mean_error {
     double value, error; /* one standard error */
-} adze_estimate;
+} adze_mean_error;
 
 typedef struct adze_perplexity {
     int64_t chunks, tokens; /* scored */
-    adze_estimate perplexity;
+    adze_mean_error perplexity;
     bool compared; /* the rest is there */
-    adze_estimate base_perplexity;
-    adze_estimate log_ratio; /* ln(perplexity / base), paired */
-    adze_estimate kld;       /* mean Kullback-Leibler divergence from the reference, nats */
+    adze_mean_error base_perplexity;
+    adze_mean_error log_ratio; /* ln(perplexity / base), paired */
+    adze_mean_error kld;       /* mean Kullback-Leibler divergence from the reference, nats */
     double kld_min, kld_p01, kld_p05, kld_p10, kld_median, kld_p90, kld_p95, kld_p99, kld_p999,
         kld_max;
-    adze_estimate same_top; /* share of tokens whose likeliest is the reference's */
-    adze_estimate delta_p;  /* mean change of the right token's probability */
-    adze_estimate delta_p_rms;
+    adze_mean_error same_top; /* share of tokens whose likeliest is the reference's */
+    adze_mean_error delta_p;  /* mean change of the right token's probability */
+    adze_mean_error delta_p_rms;
 } adze_perplexity;
 
 /** Scores `ids`: the whole text, encoded with its ends (BOS where the vocabulary wants one). Fails with ADZE_BAD_DATA (text shorter than a chunk, or than

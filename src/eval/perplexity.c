@@ -118,9 +118,9 @@ static int keep_row(void *user, int64_t index, const float *logits)
 
 /* ---- statistics ---- */
 
-static adze_estimate mean_of(double sum, double sum2, int64_t n)
+static adze_mean_error mean_of(double sum, double sum2, int64_t n)
 {
-    adze_estimate e = {0, 0};
+    adze_mean_error e = {0, 0};
     if (n < 1)
         return e;
     e.value = sum / (double)n;
@@ -130,10 +130,10 @@ static adze_estimate mean_of(double sum, double sum2, int64_t n)
     return e;
 }
 
-static adze_estimate exponential(adze_estimate log)
+static adze_mean_error exponential(adze_mean_error log)
 {
     double value = exp(log.value);
-    return (adze_estimate){value, value * log.error};
+    return (adze_mean_error){value, value * log.error};
 }
 
 static int by_value(const void *a, const void *b)
@@ -153,19 +153,19 @@ static double percentile(const float *sorted, int64_t n, double p)
 static void finish_comparison(adze_perplexity *r, const sums *s, float *klds)
 {
     int64_t n = s->count;
-    adze_estimate own = mean_of(s->nll, s->nll2, n), base = mean_of(s->base, s->base2, n);
+    adze_mean_error own = mean_of(s->nll, s->nll2, n), base = mean_of(s->base, s->base2, n);
     double count = (double)n;
     double covariance =
         n > 1 ? (s->product / count - s->nll / count * (s->base / count)) / (count - 1) : 0;
     double spread = own.error * own.error + base.error * base.error - 2 * covariance;
     r->compared = true;
     r->base_perplexity = exponential(base);
-    r->log_ratio = (adze_estimate){own.value - base.value, spread > 0 ? sqrt(spread) : 0};
+    r->log_ratio = (adze_mean_error){own.value - base.value, spread > 0 ? sqrt(spread) : 0};
     r->kld = mean_of(s->kld, s->kld2, n);
     r->same_top.value = (double)s->same / count;
     r->same_top.error = n > 1 ? sqrt(r->same_top.value * (1 - r->same_top.value) / (count - 1)) : 0;
     r->delta_p = mean_of(s->diff, s->diff2, n);
-    adze_estimate square = mean_of(s->diff2, s->diff4, n);
+    adze_mean_error square = mean_of(s->diff2, s->diff4, n);
     r->delta_p_rms.value = sqrt(square.value);
     r->delta_p_rms.error = square.value > 0 ? 0.5 / r->delta_p_rms.value * square.error : 0;
     qsort(klds, (size_t)n, sizeof *klds, by_value);

@@ -2,7 +2,7 @@
 #include "adze/perplexity.h"
 #include "base/json.h"
 
-static json_t *estimate(adze_estimate e)
+static json_t *estimate(adze_mean_error e)
 {
     return json_pack("{s:f, s:f}", "value", e.value, "error", e.error);
 }
