@@ -5,6 +5,8 @@
 
 CLI_COMMAND(convert)
 {
+    if (cli_names_llm(argc, argv))
+        return cmd_convert_llm(argc, argv);
     cli_model m = {0};
     adze_save_options save = {0};
     const char *paths[2];

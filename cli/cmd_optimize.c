@@ -18,6 +18,8 @@ static bool stop(void *user)
 
 CLI_COMMAND(optimize)
 {
+    if (cli_names_llm(argc, argv))
+        return cmd_optimize_llm(argc, argv);
     adze_optimize_options o = adze_optimize_options_default();
     const char *path, *budget = NULL;
     cli_list requirements = {0}, shapes = {0};

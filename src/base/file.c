@@ -96,16 +96,24 @@ size_t adze_mapping_size(const adze_mapping *mapping)
     return mapping->size;
 }
 
-static bool advise(const adze_mapping *mapping, const void *bytes, size_t size, int advice)
+/* The whole pages that hold these bytes; NULL when they do not all lie in the mapping. */
+static void *pages_of(const adze_mapping *mapping, const void *bytes, size_t *size)
 {
     uintptr_t begin = (uintptr_t)mapping->bytes, from = (uintptr_t)bytes;
-    if (from < begin || from - begin > mapping->size || size > mapping->size - (from - begin))
-        return false;
+    if (from < begin || from - begin > mapping->size || *size > mapping->size - (from - begin))
+        return NULL;
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t start = from & ~(page - 1); /* a mapping begins at a page */
-    if (size)
-        (void)madvise((void *)start, from - start + size, advice);
-    return true;
+    *size += *size ? from - start : 0;
+    return (void *)start;
+}
+
+static bool advise(const adze_mapping *mapping, const void *bytes, size_t size, int advice)
+{
+    void *pages = pages_of(mapping, bytes, &size);
+    if (pages && size)
+        (void)madvise(pages, size, advice);
+    return pages != NULL;
 }
 
 bool adze_mapping_drop(const adze_mapping *mapping, const void *bytes, size_t size)
@@ -116,6 +124,12 @@ bool adze_mapping_drop(const adze_mapping *mapping, const void *bytes, size_t si
 bool adze_mapping_want(const adze_mapping *mapping, const void *bytes, size_t size)
 {
     return advise(mapping, bytes, size, MADV_WILLNEED);
+}
+
+bool adze_mapping_make_writable(const adze_mapping *mapping, const void *bytes, size_t size)
+{
+    void *pages = pages_of(mapping, bytes, &size);
+    return pages && (size == 0 || mprotect(pages, size, PROT_READ | PROT_WRITE) == 0);
 }
 
 const char *adze_mapping_path(const adze_mapping *mapping)

@@ -20,6 +20,10 @@ bool adze_mapping_drop(const adze_mapping *mapping, const void *bytes, size_t si
 /* These bytes are read soon: the disk may begin; false as above. */
 bool adze_mapping_want(const adze_mapping *mapping, const void *bytes, size_t size);
 
+/* Lets these bytes of the mapping be written: the pages touched become this process's own, the file stays as it
+ * is. False when they do not all lie in the mapping, or the system refuses. */
+bool adze_mapping_make_writable(const adze_mapping *mapping, const void *bytes, size_t size);
+
 /* Output that appears whole or not at all: written to a temporary name in the same folder, renamed by
  * finish, removed by abort (or when finish fails). */
 typedef struct adze_output adze_output;

@@ -6,6 +6,7 @@
 
 #include "llm/architectures.h"
 #include "llm/tokenizer.h"
+#include "llm/engine_weights.h"
 
 enum { USUAL_CONTEXT = 4096, USUAL_BATCH = 512, HEAD_ROWS = 16, MOST_CONTEXT = 1 << 24 };
 
@@ -131,6 +132,28 @@ const adze_graph *adze_engine_graph(const adze_engine *e)
 const adze_graph *adze_engine_head_graph(const adze_engine *e)
 {
     return e->head;
+}
+
+/* ---- weights ---- */
+
+const adze_checkpoint *adze_engine_checkpoint(const adze_engine *e)
+{
+    return e->checkpoint;
+}
+
+void *adze_engine_weight_bytes(const adze_engine *e, const char *name)
+{
+    const adze_value *v = adze_graph_find(e->body, name);
+    if (!v && e->head)
+        v = adze_graph_find(e->head, name);
+    const adze_tensor *t = v ? adze_value_constant(v) : NULL;
+    const adze_checkpoint_tensor *from = adze_checkpoint_find(e->checkpoint, name);
+    if (!t || !from)
+        return NULL;
+    bool mapped = from->mapped && t->data == from->mapped;
+    if (mapped && !adze_mapping_make_writable(from->mapping, t->data, t->size))
+        return NULL;
+    return t->data;
 }
 
 /* ---- embeddings ---- */

@@ -1,0 +1,140 @@
+/* What a tensor's error does. The reference runs over a text once; then, one tensor at a time, its weights are
+ * replaced in memory by those of a coarse type, the text runs again, and the divergence of the predictions,
+ * divided by the error made, is the tensor's sensitivity. For small errors divergence grows as the squared
+ * error, and errors of different tensors add up: so sensitivity times error predicts what a type costs. */
+#include <math.h>
+#include <string.h>
+
+#include "base/context.h"
+#include "kernels/kernels.h"
+#include "search/llm_search_impl.h"
+
+static const double probe_bits = 3.6; /* bits of a weight at which a tensor is disturbed, about */
+
+static double bits_of(const llm_tensor *t, int k)
+{
+    return 8 * t->choices[k].size / (double)adze_shape_elements(t->source->rank, t->source->dims);
+}
+
+static int choose_probe(const llm_tensor *t)
+{
+    int best = 0;
+    for (int k = 1; k < t->type_count; k++)
+        if (fabs(bits_of(t, k) - probe_bits) < fabs(bits_of(t, best) - probe_bits))
+            best = k;
+    return best;
+}
+
+/* ---- disturbing ---- */
+
+typedef struct disturbance {
+    const llm_search *s;
+    const llm_tensor *t;
+    const adze_imatrix_entry *entry;
+    char *weights; /* the engine's */
+    const void *tables;
+    int64_t width, piece_rows, slice_rows;
+    bool failed;
+} disturbance;
+
+/* Weights of the piece's rows as the type would have them, in the reference's own float type. */
+static void disturb_piece(void *user, int64_t piece, int worker)
+{
+    disturbance *d = user;
+    const adze_checkpoint_tensor *from = d->t->source;
+    const adze_blocks_table *blocks = &d->s->context->kernels->blocks;
+    adze_dtype type = d->t->types[d->t->probe];
+    float *row = adze_alloc((size_t)d->width * 2, sizeof *row);
+    char *bytes = adze_alloc(1, adze_dtype_bytes(type, d->width));
+    ADZE_UNUSED(worker);
+    if (!row || !bytes) {
+        d->failed = true;
+    } else {
+        float *importance = row + d->width;
+        int64_t first = piece * d->piece_rows, end = ADZE_MIN(first + d->piece_rows, from->rows);
+        for (int64_t r = first; r < end; r++) {
+            char *own = d->weights + (size_t)r * from->row_bytes;
+            int64_t e = r / d->slice_rows;
+            for (int64_t k = 0; d->entry && k < d->width; k++)
+                importance[k] =
+                    d->entry->counts[e] > 0
+                        ? (float)(d->entry->sums[e * d->width + k] / (double)d->entry->counts[e])
+                        : 1;
+            blocks->codec[from->dtype].decode(own, d->width, row);
+            blocks->codec[type].encode(row, d->width, d->entry ? importance : NULL, d->tables,
+                                       bytes);
+            blocks->codec[type].decode(bytes, d->width, row);
+            blocks->codec[from->dtype].encode(row, d->width, NULL, NULL, own);
+        }
+    }
+    adze_free(row);
+    adze_free(bytes);
+}
+
+static adze_status disturb(llm_search *s, llm_tensor *t, char *weights, adze_error *err)
+{
+    const adze_block_codec *codec = &s->context->kernels->blocks.codec[t->types[t->probe]];
+    disturbance d = {.s = s, .t = t, .weights = weights, .piece_rows = 16};
+    void *tables = codec->tables_size ? adze_alloc(1, codec->tables_size) : NULL;
+    if (codec->tables_size && !tables)
+        return adze_fail(err, ADZE_NO_MEMORY, "tensor %s", t->name);
+    if (tables)
+        codec->tables_init(tables);
+    d.tables = tables;
+    d.entry = s->imatrix ? adze_imatrix_find(s->imatrix, t->name) : NULL;
+    d.width = t->source->dims[t->source->rank - 1];
+    d.slice_rows = ADZE_MAX(t->source->rows / (d.entry ? d.entry->experts : 1), 1);
+    int64_t pieces = (t->source->rows + d.piece_rows - 1) / d.piece_rows;
+    adze_pool_run(s->context->pool, pieces, disturb_piece, &d);
+    adze_free(tables);
+    return d.failed ? adze_fail(err, ADZE_NO_MEMORY, "tensor %s", t->name) : ADZE_OK;
+}
+
+/* ---- measuring ---- */
+
+static adze_status probe(llm_search *s, const char *save, adze_perplexity *out, adze_error *err)
+{
+    adze_perplexity_options how = adze_perplexity_options_default();
+    how.context = ADZE_MIN(LLM_CHUNK, s->probe_count);
+    how.base = save ? NULL : s->probe_base;
+    how.save_base = save;
+    return adze_perplexity_measure(out, s->engine, s->probe_ids, s->probe_count, &how, err);
+}
+
+static adze_status measure_tensor(llm_search *s, llm_tensor *t, adze_error *err)
+{
+    size_t size = (size_t)t->source->rows * t->source->row_bytes;
+    char *weights = adze_engine_weight_bytes(s->engine, t->name);
+    if (!weights)
+        return adze_fail(err, ADZE_UNSUPPORTED, "%s: the weights of %s cannot be changed in memory",
+                         s->reference, t->name);
+    char *kept = adze_alloc(1, size);
+    if (!kept)
+        return adze_fail(err, ADZE_NO_MEMORY, "tensor %s", t->name);
+    memcpy(kept, weights, size);
+    t->probe = choose_probe(t);
+    adze_perplexity result = {0};
+    adze_status status = disturb(s, t, weights, err);
+    if (status == ADZE_OK)
+        status = probe(s, NULL, &result, err);
+    memcpy(weights, kept, size);
+    adze_free(kept);
+    t->probe_kld = fmax(result.kld.value, 0);
+    double error = t->errors[t->probe];
+    t->sensitivity = error > 0 ? t->probe_kld / error : 0;
+    return status;
+}
+
+adze_status llm_sensitivity_measure(llm_search *s, adze_error *err)
+{
+    adze_perplexity own;
+    ADZE_TRY(probe(s, s->probe_base, &own, err));
+    for (int i = 0; i < s->count; i++) {
+        llm_tensor *t = &s->tensors[i];
+        ADZE_TRY(llm_say(s, err, "sensitivity of %s (%d of %d)", t->name, i + 1, s->count));
+        ADZE_TRY(measure_tensor(s, t, err));
+        for (int k = 0; k < t->type_count; k++)
+            t->choices[k].loss = t->sensitivity * t->errors[k];
+    }
+    return ADZE_OK;
+}
