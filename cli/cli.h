@@ -103,6 +103,10 @@ CLI_COMMAND(cases);
 CLI_COMMAND(convert);
 CLI_COMMAND(quantize);
 /* Language models have other options: cmd_quantize hands over to the second when the first says so. */
+/* An argument is a language model: a GGUF file or a folder with config.json. */
+bool cli_names_llm(int argc, char **argv);
+int cmd_optimize_llm(int argc, char **argv);
+int cmd_bench_llm(int argc, char **argv);
 bool cli_quantizes_llm(int argc, char **argv);
 int cmd_quantize_llm(int argc, char **argv);
 CLI_COMMAND(bench);
@@ -110,6 +114,7 @@ CLI_COMMAND(profile);
 CLI_COMMAND(eval);
 CLI_COMMAND(device);
 CLI_COMMAND(generate);
+CLI_COMMAND(embed);
 CLI_COMMAND(perplexity);
 
 #endif

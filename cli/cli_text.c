@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adze/llm.h"
 #include "cli.h"
 
 enum { FIRST = 1 << 16 };
@@ -47,4 +48,16 @@ adze_status cli_read_text(char **text, size_t *length, const char *path, adze_er
         *text = NULL;
     }
     return status;
+}
+
+bool cli_names_llm(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        size_t n = strlen(argv[i]);
+        if (argv[i][0] == '-')
+            continue;
+        if (adze_llm_sniff(argv[i]) || (n > 5 && strcmp(argv[i] + n - 5, ".gguf") == 0))
+            return true;
+    }
+    return false;
 }

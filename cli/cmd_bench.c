@@ -87,6 +87,8 @@ static int bench(cli_model *m, const cli_list *files, adze_bench_options *how, b
 
 CLI_COMMAND(bench)
 {
+    if (cli_names_llm(argc, argv))
+        return cmd_bench_llm(argc, argv);
     cli_model m = {0};
     cli_list files = {0};
     adze_bench_options how = adze_bench_options_default();

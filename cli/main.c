@@ -61,6 +61,10 @@ const cli_command cli_commands[] = {
      "adze perplexity q4.gguf --file text.txt --kl-divergence f16.gguf\n"
      "adze perplexity f16.gguf --file text.txt --save-base f16.base",
      cmd_perplexity},
+    {"embed", "MODEL", "Embeddings of texts by a language model, encoders such as BERT above all.",
+     "adze embed all-MiniLM-L6-v2/ --text 'How do I bake bread?'\n"
+     "adze embed model.gguf --file sentences.txt --json",
+     cmd_embed},
     {0},
 };
 

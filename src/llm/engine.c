@@ -162,9 +162,12 @@ static void pool(const adze_engine *e, float *out, const float *hidden, int64_t 
 {
     int64_t width = e->config.width;
     int64_t first = 0, last = count - 1;
-    if (e->config.pooling == ADZE_POOLING_CLS)
+    adze_pooling how = e->config.pooling;
+    if (how == ADZE_POOLING_NONE) /* not said: what is usual */
+        how = e->config.architecture->encoder ? ADZE_POOLING_MEAN : ADZE_POOLING_LAST;
+    if (how == ADZE_POOLING_CLS)
         last = 0;
-    else if (e->config.pooling != ADZE_POOLING_MEAN)
+    else if (how == ADZE_POOLING_LAST)
         first = last;
     double norm = 0;
     for (int64_t i = 0; i < width; i++) {
