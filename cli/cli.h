@@ -107,6 +107,7 @@ CLI_COMMAND(quantize);
 bool cli_names_llm(int argc, char **argv);
 int cmd_optimize_llm(int argc, char **argv);
 int cmd_bench_llm(int argc, char **argv);
+int cmd_convert_llm(int argc, char **argv);
 bool cli_quantizes_llm(int argc, char **argv);
 int cmd_quantize_llm(int argc, char **argv);
 CLI_COMMAND(bench);
