@@ -49,7 +49,7 @@ static void why(char buf[200], const llm_tensor *t, double median)
                       "in the median tensor",
                       n ? "; " : "", times);
     if (t->source->dims[t->source->rank - 1] % 256 != 0 && n < 150)
-        n += snprintf(buf + n, 200 - (size_t)n, "%srows of %lld do not divide into blocks of 256",
+        n += snprintf(buf + n, 200 - (size_t)n, "%srows of %lld allow only blocks of 32",
                       n ? "; " : "", (long long)t->source->dims[t->source->rank - 1]);
     if (n == 0)
         snprintf(buf, 200, "size: %.1f million weights", elements_of(t) / 1e6);

@@ -8,7 +8,7 @@
 #include "kernels/kernels.h"
 #include "search/llm_search_impl.h"
 
-enum { SAMPLE_ELEMENTS = 131072, SAMPLE_ROWS = 256 };
+enum { SAMPLE_ELEMENTS = 131072, SAMPLE_ROWS = 256, ALIGNMENT = 32 };
 
 static bool is_wanted(const llm_search *s, adze_dtype d)
 {
@@ -159,6 +159,12 @@ static adze_status measure_tensor(llm_search *s, llm_tensor *t, const float *imp
                                  : adze_fail(err, x.status, "errors of tensor %s", t->name);
 }
 
+/* Bytes with the padding that aligns the next tensor. */
+static double in_file(uint64_t bytes)
+{
+    return (double)((bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+}
+
 static adze_status add_tensor(llm_search *s, const adze_llm_tensor_report *report, adze_error *err)
 {
     llm_tensor *t = &s->tensors[s->count];
@@ -174,8 +180,8 @@ static adze_status add_tensor(llm_search *s, const adze_llm_tensor_report *repor
     if (t->type_count > 0) {
         status = measure_tensor(s, t, importance, slices, err);
         for (int k = 0; k < t->type_count; k++)
-            t->choices[k].size = (double)adze_dtype_bytes(
-                t->types[k], adze_shape_elements(t->source->rank, t->source->dims));
+            t->choices[k].size = in_file(adze_dtype_bytes(
+                t->types[k], adze_shape_elements(t->source->rank, t->source->dims)));
         s->count++;
     }
     adze_free(importance);
@@ -208,6 +214,7 @@ adze_status llm_options_find(llm_search *s, adze_error *err)
     adze_llm_quantization *q;
     how.type = "Q8_0";
     how.pure = true;
+    how.imatrix = s->imatrix_path; /* the file says which was used: that takes some bytes */
     ADZE_TRY(adze_llm_quantization_open(&q, s->context, s->reference, &how, err));
     int all = adze_llm_quantization_count(q);
     s->tensors = ADZE_ARENA_ARRAY(&s->arena, llm_tensor, (size_t)all + 1);
@@ -224,7 +231,7 @@ adze_status llm_options_find(llm_search *s, adze_error *err)
         if (status == ADZE_OK)
             status = add_tensor(s, &named, err);
         if (status == ADZE_OK && s->count > 0 && s->tensors[s->count - 1].name == named.name) {
-            s->fixed_bytes -= (double)r->bytes;
+            s->fixed_bytes -= in_file(r->bytes);
             drop_dominated(&s->tensors[s->count - 1]);
         }
     }
