@@ -102,6 +102,7 @@ CLI_COMMAND(optimize);
 CLI_COMMAND(cases);
 CLI_COMMAND(convert);
 CLI_COMMAND(quantize);
+CLI_COMMAND(imatrix);
 /* Language models have other options: cmd_quantize hands over to the second when the first says so. */
 /* An argument is a language model: a GGUF file or a folder with config.json. */
 bool cli_names_llm(int argc, char **argv);

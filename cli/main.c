@@ -51,6 +51,11 @@ const cli_command cli_commands[] = {
      "adze quantize model-f16.gguf model-q4.gguf --type Q4_K_M   (adze quantize --type --help: "
      "more)",
      cmd_quantize},
+    {"imatrix", "[MODEL]", "Importance matrix of a language model from text, for 'adze quantize'.",
+     "adze imatrix model-f16.gguf --file text.txt --output m.gguf --chunks 100\n"
+     "adze imatrix --merge a.gguf --merge b.dat --output both.gguf\n"
+     "adze imatrix --show m.gguf",
+     cmd_imatrix},
     {"generate", "MODEL",
      "Continues a text with a language model (GGUF, or a Hugging Face folder).",
      "adze generate model.gguf --prompt 'Once upon a time' --tokens 64\n"

@@ -126,21 +126,21 @@ typedef struct adze_imatrix_collect_options {
     int64_t context;     /* tokens in a chunk: 512 */
     int64_t chunks;      /* at most so many; 0: all that fill a chunk */
     bool output;         /* output.weight too */
-    bool special;        /* text of special tokens is read as those */
     const char *dataset; /* what the text is called in the file, or NULL */
-    /** After each chunk; false stops and keeps what was seen. */
+    /** After each chunk; false stops: what was seen so far is in the matrix. */
     bool (*progress)(void *user, const adze_llm_progress *progress);
     void *user;
 } adze_imatrix_collect_options;
 
 ADZE_API adze_imatrix_collect_options adze_imatrix_collect_options_default(void);
 
-/** Runs the model over `text` in chunks, each from an empty context, and adds what its weights meet. Fails with
- * ADZE_BAD_DATA (text too short for one chunk), ADZE_UNSUPPORTED (an encoder), ADZE_CANCELLED, and as
+/** Runs the model over `ids`, a text encoded with its ends (BOS where the vocabulary wants one), in chunks that each
+ * begin anew, with BOS, and adds what its weights meet. Fails with ADZE_BAD_DATA (text shorter than a chunk;
+ * activations that are not finite), ADZE_UNSUPPORTED (an encoder), ADZE_CANCELLED, and as
  * adze_chat_append. */
 ADZE_MUST_CHECK ADZE_API adze_status
-adze_imatrix_collect(adze_imatrix *imatrix, const adze_engine *engine, const char *text,
-                     size_t length, const adze_imatrix_collect_options *options, adze_error *err);
+adze_imatrix_collect(adze_imatrix *imatrix, const adze_engine *engine, const int32_t *ids,
+                     int64_t count, const adze_imatrix_collect_options *options, adze_error *err);
 
 typedef struct adze_imatrix_entry {
     const char *name;      /* of the weights */
