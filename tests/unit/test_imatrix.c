@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "compress/imatrix.h"
 #include "formats/gguf.h"
+#include "llm/checkpoint.h"
 #include "test.h"
 
 static adze_imatrix *empty(void)
@@ -273,4 +274,111 @@ TEST(no_memory)
     }
     CHECK_OK(status, &err);
     CHECK(failures > 5);
+}
+
+/* ---- collecting ---- */
+
+enum { TOKENS = 70, CONTEXT = 32, CHUNKS = 2 };
+
+static adze_imatrix *collected(const char *folder, const int32_t *ids)
+{
+    adze_error err;
+    adze_context *context;
+    adze_engine *engine;
+    adze_imatrix *m = empty();
+    const adze_context_options threads = {.threads = 2};
+    const adze_engine_options sizes = {.context = CONTEXT, .batch = 8};
+    adze_imatrix_collect_options how = adze_imatrix_collect_options_default();
+    how.context = CONTEXT;
+    how.dataset = "ids";
+    CHECK_OK(adze_context_open(&context, &threads, &err), &err);
+    CHECK_OK(adze_engine_open(&engine, context, folder, &sizes, &err), &err);
+    CHECK_FAILS(adze_imatrix_collect(m, engine, ids, CONTEXT - 1, &how, &err), ADZE_BAD_DATA, &err);
+    CHECK_OK(adze_imatrix_collect(m, engine, ids, TOKENS, &how, &err), &err);
+    adze_engine_close(&engine);
+    adze_context_close(&context);
+    return m;
+}
+
+static void fill_ids(int32_t *ids, int32_t vocabulary)
+{
+    uint64_t seed = 5;
+    for (int i = 0; i < TOKENS; i++)
+        ids[i] = (int32_t)(test_random(&seed) % (uint64_t)vocabulary);
+}
+
+static void read_row(const adze_checkpoint *c, const char *name, int64_t row, float *to)
+{
+    adze_error err;
+    uint16_t half[256];
+    const adze_checkpoint_tensor *t = adze_checkpoint_find(c, name);
+    CHECK(t && t->row_bytes <= sizeof half * 2);
+    int64_t width = t->dims[t->rank - 1];
+    if (t->dtype == ADZE_F32) {
+        CHECK_OK(adze_checkpoint_rows(c, t, row, 1, to, &err), &err);
+        return;
+    }
+    CHECK_EQ(t->dtype, ADZE_BF16);
+    CHECK_OK(adze_checkpoint_rows(c, t, row, 1, half, &err), &err);
+    for (int64_t j = 0; j < width; j++) {
+        uint32_t bits = (uint32_t)half[j] << 16;
+        memcpy(&to[j], &bits, sizeof bits);
+    }
+}
+
+/* The first layer's queries meet normed embeddings, which are easily made here. */
+static void expected_of_queries(const char *folder, const int32_t *ids, int width, double *sums)
+{
+    adze_error err;
+    adze_checkpoint *c;
+    float x[256], scale[256];
+    CHECK_OK(adze_checkpoint_open(&c, folder, &err), &err);
+    double epsilon =
+        adze_gguf_float(adze_checkpoint_meta(c), "qwen3moe.attention.layer_norm_rms_epsilon", -1);
+    CHECK(epsilon > 0);
+    read_row(c, "blk.0.attn_norm.weight", 0, scale);
+    memset(sums, 0, (size_t)width * sizeof *sums);
+    for (int t = 0; t < CHUNKS * CONTEXT; t++) {
+        double mean = 0;
+        read_row(c, "token_embd.weight", ids[t], x);
+        for (int j = 0; j < width; j++)
+            mean += (double)x[j] * (double)x[j] / width;
+        for (int j = 0; j < width; j++) {
+            double value = (double)x[j] * (double)scale[j];
+            sums[j] += value * value / (mean + epsilon);
+        }
+    }
+    adze_checkpoint_close(&c);
+}
+
+TEST(collected_from_a_model)
+{
+    enum { WIDTH = 32, EXPERTS = 4, USED = 2 };
+    int32_t ids[TOKENS];
+    double sums[WIDTH];
+    const char *folder = test_source_path("tests/golden/llm/qwen3-moe");
+    fill_ids(ids, 80);
+    adze_imatrix *m = collected(folder, ids);
+    expected_of_queries(folder, ids, WIDTH, sums);
+    const adze_imatrix_entry *q = adze_imatrix_find(m, "blk.0.attn_q.weight");
+    CHECK(q != NULL);
+    CHECK_EQ(q->width, WIDTH);
+    CHECK_EQ(q->counts[0], CHUNKS * CONTEXT);
+    for (int j = 0; j < WIDTH; j++)
+        CHECK_NEAR(q->sums[j], sums[j], 1e-4 * (1 + sums[j]));
+
+    static const char *const of_experts[] = {
+        "blk.1.ffn_gate_exps.weight", "blk.1.ffn_up_exps.weight", "blk.1.ffn_down_exps.weight"};
+    for (int i = 0; i < 3; i++) {
+        const adze_imatrix_entry *e = adze_imatrix_find(m, of_experts[i]);
+        CHECK(e != NULL);
+        CHECK_EQ(e->experts, EXPERTS);
+        int64_t routed = 0;
+        for (int k = 0; k < EXPERTS; k++)
+            routed += e->counts[k];
+        CHECK_EQ(routed, CHUNKS * CONTEXT * USED);
+    }
+    CHECK(adze_imatrix_find(m, "token_embd.weight") == NULL);
+    CHECK_EQ(m->chunk_size, CONTEXT);
+    adze_imatrix_close(&m);
 }
