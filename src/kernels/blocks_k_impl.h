@@ -2,15 +2,8 @@
  * of 16 or 32, whose scales (and offsets) are small integers times one float16 of the super-block. */
 #ifndef ADZE_KERNELS_BLOCKS_K_IMPL_H
 #define ADZE_KERNELS_BLOCKS_K_IMPL_H
-#include "kernels/blocks_impl.h"
-
-/* 256 numbers of 2 bits: each 32 bytes hold four times 32 elements. */
-static inline void unpack_pairs(const uint8_t *packed, int8_t *q)
-{
-    for (int i = 0; i < 8; i++)
-        for (int j = 0; j < 32; j++)
-            q[32 * i + j] = (int8_t)(packed[i / 4 * 32 + j] >> i % 4 * 2 & 3);
-}
+#include "kernels/blocks_bits_impl.h"
+#include "kernels/blocks_k_encode_impl.h"
 
 static inline void unpack_q2_K(const uint8_t *b, int8_t *q, float *scale, float *offset)
 {
@@ -118,10 +111,15 @@ DECODER(q8_K, 256, 292, 256, false)
 static inline void fill_k(adze_blocks_table *table)
 {
     table->codec[ADZE_Q2_K].decode = decode_q2_K;
+    table->codec[ADZE_Q2_K].encode = encode_q2_K;
     table->codec[ADZE_Q3_K].decode = decode_q3_K;
+    table->codec[ADZE_Q3_K].encode = encode_q3_K;
     table->codec[ADZE_Q4_K].decode = decode_q4_K;
+    table->codec[ADZE_Q4_K].encode = encode_q4_K;
     table->codec[ADZE_Q5_K].decode = decode_q5_K;
+    table->codec[ADZE_Q5_K].encode = encode_q5_K;
     table->codec[ADZE_Q6_K].decode = decode_q6_K;
+    table->codec[ADZE_Q6_K].encode = encode_q6_K;
     table->codec[ADZE_Q8_K].decode = decode_q8_K;
 }
 

@@ -3,7 +3,8 @@
  * whose scale fits a float16; where it does not, the largest float16 stands instead of an infinity. */
 #ifndef ADZE_KERNELS_BLOCKS_SIMPLE_ENCODE_IMPL_H
 #define ADZE_KERNELS_BLOCKS_SIMPLE_ENCODE_IMPL_H
-#include "kernels/blocks_impl.h"
+#include "kernels/blocks_bits_impl.h"
+#include "kernels/blocks_matrix_impl.h"
 
 static inline float largest_size(const float *x, int n)
 {
@@ -54,22 +55,6 @@ static inline void round_up_from(const float *x, int n, float origin, float id, 
     }
 }
 
-static inline void pack_nibbles(const uint8_t *q, int n, uint8_t *packed)
-{
-    for (int j = 0; j < n; j++)
-        packed[j] = (uint8_t)((q[j] & 15) | (q[j + n] & 15) << 4);
-}
-
-static inline void pack_fifth_bits(const uint8_t *q, uint8_t *bits)
-{
-    for (int i = 0; i < 4; i++) {
-        int byte = 0;
-        for (int j = 0; j < 8; j++)
-            byte |= (q[8 * i + j] >> 4 & 1) << j;
-        bits[i] = (uint8_t)byte;
-    }
-}
-
 static inline void range(const float *x, int n, float *min, float *max)
 {
     *min = *max = x[0];
@@ -84,8 +69,7 @@ static inline void encode_block_q4_0(const float *x, uint8_t *b)
     const float d = largest(x, 32) / -8.0f;
     uint8_t q[32];
     round_up_from(x, 32, 0, inverse(d), 8.5f, 15, q);
-    store_half(b, d);
-    pack_nibbles(q, 16, b + 2);
+    pack_q4_0(d, 0, q, b);
 }
 
 static inline void encode_block_q4_1(const float *x, uint8_t *b)
@@ -95,9 +79,7 @@ static inline void encode_block_q4_1(const float *x, uint8_t *b)
     const float d = (max - min) / 15.0f;
     uint8_t q[32];
     round_up_from(x, 32, min, inverse(d), 0.5f, 15, q);
-    store_half(b, d);
-    store_half(b + 2, min);
-    pack_nibbles(q, 16, b + 4);
+    pack_q4_1(d, min, q, b);
 }
 
 static inline void encode_block_q5_0(const float *x, uint8_t *b)
@@ -105,9 +87,7 @@ static inline void encode_block_q5_0(const float *x, uint8_t *b)
     const float d = largest(x, 32) / -16.0f;
     uint8_t q[32];
     round_up_from(x, 32, 0, inverse(d), 16.5f, 31, q);
-    store_half(b, d);
-    pack_fifth_bits(q, b + 2);
-    pack_nibbles(q, 16, b + 6);
+    pack_q5_0(d, 0, q, b);
 }
 
 static inline void encode_block_q5_1(const float *x, uint8_t *b)
@@ -117,10 +97,7 @@ static inline void encode_block_q5_1(const float *x, uint8_t *b)
     const float d = (max - min) / 31.0f;
     uint8_t q[32];
     round_up_from(x, 32, min, inverse(d), 0.5f, 31, q);
-    store_half(b, d);
-    store_half(b + 2, min);
-    pack_fifth_bits(q, b + 4);
-    pack_nibbles(q, 16, b + 8);
+    pack_q5_1(d, min, q, b);
 }
 
 /* Rounded to signed bytes; the sum of them. */
@@ -181,18 +158,6 @@ static inline void round_trits(const float *x, float id, uint8_t *q)
         q[j] = (uint8_t)(round_away(x[j] * id) + 1);
 }
 
-/* Digits of base 3 as the fraction v / 256, rounded up, so that reading off the top gives them back. */
-static inline void pack_trits(const uint8_t *q, int bytes, int digits, uint8_t *packed)
-{
-    static const int power[5] = {81, 27, 9, 3, 1};
-    for (int j = 0; j < bytes; j++) {
-        int v = 0;
-        for (int k = 0; k < digits; k++)
-            v += power[k] * q[k * bytes + j];
-        packed[j] = (uint8_t)((v * 256 + 242) / 243);
-    }
-}
-
 static inline void encode_block_tq1_0(const float *x, uint8_t *b)
 {
     const float d = largest_size(x, 256);
@@ -217,7 +182,7 @@ static inline void encode_block_tq2_0(const float *x, uint8_t *b)
     store_half(b + 64, d);
 }
 
-/* encode_<name> by encode_block_<name>; the importance cannot change the bytes. */
+/* encode_<name> by encode_block_<name>; the importance does not change the bytes. */
 #define ENCODER(name, block, bytes)                                                                \
     static void encode_##name(const float *src, int64_t n, const float *importance,                \
                               const void *tables, void *dst)                                       \
@@ -229,10 +194,24 @@ static inline void encode_block_tq2_0(const float *x, uint8_t *b)
             encode_block_##name(src + i, to);                                                      \
     }
 
-ENCODER(q4_0, 32, 18)
-ENCODER(q4_1, 32, 20)
-ENCODER(q5_0, 32, 22)
-ENCODER(q5_1, 32, 24)
+/* The same, but a search where there is an importance. */
+#define ENCODER_OR_SEARCH(name, block, bytes)                                                      \
+    static void encode_##name(const float *src, int64_t n, const float *importance,                \
+                              const void *tables, void *dst)                                       \
+    {                                                                                              \
+        ADZE_UNUSED(tables);                                                                       \
+        uint8_t *to = dst;                                                                         \
+        if (importance)                                                                            \
+            encode_matrix_##name(src, n, importance, dst);                                         \
+        else                                                                                       \
+            for (int64_t i = 0; i < n; i += (block), to += (bytes))                                \
+                encode_block_##name(src + i, to);                                                  \
+    }
+
+ENCODER_OR_SEARCH(q4_0, 32, 18)
+ENCODER_OR_SEARCH(q4_1, 32, 20)
+ENCODER_OR_SEARCH(q5_0, 32, 22)
+ENCODER_OR_SEARCH(q5_1, 32, 24)
 ENCODER(q8_0, 32, 34)
 ENCODER(q8_1, 32, 36)
 ENCODER(mxfp4, 32, 17)

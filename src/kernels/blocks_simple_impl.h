@@ -2,17 +2,8 @@
  * ggml project; mxfp4: OCP Microscaling Formats 1.0). */
 #ifndef ADZE_KERNELS_BLOCKS_SIMPLE_IMPL_H
 #define ADZE_KERNELS_BLOCKS_SIMPLE_IMPL_H
-#include "kernels/blocks_impl.h"
+#include "kernels/blocks_bits_impl.h"
 #include "kernels/blocks_simple_encode_impl.h"
-
-/* 2 n numbers of 4 bits: the low halves of n bytes, then the high halves. */
-static inline void unpack_nibbles(const uint8_t *packed, int n, int bias, int8_t *q)
-{
-    for (int j = 0; j < n; j++) {
-        q[j] = (int8_t)((packed[j] & 15) - bias);
-        q[j + n] = (int8_t)((packed[j] >> 4) - bias);
-    }
-}
 
 static inline void unpack_q4_0(const uint8_t *b, int8_t *q, float *scale, float *offset)
 {
@@ -26,14 +17,6 @@ static inline void unpack_q4_1(const uint8_t *b, int8_t *q, float *scale, float 
     *scale = load_half(b);
     *offset = load_half(b + 2);
     unpack_nibbles(b + 4, 16, 0, q);
-}
-
-/* Adds the fifth bits of 32 numbers: element j has bit j. */
-static inline void add_fifth_bits(const uint8_t *bits, int bias, int8_t *q)
-{
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 8; j++)
-            q[8 * i + j] = (int8_t)(q[8 * i + j] + ((bits[i] >> j & 1) << 4) - bias);
 }
 
 static inline void unpack_q5_0(const uint8_t *b, int8_t *q, float *scale, float *offset)
@@ -67,16 +50,6 @@ static inline void unpack_q8_1(const uint8_t *b, int8_t *q, float *scale, float 
     memcpy(q, b + 4, 32);
 }
 
-/* The powers of three are read off the top of a byte: v / 256 is a fraction whose digits in base 3 are
- * the elements. */
-static inline void unpack_trits(const uint8_t *packed, int bytes, int digits, int8_t *q)
-{
-    static const uint8_t power[5] = {1, 3, 9, 27, 81};
-    for (int k = 0; k < digits; k++)
-        for (int j = 0; j < bytes; j++)
-            q[k * bytes + j] = (int8_t)(((uint8_t)(packed[j] * power[k]) * 3 >> 8) - 1);
-}
-
 static inline void unpack_tq1_0(const uint8_t *b, int8_t *q, float *scale, float *offset)
 {
     ADZE_UNUSED(offset);
@@ -93,21 +66,6 @@ static inline void unpack_tq2_0(const uint8_t *b, int8_t *q, float *scale, float
     for (int i = 0; i < 8; i++)
         for (int j = 0; j < 32; j++)
             q[32 * i + j] = (int8_t)((b[i / 4 * 32 + j] >> i % 4 * 2 & 3) - 1);
-}
-
-/* Twice the values of float4e2m1. */
-#define FP4_VALUES                                                                                 \
-    {                                                                                              \
-        0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12                                    \
-    }
-
-static inline void unpack_fp4(const uint8_t *packed, int n, int8_t *q)
-{
-    static const int8_t value[16] = FP4_VALUES;
-    for (int j = 0; j < n; j++) {
-        q[j] = value[packed[j] & 15];
-        q[j + n] = value[packed[j] >> 4];
-    }
 }
 
 static inline void unpack_mxfp4(const uint8_t *b, int8_t *q, float *scale, float *offset)

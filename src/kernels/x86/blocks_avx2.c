@@ -1,4 +1,5 @@
 /* AVX2 codecs of block formats: the reference, made wider by the compiler; float16 by its instruction. */
+#include "kernels/x86/lanes_avx2_impl.h"
 #include "kernels/blocks_k_impl.h"
 #include "kernels/blocks_simple_impl.h"
 
