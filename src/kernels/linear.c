@@ -93,7 +93,8 @@ static void floats(const linear_job *job, const int64_t part[4], void *scratch)
 static size_t record_size(adze_dtype dtype, int64_t tokens, int64_t k)
 {
     ADZE_UNUSED(tokens);
-    return linear_format_of(dtype) ? linear_record_size(k) : 0;
+    const linear_format *f = linear_format_of(dtype);
+    return f ? linear_record_size(f, k) : 0;
 }
 
 /* A row of floats. */

@@ -7,14 +7,13 @@
  * its float sum is one fixed chain, so its bits are the same for 1 token or 512, in any tile, beside any
  * neighbours, on any number of threads, and at every CPU level. The chains:
  *
- * - float32, float16, bfloat16, and block types whose elements are no small integers times a scale
- *   (the IQ types): eight sums, each from zero over the k with the same k % 8, in order:
+ * - float32, float16, bfloat16: eight sums, each from zero over the k with the same k % 8, in order:
  *   s = fma(w, x, s), k being filled up with zeros to a multiple of 8. Then, from left to right,
  *   s0 + s1 + ... + s7.
- * - All other block types are w = scale * q + offset, with integers |q| <= 128 and one scale (and for some
- *   types an offset) for each group of 16 or 32 weights. x is quantized for each 32 elements:
- *   d = largest magnitude / 127, p = x / d rounded to nearest; a block with an infinity or NaN has
- *   d = NaN, one of less than 1e-30 has d = 0. From zero, for each group in order:
+ * - Block types are w = scale * q + offset, with integers |q| <= 128 and one scale (and for some types
+ *   an offset) for each group of 16 or 32 weights. x is quantized for each 32 elements: d = largest
+ *   magnitude / 127, p = x / d rounded to nearest; a block with an infinity or NaN has d = NaN, one of
+ *   less than 1e-30 has d = 0. From zero, for each group in order:
  *       sum = fma((float)(sum of q * p) * scale, d, sum);
  *       sum = fma(offset, d * (float)(sum of p), sum), where the type has offsets.
  *   q5_1 and q5_K: q is 16 less than stored, and the offset 16 * scale more. */

@@ -3,6 +3,7 @@
  * own, so that the plain C loops below become vectors of each level. */
 #ifndef ADZE_KERNELS_LINEAR_IMPL_H
 #define ADZE_KERNELS_LINEAR_IMPL_H
+#include "kernels/blocks_iq_impl.h"
 #include "kernels/blocks_k_impl.h"
 #include "kernels/blocks_simple_impl.h"
 #include "kernels/kernels.h"
@@ -31,7 +32,7 @@ typedef struct linear_format {
 
 /* A row of x quantized: parts of one record, in this order, each at a multiple of 64 bytes. */
 typedef struct linear_record {
-    int8_t *codes;  /* [k]; a level may keep 16-bit ones */
+    int8_t *codes;  /* [k] */
     float *scale;   /* [k / 32] */
     int32_t *zeros; /* [k / group]: what takes q + zero back to q, in the level's own form */
     float *sums;    /* [k / group]: scale * (sum of codes), for offsets */
@@ -56,26 +57,28 @@ static inline size_t linear_round_up(size_t size)
     return (size + 63) & ~(size_t)63;
 }
 
-/* Bytes of a record whose codes are of two bytes, which bounds all levels. */
-static inline size_t linear_record_size(int64_t k)
+/* Bytes of a record; never a multiple of 4096, so that the records of a tile lie in different sets of the
+ * cache. */
+static inline size_t linear_record_size(const linear_format *f, int64_t k)
 {
-    return linear_round_up((size_t)k * sizeof(int16_t)) +
-           linear_round_up((size_t)k / LINEAR_BLOCK * sizeof(float)) +
-           2 * linear_round_up((size_t)k / 16 * sizeof(float));
+    const size_t groups = linear_round_up((size_t)(k / f->group) * sizeof(float));
+    const size_t size = linear_round_up((size_t)k) +
+                        linear_round_up((size_t)(k / LINEAR_BLOCK) * sizeof(float)) + 2 * groups;
+    return size % 4096 == 0 ? size + 64 : size;
 }
 
 static inline linear_record linear_record_at(const linear_job *job, int64_t token)
 {
     const size_t k = (size_t)job->args.k;
+    const size_t groups = linear_round_up(k / (size_t)job->format->group * sizeof(float));
     uint8_t *at = job->records + (size_t)token * job->record_size;
     linear_record r;
     r.codes = (int8_t *)at;
-    at += linear_round_up(k * sizeof(int16_t));
+    at += linear_round_up(k);
     r.scale = (float *)(void *)at;
     at += linear_round_up(k / LINEAR_BLOCK * sizeof(float));
     r.zeros = (int32_t *)(void *)at;
-    at += linear_round_up(k / 16 * sizeof(float));
-    r.sums = (float *)(void *)at;
+    r.sums = (float *)(void *)(at + groups);
     return r;
 }
 
@@ -154,7 +157,16 @@ static inline void linear_block_codes(const float *x, float inverse, int8_t *cod
     X(mxfp4, MXFP4, 32, 17, 32, 32, 12, false, 0, false)                                           \
     X(nvfp4, NVFP4, 64, 36, 16, 16, 12, false, 0, false)                                           \
     X(q1_0, Q1_0, 128, 18, 128, 32, 1, false, 0, false)                                            \
-    X(q2_0, Q2_0, 64, 18, 64, 32, 1, false, 0, false)
+    X(q2_0, Q2_0, 64, 18, 64, 32, 1, false, 0, false)                                              \
+    X(iq1_s, IQ1_S, 256, 50, 32, 32, 9, false, 0, false)                                           \
+    X(iq1_m, IQ1_M, 256, 56, 16, 16, 9, false, 0, false)                                           \
+    X(iq2_xxs, IQ2_XXS, 256, 66, 32, 32, 0, true, 0, false)                                        \
+    X(iq2_xs, IQ2_XS, 256, 74, 16, 16, 0, true, 0, false)                                          \
+    X(iq2_s, IQ2_S, 256, 82, 16, 16, 0, true, 0, false)                                            \
+    X(iq3_xxs, IQ3_XXS, 256, 98, 32, 32, 0, true, 0, false)                                        \
+    X(iq3_s, IQ3_S, 256, 110, 32, 32, 15, false, 0, false)                                         \
+    X(iq4_nl, IQ4_NL, 32, 18, 32, 32, 0, true, 0, false)                                           \
+    X(iq4_xs, IQ4_XS, 256, 136, 32, 32, 0, true, 0, false)
 
 #define X(name, code, block, bytes, stored, group, zero, wide, shift, offset)                      \
     LINEAR_UNPACK(name, block, bytes, stored, group, shift, offset)

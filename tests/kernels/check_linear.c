@@ -103,25 +103,6 @@ static void run(const adze_kernels *kernels, adze_pool *pool, adze_linear_args *
 
 /* --- the reference against double precision --- */
 
-static bool is_float_chain(adze_dtype dtype)
-{
-    switch (dtype) {
-    case ADZE_F32:
-    case ADZE_F16:
-    case ADZE_BF16:
-    case ADZE_IQ1_S:
-    case ADZE_IQ1_M:
-    case ADZE_IQ2_XXS:
-    case ADZE_IQ2_XS:
-    case ADZE_IQ2_S:
-    case ADZE_IQ3_XXS:
-    case ADZE_IQ3_S:
-    case ADZE_IQ4_NL:
-    case ADZE_IQ4_XS: return true;
-    default: return false;
-    }
-}
-
 /* x as the block types see it. */
 static void quantize_row(const float *x, int64_t k, double *out)
 {
@@ -144,7 +125,7 @@ static void check_against_double(const adze_kernels *kernels, const adze_linear_
             (const uint8_t *)args->w + (size_t)n * args->w_stride, args->k, w);
         for (int64_t t = 0; t < args->tokens; t++) {
             const float *row = args->x + t * args->ldx;
-            if (is_float_chain(args->dtype))
+            if (adze_dtype_describe(args->dtype)->kind == ADZE_KIND_FLOAT)
                 for (int64_t i = 0; i < args->k; i++)
                     x[i] = (double)row[i];
             else

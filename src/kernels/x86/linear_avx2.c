@@ -7,119 +7,20 @@
  * which does no harm. Wide codes are multiplied as |q| * (p with the sign of q). */
 #include "kernels/x86/linear_avx2_impl.h"
 
-enum { ROWS = LINEAR_PANEL, TOKENS = 6, STEP_WEIGHTS = 256 };
+enum { ROWS = LINEAR_PANEL, TOKENS = 6 };
 
 /* The scratch of a worker. */
 typedef struct workspace {
-    _Alignas(64) int8_t codes[LINEAR_CHUNK * ROWS]; /* [k / 4][16 rows][4] */
-    _Alignas(64) float scale[LINEAR_CHUNK / 16 * ROWS], offset[LINEAR_CHUNK / 16 * ROWS];
+    linear_panel panel;
+    linear_unpacked unpacked;
     _Alignas(64) float sums[LINEAR_SLAB * ROWS]; /* [tokens][16 rows] */
-    _Alignas(64) int8_t row_codes[ROWS][STEP_WEIGHTS];
-    _Alignas(64) float row_scale[ROWS][STEP_WEIGHTS / 16], row_offset[ROWS][STEP_WEIGHTS / 16];
 } workspace;
-
-/* --- x --- */
-
-/* The two 16-bit sums of a group that the products will be added to: elements 0 and 1 of each four, and 2
- * and 3. From the sums of pairs of 16 elements. */
-INLINE __m128i fold_pairs(__m128i pairs)
-{
-    pairs = _mm_add_epi16(pairs, _mm_shuffle_epi32(pairs, 0x4e));
-    return _mm_add_epi16(pairs, _mm_shuffle_epi32(pairs, 0xb1));
-}
-
-INLINE void quantize_sums(const linear_format *f, __m256i codes, float d, int32_t *zeros,
-                          float *sums)
-{
-    const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), codes);
-    const __m128i factor = _mm_set1_epi16((int16_t)-f->zero);
-    __m128i half[2] = {_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1)};
-    if (f->group == 32)
-        half[0] = _mm_add_epi16(half[0], half[1]);
-    for (int g = 0; g < LINEAR_BLOCK / f->group; g++) {
-        const __m128i folded = fold_pairs(half[g]);
-        zeros[g] = _mm_cvtsi128_si32(_mm_mullo_epi16(folded, factor));
-        const int32_t sum = _mm_cvtsi128_si32(_mm_madd_epi16(folded, _mm_set1_epi16(1)));
-        sums[g] = d * (float)sum;
-    }
-}
-
-/* 32 codes; the definition is linear_block_codes. */
-INLINE __m256i quantize_block(const float *x, float *d)
-{
-    const __m256 no_sign = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
-    __m256 v[4];
-    __m256i most = _mm256_setzero_si256();
-    UNROLL for (int i = 0; i < 4; i++)
-    {
-        v[i] = _mm256_loadu_ps(x + 8 * i);
-        most = _mm256_max_epi32(most, _mm256_castps_si256(_mm256_and_ps(v[i], no_sign)));
-    }
-    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
-    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
-    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1));
-    float inverse;
-    *d = linear_scale_of((uint32_t)_mm_cvtsi128_si32(m), &inverse);
-    if (inverse == 0.0f)
-        return _mm256_setzero_si256();
-    __m256i q[4];
-    UNROLL for (int i = 0; i < 4; i++) q[i] =
-        _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(inverse)));
-    const __m256i bytes =
-        _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
-    return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-}
-
-static void quantize(const linear_job *job, int64_t first, int64_t count)
-{
-    const linear_format *f = job->format;
-    for (int64_t t = first; t < first + count; t++) {
-        const float *x = job->args.x + t * job->args.ldx;
-        const linear_record r = linear_record_at(job, t);
-        for (int64_t b = 0; b < job->args.k / LINEAR_BLOCK; b++) {
-            const __m256i codes = quantize_block(x + b * LINEAR_BLOCK, &r.scale[b]);
-            const int64_t group = b * (LINEAR_BLOCK / f->group);
-            _mm256_store_si256((__m256i *)(r.codes + b * LINEAR_BLOCK), codes);
-            quantize_sums(f, codes, r.scale[b], r.zeros + group, r.sums + group);
-        }
-    }
-}
-
-/* --- w --- */
-
-/* Weights [at, at + count) of rows [row, last), at most 16; missing rows are zeros. */
-static void make_panel(const linear_job *job, int64_t row, int64_t last, int64_t at, int64_t count,
-                       workspace *s)
-{
-    const linear_format *f = job->format;
-    for (int64_t done = 0; done < count; done += STEP_WEIGHTS) {
-        const int64_t step = ADZE_MIN(count - done, STEP_WEIGHTS), groups = step / f->group;
-        for (int64_t i = 0; i < ROWS; i++) {
-            if (row + i < last) {
-                const size_t skip = (size_t)((at + done) / f->block) * (size_t)f->bytes;
-                f->unpack(linear_row(job, row + i) + skip, step / f->block, s->row_codes[i],
-                          s->row_scale[i], s->row_offset[i]);
-            } else if (done == 0) {
-                memset(s->row_codes[i], 0, sizeof s->row_codes[i]);
-                memset(s->row_scale[i], 0, sizeof s->row_scale[i]);
-                memset(s->row_offset[i], 0, sizeof s->row_offset[i]);
-            }
-        }
-        const int64_t group = done / f->group;
-        linear_interleave(s->row_codes, sizeof s->row_codes[0], step / 4, f->zero,
-                          s->codes + done * ROWS);
-        linear_interleave(s->row_scale, sizeof s->row_scale[0], groups, 0, s->scale + group * ROWS);
-        if (f->offset)
-            linear_interleave(s->row_offset, sizeof s->row_offset[0], groups, 0,
-                              s->offset + group * ROWS);
-    }
-}
 
 /* --- tiles --- */
 
 typedef struct tile {
     int64_t groups;
-    const workspace *s;
+    const linear_panel *panel;
     linear_record x; /* of the first token, at the first group */
     size_t record_size;
     float *sums; /* [tokens][16 rows] */
@@ -179,8 +80,8 @@ INLINE __m256 chain(kind m, __m256i sum, const float *scale, const float *offset
 
 INLINE void multiply(const tile *a, int tokens, kind m)
 {
-    const __m256i *w = (const __m256i *)a->s->codes;
-    const float *scale = a->s->scale, *offset = a->s->offset;
+    const __m256i *w = (const __m256i *)a->panel->codes;
+    const float *scale = a->panel->scale, *offset = a->panel->offset;
     linear_record x = a->x;
     __m256 y[TOKENS][2];
     UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int v = 0; v < 2; v++) y[t][v] =
@@ -221,7 +122,8 @@ INLINE void multiply(const tile *a, int tokens, kind m)
     X(narrow_32_both, 32, false, true, true)                                                       \
     X(narrow_16_zero, 16, false, true, false)                                                      \
     X(narrow_16_offset, 16, false, false, true)                                                    \
-    X(wide_32, 32, true, false, false)
+    X(wide_32, 32, true, false, false)                                                             \
+    X(wide_16, 16, true, false, false)
 
 typedef int (*tile_fn)(const tile *a, int64_t tokens);
 
@@ -269,7 +171,8 @@ static void panel_codes(const linear_job *job, int64_t row, int64_t last, const 
     const int64_t k = job->args.k, first = part[2], tokens = part[3] - part[2];
     for (int64_t at = 0; at < k; at += LINEAR_CHUNK) {
         const int64_t count = ADZE_MIN(k - at, LINEAR_CHUNK);
-        make_panel(job, row, last, at, count, s);
+        const linear_piece piece = {row, last, at, count};
+        linear_pack_codes_avx2(job, piece, job->format->zero, &s->unpacked, &s->panel);
         for (int64_t t = 0; t < tokens;) {
             linear_record r = linear_record_at(job, first + t);
             r.codes += at;
@@ -277,7 +180,7 @@ static void panel_codes(const linear_job *job, int64_t row, int64_t last, const 
             r.zeros += at / job->format->group;
             r.sums += at / job->format->group;
             const tile a = {.groups = count / job->format->group,
-                            .s = s,
+                            .panel = &s->panel,
                             .x = r,
                             .record_size = job->record_size,
                             .sums = s->sums + t * ROWS,
@@ -306,29 +209,33 @@ static int64_t few_tokens(const linear_job *job, const int64_t part[4], linear_r
     return row;
 }
 
-static void codes(const linear_job *job, const int64_t part[4], void *scratch)
+void linear_codes_avx2(const linear_job *job, const int64_t part[4], void *scratch)
 {
-    enum { FEW = 3 };
-    const linear_rows_fn rows = linear_rows_avx2(job->args.dtype);
-    int64_t row = part[0];
-    if (rows && job->all_tokens <= FEW)
-        row = few_tokens(job, part, rows);
+    const linear_rows_fn rows = linear_few_avx2(job->args.dtype, job->all_tokens);
+    int64_t row = rows ? few_tokens(job, part, rows) : part[0];
     for (; row < part[1]; row += ROWS)
         panel_codes(job, row, ADZE_MIN(row + ROWS, part[1]), part, scratch);
 }
 
+size_t linear_codes_worker_avx2(void)
+{
+    return sizeof(workspace);
+}
+
+/* --- the level --- */
+
 static void prepare(const linear_job *job, int64_t first, int64_t count)
 {
     if (job->format)
-        quantize(job, first, count);
+        linear_quantize_avx2(job, first, count, 0);
     else
         linear_spread_avx2(job, first, count);
 }
 
 static size_t record_size(adze_dtype dtype, int64_t tokens, int64_t k)
 {
-    return linear_format_of(dtype) ? linear_record_size(k)
-                                   : linear_float_record_avx2(dtype, tokens, k);
+    const linear_format *f = linear_format_of(dtype);
+    return f ? linear_record_size(f, k) : linear_float_record_avx2(tokens, k);
 }
 
 static size_t worker_size(adze_dtype dtype, int64_t k)
@@ -339,7 +246,7 @@ static size_t worker_size(adze_dtype dtype, int64_t k)
 void adze_linear_init_avx2(adze_linear_table *table)
 {
     *table = (adze_linear_table){.prepare = prepare,
-                                 .codes = codes,
+                                 .codes = linear_codes_avx2,
                                  .floats = linear_floats_avx2,
                                  .record_size = record_size,
                                  .worker_size = worker_size};

@@ -47,22 +47,6 @@ INLINE void transpose_8x8(const void *from, size_t row_bytes, __m256i out[8])
     }
 }
 
-/* [16 rows][count] dwords, rows row_bytes apart -> [count][16 rows], each byte `add` more. */
-static inline void linear_interleave(const void *from, size_t row_bytes, int64_t count, int add,
-                                     void *to)
-{
-    const __m256i more = _mm256_set1_epi8((char)add);
-    for (int half = 0; half < 2; half++)
-        for (int64_t i = 0; i < count; i += 8) {
-            const char *rows = (const char *)from + (size_t)half * 8 * row_bytes + 4 * i;
-            __m256i columns[8];
-            transpose_8x8(rows, row_bytes, columns);
-            for (int64_t j = 0; j < ADZE_MIN(count - i, 8); j++)
-                _mm256_store_si256((__m256i *)to + 2 * (i + j) + half,
-                                   _mm256_add_epi8(columns[j], more));
-        }
-}
-
 /* y of rows [row, row + count) from sums [tokens][16 rows]. */
 static inline void linear_store_rows(const linear_job *job, int64_t row, int64_t count,
                                      int64_t token, int64_t tokens, const float *sums)
@@ -75,15 +59,64 @@ static inline void linear_store_rows(const linear_job *job, int64_t row, int64_t
     }
 }
 
-/* y[0 .. 7]: eight rows of w, `stride` bytes apart, times one record. NULL: the type has none. */
+/* --- before the multiplication: linear_pack_avx2.c --- */
+
+enum { LINEAR_STEP = 256 }; /* weights of a row unpacked at once; whole blocks */
+
+/* Part of 16 rows of w as codes, interleaved. */
+typedef struct linear_panel {
+    _Alignas(64) int8_t codes[LINEAR_CHUNK * LINEAR_PANEL];     /* [k / 4][16 rows][4] */
+    _Alignas(64) float scale[LINEAR_CHUNK / 16 * LINEAR_PANEL]; /* [groups][16 rows] */
+    _Alignas(64) float offset[LINEAR_CHUNK / 16 * LINEAR_PANEL];
+} linear_panel;
+
+typedef struct linear_unpacked {
+    _Alignas(64) int8_t codes[LINEAR_PANEL][LINEAR_STEP];
+    _Alignas(64) float scale[LINEAR_PANEL][LINEAR_STEP / 16];
+    _Alignas(64) float offset[LINEAR_PANEL][LINEAR_STEP / 16];
+} linear_unpacked;
+
+/* Weights [k, k + count), at most LINEAR_CHUNK, of rows [row, last), at most 16. */
+typedef struct linear_piece {
+    int64_t row, last, k, count;
+} linear_piece;
+
+/* Codes are made `add` more; missing rows have scales and offsets of zero. */
+void linear_pack_codes_avx2(const linear_job *job, linear_piece at, int add, linear_unpacked *u,
+                            linear_panel *to);
+/* Rows of x to records. What is added for the zero of a format: two sums of 16 bits, or, where `whole`
+ * is not 0, one of 32 bits for codes of q + whole. */
+void linear_quantize_avx2(const linear_job *job, int64_t first, int64_t count, int whole);
+
+/* Elements of one of the eight parts of a row, of elements with the same k % 8. */
+static inline int64_t linear_part_length(int64_t k)
+{
+    return (k + 7) / 8;
+}
+
+/* Rows of x, each as [8 parts][length], to records; and at most 16 rows of w as [8 parts][length][16
+ * rows]. */
+void linear_spread_avx2(const linear_job *job, int64_t first, int64_t count);
+void linear_pack_floats_avx2(const linear_job *job, int64_t row, int64_t last,
+                             float rows[LINEAR_PANEL][LINEAR_STEP], float *to);
+
+static inline const float *linear_spread_row(const linear_job *job, int64_t token)
+{
+    return (const float *)(const void *)(job->records + (size_t)token * job->record_size);
+}
+
+/* --- the multiplication --- */
+
+/* y[0 .. 7]: eight rows of w, `stride` bytes apart, times one record. */
 typedef void (*linear_rows_fn)(const uint8_t *w, size_t stride, int64_t k, const linear_record *x,
                                float *y);
-linear_rows_fn linear_rows_avx2(adze_dtype dtype);
+/* For so few tokens that rows are multiplied as they lie; NULL where panels are better. */
+linear_rows_fn linear_few_avx2(adze_dtype dtype, int64_t tokens);
 
+void linear_codes_avx2(const linear_job *job, const int64_t part[4], void *scratch);
+size_t linear_codes_worker_avx2(void);
 void linear_floats_avx2(const linear_job *job, const int64_t part[4], void *scratch);
-/* Spreads rows of x for linear_floats_avx2, where its records have a size. */
-void linear_spread_avx2(const linear_job *job, int64_t first, int64_t count);
-size_t linear_float_record_avx2(adze_dtype dtype, int64_t tokens, int64_t k);
+size_t linear_float_record_avx2(int64_t tokens, int64_t k); /* 0: few tokens */
 size_t linear_float_worker_avx2(int64_t k);
 
 #endif

@@ -10,15 +10,15 @@ enum { ROWS = LINEAR_PANEL, LANES = 8, FEW = 6, HIGH = 4, WIDE = 3, TOKENS = 6, 
 
 /* The scratch of a worker, before the panel. */
 typedef struct workspace {
-    _Alignas(64) float sums[LINEAR_SLAB][ROWS]; /* of the part of k % 8 at hand, where it is cut */
+    _Alignas(64) float sums[LINEAR_SLAB][ROWS]; /* of the part at hand, where it is cut */
     _Alignas(64) float y[LINEAR_SLAB][ROWS];
     _Alignas(64) float few[FEW][ROWS][LANES];
-    _Alignas(64) float rows[ROWS][CHUNK];
+    _Alignas(64) float rows[ROWS][LINEAR_STEP];
 } workspace;
 
 /* --- few tokens --- */
 
-typedef enum kind { F32, F16, BF16, OTHER } kind;
+typedef enum kind { F32, F16, BF16 } kind;
 
 INLINE int size_of(kind type)
 {
@@ -141,68 +141,6 @@ static void few_tokens(const linear_job *job, kind type, int64_t row, int64_t la
 
 /* --- many tokens --- */
 
-/* Elements of each of the eight parts of a row of x; the last may be a zero. */
-static int64_t part_length(int64_t k)
-{
-    return (k + LANES - 1) / LANES;
-}
-
-/* Rows a multiple of 4096 bytes apart would share few sets of the cache. */
-static size_t spread_size(int64_t k)
-{
-    return linear_round_up((size_t)(LANES * part_length(k)) * sizeof(float)) + 64;
-}
-
-static const float *spread_row(const linear_job *job, int64_t token)
-{
-    return (const float *)(const void *)(job->records + (size_t)token * job->record_size);
-}
-
-void linear_spread_avx2(const linear_job *job, int64_t first, int64_t count)
-{
-    const int64_t k = job->args.k, length = part_length(k);
-    for (int64_t t = first; t < first + count; t++) {
-        const float *x = job->args.x + t * job->args.ldx;
-        float *to = (float *)(void *)(job->records + (size_t)t * job->record_size);
-        int64_t i = 0;
-        for (; i + 8 <= k / LANES; i += 8) {
-            __m256i part[8];
-            transpose_8x8(x + i * LANES, LANES * sizeof *x, part);
-            for (int j = 0; j < LANES; j++)
-                _mm256_storeu_si256((__m256i *)(void *)(to + j * length + i), part[j]);
-        }
-        for (; i < length; i++)
-            for (int j = 0; j < LANES; j++)
-                to[j * length + i] = i * LANES + j < k ? x[i * LANES + j] : 0.0f;
-    }
-}
-
-/* Rows [row, last), at most 16, as [8 parts][part_length][16 rows]. */
-static void make_panel(const linear_job *job, int64_t row, int64_t last, workspace *s, float *w)
-{
-    const adze_dtype_info *type = adze_dtype_describe(job->args.dtype);
-    const int64_t k = job->args.k, length = part_length(k);
-    if (last - row < ROWS || k % CHUNK != 0)
-        memset(s->rows, 0, sizeof s->rows);
-    for (int64_t at = 0; at < k; at += CHUNK) {
-        const int64_t count = ADZE_MIN(k - at, CHUNK);
-        const size_t skip = (size_t)(at / type->block_size) * (size_t)type->block_bytes;
-        for (int64_t i = 0; i < last - row; i++) {
-            job->decode(linear_row(job, row + i) + skip, count, s->rows[i]);
-            for (int64_t j = count; j % LANES != 0; j++)
-                s->rows[i][j] = 0.0f;
-        }
-        for (int64_t i = 0; i < count; i += LANES)
-            for (int half = 0; half < 2; half++) {
-                __m256i part[8];
-                transpose_8x8(s->rows[8 * half] + i, sizeof s->rows[0], part);
-                float *to = w + (at + i) / LANES * ROWS + 8 * half;
-                for (int j = 0; j < LANES; j++, to += length * ROWS)
-                    _mm256_store_si256((__m256i *)(void *)to, part[j]);
-            }
-    }
-}
-
 typedef struct tile {
     const float *w, *x; /* of one part, [count][16 rows]; tokens x_stride floats apart */
     size_t x_stride;
@@ -263,15 +201,16 @@ static int multiply_some(const tile *a, int64_t tokens)
 static void many_tokens(const linear_job *job, int64_t row, int64_t last, const int64_t part[4],
                         workspace *s, float *w)
 {
-    const int64_t first = part[2], tokens = part[3] - part[2], length = part_length(job->args.k);
-    make_panel(job, row, last, s, w);
+    const int64_t first = part[2], tokens = part[3] - part[2],
+                  length = linear_part_length(job->args.k);
+    linear_pack_floats_avx2(job, row, last, s->rows, w);
     for (int j = 0; j < LANES; j++)
         for (int64_t at = 0, count; at < length; at += count) {
             count = ADZE_MIN(length - at, CHUNK);
             const bool finished = at + count == length;
             for (int64_t t = 0; t < tokens;) {
                 const tile a = {.w = w + (j * length + at) * ROWS,
-                                .x = spread_row(job, first + t) + j * length + at,
+                                .x = linear_spread_row(job, first + t) + j * length + at,
                                 .x_stride = job->record_size / sizeof(float),
                                 .count = count,
                                 .from = at ? s->sums[t] : NULL,
@@ -285,14 +224,10 @@ static void many_tokens(const linear_job *job, int64_t row, int64_t last, const 
 
 /* --- the whole --- */
 
-static kind kind_of(adze_dtype dtype)
-{
-    return dtype == ADZE_F32 ? F32 : dtype == ADZE_F16 ? F16 : dtype == ADZE_BF16 ? BF16 : OTHER;
-}
-
 void linear_floats_avx2(const linear_job *job, const int64_t part[4], void *scratch)
 {
-    const kind type = kind_of(job->args.dtype);
+    const adze_dtype dtype = job->args.dtype;
+    const kind type = dtype == ADZE_F16 ? F16 : dtype == ADZE_BF16 ? BF16 : F32;
     workspace *s = scratch;
     float *panel = (float *)(void *)(s + 1);
     for (int64_t row = part[0]; row < part[1]; row += ROWS)
@@ -302,14 +237,15 @@ void linear_floats_avx2(const linear_job *job, const int64_t part[4], void *scra
             many_tokens(job, row, ADZE_MIN(row + ROWS, part[1]), part, s, panel);
 }
 
-/* Few tokens need none. */
-size_t linear_float_record_avx2(adze_dtype dtype, int64_t tokens, int64_t k)
+/* Rows a multiple of 4096 bytes apart would share few sets of the cache. */
+size_t linear_float_record_avx2(int64_t tokens, int64_t k)
 {
-    return tokens <= FEW && kind_of(dtype) != OTHER ? 0 : spread_size(k);
+    const size_t bytes = (size_t)linear_part_length(k) * LANES * sizeof(float);
+    return tokens <= FEW ? 0 : linear_round_up(bytes) + 64;
 }
 
 size_t linear_float_worker_avx2(int64_t k)
 {
     return sizeof(workspace) +
-           linear_round_up((size_t)part_length(k) * LANES * ROWS * sizeof(float));
+           linear_round_up((size_t)linear_part_length(k) * LANES * ROWS * sizeof(float));
 }

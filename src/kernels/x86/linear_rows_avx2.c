@@ -491,12 +491,13 @@ LINEAR_FORMATS(X)
 
 TYPES(ROWS)
 
-linear_rows_fn linear_rows_avx2(adze_dtype dtype)
+linear_rows_fn linear_few_avx2(adze_dtype dtype, int64_t tokens)
 {
+    enum { FEW = 6 };
     static const linear_rows_fn rows[ADZE_DTYPE_COUNT] = {
 #define X(name, code) [ADZE_##code] = rows_##name,
         TYPES(X)
 #undef X
     };
-    return rows[dtype];
+    return tokens <= FEW ? rows[dtype] : NULL;
 }
