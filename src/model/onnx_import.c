@@ -417,6 +417,10 @@ static adze_status convert_node(scope *s, const adze_onnx_node *from, adze_error
     if (is_plain_constant(from))
         return make_constant(s, from, err);
     const char *domain = normal_domain(from->domain);
+    const adze_op *op = adze_op_find(s->graph->context, domain, from->op_type);
+    if (op && (op->flags & ADZE_OP_INTERNAL))
+        return adze_fail(err, ADZE_BAD_MODEL, "%s.%s '%s': no file may use this operator", domain,
+                         from->op_type, from->name);
     adze_node *node =
         adze_graph_new_node(s->graph, domain, from->op_type,
                             *from->name ? scoped(s, from->name) : NULL, from->input_count, 0);

@@ -470,6 +470,17 @@ TEST(operators_without_inputs_or_outputs)
     }
 }
 
+TEST(operators_that_no_file_may_use)
+{
+    begin(17);
+    input("x", DIMS(2, 4));
+    weights("w", DIMS(3, 4));
+    node("Linear: x w -> y")->domain = "adze";
+    output("y");
+    refused(ADZE_BAD_MODEL, "adze.Linear");
+    finish();
+}
+
 /* A convolution whose numbers make no sense: refused or unsupported, never run. */
 TEST(hostile_convolutions)
 {
