@@ -16,7 +16,7 @@ typedef struct bytes {
 static void put(bytes *b, uint64_t value, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        b->data[b->size++] = (uint8_t)(value >> (8 * i));
+        b->data[b->size++] = (uint8_t)(i < 8 ? value >> (8 * i) : 0);
 }
 
 static void put_text(bytes *b, const char *text)
