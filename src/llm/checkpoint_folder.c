@@ -76,30 +76,14 @@ static bool is_needless(const folder *f, const char *name)
     return head && f->config.tied;
 }
 
-/* "blk.*.attn_q" or "layers.*.x.#" with numbers in place of '*' and '#'. */
-static void expand(char buf[192], const char *pattern, int64_t layer, int64_t part,
-                   const char *suffix)
-{
-    size_t at = 0;
-    for (const char *p = pattern; *p && at < 150; p++) {
-        if (*p == '*')
-            at += (size_t)snprintf(buf + at, 192 - at, "%lld", (long long)layer);
-        else if (*p == '#')
-            at += (size_t)snprintf(buf + at, 192 - at, "%lld", (long long)part);
-        else
-            buf[at++] = *p;
-    }
-    snprintf(buf + at, 192 - at, "%s", suffix);
-}
-
 static const adze_safetensor *look_up(const folder *f, const adze_hf_rule *rule, int64_t layer,
                                       int64_t part, const char *suffix)
 {
     char name[192];
-    expand(name, rule->hf, layer, part, suffix);
+    adze_hf_expand(name, rule->hf, layer, part, suffix);
     const adze_safetensor *found = adze_map_get(&f->by_name, name);
     if (!found && strcmp(suffix, ".weight") == 0) { /* fused experts have no suffix */
-        expand(name, rule->hf, layer, part, "");
+        adze_hf_expand(name, rule->hf, layer, part, "");
         found = adze_map_get(&f->by_name, name);
     }
     return found;
@@ -121,6 +105,18 @@ static bool is_vector(const adze_checkpoint_tensor *t)
     return t->rank == 1;
 }
 
+/* What is small, or is added to floats, is float32 in GGUF files, and llama.cpp computes with nothing else there. */
+static bool is_float(const adze_checkpoint_tensor *t)
+{
+    static const char *const patterns[] = {"*_norm.weight", "*.ffn_gate_inp.weight",
+                                           "*.ffn_gate_inp_shexp.weight", "position_embd.weight",
+                                           "token_types.weight"};
+    for (size_t i = 0; i < ADZE_COUNT_OF(patterns); i++)
+        if (adze_glob_match(patterns[i], t->name))
+            return true;
+    return is_vector(t);
+}
+
 static void shape_of(adze_checkpoint_tensor *t, const source *s)
 {
     const adze_tensor *first = s->parts[0];
@@ -136,7 +132,7 @@ static void shape_of(adze_checkpoint_tensor *t, const source *s)
     } else if (s->how == ADZE_HF_FIRST_HALF || s->how == ADZE_HF_SECOND_HALF) {
         t->dims[1] = first->dims[1] / 2;
     }
-    t->dtype = is_vector(t) ? ADZE_F32 : first->dtype;
+    t->dtype = is_float(t) ? ADZE_F32 : first->dtype;
 }
 
 static adze_status check_parts(const adze_checkpoint *c, const adze_checkpoint_tensor *t,
@@ -256,18 +252,17 @@ static adze_status make_rows(const adze_checkpoint *c, const adze_checkpoint_ten
         vector_rows(f, s, t, to);
         return ADZE_OK;
     }
-    int64_t part_rows = t->rows / s->part_count;
+    int64_t part_rows = t->rows / s->part_count, n = t->dims[t->rank - 1];
     for (int64_t i = 0; i < count; i++, out += t->row_bytes) {
         int64_t r = first + i;
         const adze_tensor *part = s->parts[r / part_rows];
+        int64_t from = row_from(f, s, s->part_count > 1 ? r % part_rows : r, t->dims[1]);
         if (s->how == ADZE_HF_TURNED)
             turned_row(part, r, t->row_bytes / (size_t)t->dims[1], out);
+        else if (t->dtype != part->dtype)
+            adze_row_to_f32(part->dtype, part->data, from * n, n, (float *)(void *)out);
         else
-            memcpy(out,
-                   (const char *)part->data +
-                       (size_t)row_from(f, s, s->part_count > 1 ? r % part_rows : r, t->dims[1]) *
-                           t->row_bytes,
-                   t->row_bytes);
+            memcpy(out, (const char *)part->data + (size_t)from * t->row_bytes, t->row_bytes);
     }
     return ADZE_OK;
 }
@@ -295,18 +290,13 @@ static adze_checkpoint_tensor *append(listing *l, const char *name)
     return t;
 }
 
-static bool adds_one(const folder *f, const char *name)
-{
-    return f->config.family->norm_plus_one && adze_ends_with(name, "_norm.weight");
-}
-
 /* The tensor for rule and layer, if its parts are there. */
 static adze_status list_tensor(listing *l, const adze_hf_rule *rule, int64_t layer,
                                const char *suffix)
 {
     char name[192];
     folder *f = l->f;
-    expand(name, rule->gguf, layer, 0, suffix);
+    adze_hf_expand(name, rule->gguf, layer, 0, suffix);
     if (adze_map_has(&l->made, name))
         return ADZE_OK;
     const adze_safetensor *first = look_up(f, rule, layer, 0, suffix);
@@ -324,7 +314,7 @@ static adze_status list_tensor(listing *l, const adze_hf_rule *rule, int64_t lay
     *s = (source){.how = rule->how, .part_count = n, .parts = parts};
     for (int i = 0; i < n; i++)
         parts[i] = &find_part(f, rule, layer, i, suffix)->tensor;
-    s->plus = adds_one(f, t->name) ? 1 : 0;
+    s->plus = adze_hf_adds_one(f->config.family, t->name) ? 1 : 0;
     t->source = s;
     ADZE_TRY(check_parts(l->c, t, s, l->err));
     shape_of(t, s);
@@ -371,23 +361,39 @@ static adze_status list_factors(listing *l, const char *name, const json_t *fact
     return list_values(l, name, values, (int64_t)n);
 }
 
+/* Parts of a quantized weight: GPTQ and AWQ, FP8 and compressed-tensors. */
+static bool is_quantized(const char *name)
+{
+    static const char *const patterns[] = {"*.qweight",     "*.weight_packed", "*.weight_scale*",
+                                           "*.input_scale", "*.SCB",           "*.weight.absmax"};
+    for (size_t i = 0; i < ADZE_COUNT_OF(patterns); i++)
+        if (adze_glob_match(patterns[i], name))
+            return true;
+    return false;
+}
+
 static adze_status report_unknown(const listing *l)
 {
     adze_text names = {0};
     int count = 0;
+    bool quantized = false;
     for (int i = 0; i < l->f->file->count; i++) {
         const char *name = l->f->file->tensors[i].name;
         if (l->f->used[i] || is_needless(l->f, without_prefix(name)))
             continue;
+        quantized |= is_quantized(name);
         if (count++ < 8)
             adze_text_printf(&names, "%s%s", count > 1 ? ", " : "", name);
     }
     adze_status status = ADZE_OK;
     if (count > 0)
         status = adze_fail(l->err, ADZE_UNSUPPORTED,
-                           "%s: %d tensors have no place in architecture %s: %s%s", l->c->path,
+                           "%s: %d tensors have no place in architecture %s: %s%s%s", l->c->path,
                            count, l->f->config.family->architecture, adze_text_get(&names),
-                           count > 8 ? ", ..." : "");
+                           count > 8 ? ", ..." : "",
+                           quantized ? ": the checkpoint is already quantized, convert from the "
+                                       "original weights"
+                                     : "");
     adze_text_free(&names);
     return status;
 }
@@ -417,12 +423,29 @@ static adze_status index_names(folder *f, adze_error *err)
     return made ? ADZE_OK : adze_fail(err, ADZE_NO_MEMORY, "%s", f->file->path);
 }
 
+static bool has_tokenizer(const char *path)
+{
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.txt",
+                                        "vocab.json", "spiece.model"};
+    adze_arena arena = {0};
+    bool found = false;
+    for (size_t i = 0; i < ADZE_COUNT_OF(names) && !found; i++) {
+        const char *file = adze_path_join(&arena, path, names[i]);
+        found = file && adze_file_exists(file);
+    }
+    adze_arena_free(&arena);
+    return found;
+}
+
 static adze_status add_tokenizer(adze_checkpoint *c, adze_error *err)
 {
     folder *f = c->source;
     if (f->tokenizer_added)
         return ADZE_OK;
-    ADZE_TRY(adze_tokenizer_meta_from_folder(&f->meta, c->path, err));
+    if (has_tokenizer(c->path))
+        ADZE_TRY(adze_tokenizer_meta_from_folder(&f->meta, c->path, err));
+    else if (!adze_hf_config_ids(&f->config, &f->meta))
+        return adze_fail(err, ADZE_NO_MEMORY, "%s", c->path);
     f->tokenizer_added = true;
     return ADZE_OK;
 }
@@ -448,6 +471,7 @@ adze_status adze_checkpoint_open_folder(adze_checkpoint *c, adze_error *err)
     listing l = {.c = c, .f = f, .made = adze_map_in(&f->arena), .err = err};
     ADZE_TRY(list_all(&l));
     ADZE_TRY(adze_checkpoint_index(c, err));
+    ADZE_TRY(adze_checkpoint_check(c, err));
     for (int i = 0; i < c->count; i++) {
         const source *s = c->tensors[i].source;
         if (s->parts)

@@ -26,5 +26,9 @@ adze_status adze_checkpoint_index(adze_checkpoint *checkpoint, adze_error *err) 
 /* A folder with config.json and safetensors. */
 adze_status adze_checkpoint_open_folder(adze_checkpoint *checkpoint,
                                         adze_error *err) ADZE_MUST_CHECK;
+/* That the tensors which its metadata mean are there and of the right shapes; ADZE_BAD_MODEL names all that are
+ * not. */
+adze_status adze_checkpoint_check(const adze_checkpoint *checkpoint,
+                                  adze_error *err) ADZE_MUST_CHECK;
 
 #endif

@@ -1,6 +1,7 @@
 /* config.json, in the spellings of transformers 4 and 5, as metadata in GGUF's keys. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "llm/hf_impl.h"
@@ -49,6 +50,87 @@ static const char *string(const json_t *object, const char *names, const char *o
     return json_is_string(found) ? json_string_value(found) : otherwise;
 }
 
+/* What each number may be: anything else would make sizes that nothing could hold, or no numbers at all. */
+static const struct limit {
+    const char *names;
+    double low, high;
+    bool whole;
+} limits[] = {
+    {"hidden_size n_embd", 1, 1 << 24, true},
+    {"num_hidden_layers n_layer", 1, 4096, true},
+    {"num_attention_heads n_head", 1, 65536, true},
+    {"num_key_value_heads num_kv_heads", 1, 65536, true},
+    {"head_dim", 1, 65536, true},
+    {"vocab_size", 1, 1 << 30, true},
+    {"max_position_embeddings n_ctx n_positions", 1, 1 << 30, true},
+    {"original_max_position_embeddings", 1, 1 << 30, true},
+    {"intermediate_size n_inner ffn_hidden_size", 1, 1 << 28, true},
+    {"moe_intermediate_size", 0, 1 << 28, true},
+    {"shared_expert_intermediate_size", 0, 1 << 28, true},
+    {"num_local_experts num_experts", 0, 65536, true},
+    {"num_experts_per_tok", 0, 65536, true},
+    {"type_vocab_size", 0, 65536, true},
+    {"sliding_window", -1, 1 << 30, true},
+    {"sliding_window_pattern", 0, 4096, true},
+    {"max_window_layers", 0, 1 << 30, true},
+    {"rms_norm_eps", 1e-30, 100, false},
+    {"layer_norm_eps layer_norm_epsilon norm_epsilon", 1e-30, 100, false},
+    {"rope_theta rotary_emb_base", 1e-6, 1e30, false},
+    {"rope_local_base_freq", 1e-6, 1e30, false},
+    {"partial_rotary_factor rotary_pct", 0, 1, false},
+    {"factor", 1e-6, 1e6, false},
+    {"low_freq_factor", 1e-6, 1e6, false},
+    {"high_freq_factor", 1e-6, 1e6, false},
+    {"beta_fast", 1e-6, 1e6, false},
+    {"beta_slow", 1e-6, 1e6, false},
+    {"attention_factor", 0, 1e6, false},
+    {"mscale", 0, 1e6, false},
+    {"mscale_all_dim", 0, 1e6, false},
+    {"query_pre_attn_scalar", 1e-6, 1e9, false},
+    {"attn_logit_softcapping", 0, 1e9, false},
+    {"final_logit_softcapping", 0, 1e9, false},
+    {"attention_multiplier", -1e9, 1e9, false},
+    {"embedding_multiplier", -1e9, 1e9, false},
+    {"residual_multiplier", -1e9, 1e9, false},
+    {"logits_scaling", 1e-9, 1e9, false},
+    {"logit_scale", -1e9, 1e9, false},
+};
+
+static adze_status check_number(const reader *r, const char *name, const json_t *found,
+                                const struct limit *limit, adze_error *err)
+{
+    double value = json_number_value(found);
+    bool good = json_is_number(found) && value >= limit->low && value <= limit->high &&
+                (!limit->whole || value == floor(value));
+    if (good)
+        return ADZE_OK;
+    char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
+    adze_status status = adze_fail(err, ADZE_BAD_FILE,
+                                   "%s/config.json: %s: expected a %snumber from %g to %g, found "
+                                   "%.60s",
+                                   r->folder, name, limit->whole ? "whole " : "", limit->low,
+                                   limit->high, text ? text : "something else");
+    free(text);
+    return status;
+}
+
+static adze_status check_limits(const reader *r, const json_t *object, adze_error *err)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        for (size_t i = 0; i < ADZE_COUNT_OF(limits) && !json_is_null(value); i++) {
+            const char *at = strstr(limits[i].names, name);
+            size_t n = strlen(name);
+            bool same = at && (at == limits[i].names || at[-1] == ' ') && (!at[n] || at[n] == ' ');
+            if (n > 0 && same)
+                ADZE_TRY(check_number(r, name, value, &limits[i], err));
+        }
+    }
+    return ADZE_OK;
+}
+
 /* ---- writing keys "<architecture>.<key>" ---- */
 
 static const char *full(const reader *r, char buf[128], const char *key)
@@ -86,6 +168,7 @@ static const struct plain {
     const char *key, *json;
     bool real;
 } plain_keys[] = {
+    {"vocab_size", "vocab_size", false},
     {"context_length", "max_position_embeddings n_ctx n_positions", false},
     {"feed_forward_length", "intermediate_size n_inner ffn_hidden_size", false},
     {"attention.layer_norm_rms_epsilon", "rms_norm_eps", true},
@@ -123,12 +206,16 @@ static adze_status read_sizes(reader *r, adze_error *err)
     int64_t width = integer(c->text, "hidden_size n_embd", 0);
     c->layers = integer(c->text, "num_hidden_layers n_layer", 0);
     c->heads = integer(c->text, "num_attention_heads n_head", 0);
-    if (width < 1 || c->layers < 1 || c->heads < 1 || width > 1 << 24 || c->layers > 4096)
-        return adze_fail(
-            err, ADZE_BAD_FILE,
-            "%s/config.json: hidden_size %lld, num_hidden_layers %lld, num_attention_heads "
-            "%lld: expected positive numbers",
-            r->folder, (long long)width, (long long)c->layers, (long long)c->heads);
+    if (width < 1 || c->layers < 1 || c->heads < 1)
+        return adze_fail(err, ADZE_BAD_FILE, "%s/config.json: no %s", r->folder,
+                         width < 1       ? "hidden_size"
+                         : c->layers < 1 ? "num_hidden_layers"
+                                         : "num_attention_heads");
+    if (width % c->heads != 0 && !get(c->text, "head_dim"))
+        return adze_fail(err, ADZE_BAD_FILE,
+                         "%s/config.json: hidden_size %lld is no multiple of num_attention_heads "
+                         "%lld, and there is no head_dim",
+                         r->folder, (long long)width, (long long)c->heads);
     c->head_dim = integer(c->text, "head_dim", width / c->heads);
     c->kv_heads = integer(c->text, "num_key_value_heads num_kv_heads", c->heads);
     const char *a = c->family->architecture;
@@ -138,6 +225,11 @@ static adze_status read_sizes(reader *r, adze_error *err)
         c->kv_heads = json_is_false(json_object_get(c->text, "multi_query")) ? c->heads : 1;
     if (strcmp(a, "nomic-bert") == 0 || strcmp(a, "gptneox") == 0 || strcmp(a, "gpt2") == 0)
         c->kv_heads = c->heads;
+    if (c->heads % c->kv_heads != 0)
+        return adze_fail(err, ADZE_BAD_FILE,
+                         "%s/config.json: num_key_value_heads %lld: expected a divisor of "
+                         "num_attention_heads %lld",
+                         r->folder, (long long)c->kv_heads, (long long)c->heads);
     set_int(r, "block_count", c->layers);
     set_int(r, "embedding_length", width);
     set_int(r, "attention.head_count", c->heads);
@@ -156,12 +248,16 @@ static adze_status read_sizes(reader *r, adze_error *err)
 
 /* ---- sliding windows ---- */
 
-static void read_window(reader *r)
+static adze_status read_window(reader *r, adze_error *err)
 {
     const json_t *types = json_object_get(r->c->text, "layer_types");
     const json_t *use = json_object_get(r->c->text, "use_sliding_window");
     int64_t window = integer(r->c->text, "sliding_window", 0), sliding = 0;
     uint8_t pattern[4096];
+    if (json_is_array(types) && (int64_t)json_array_size(types) != r->c->layers)
+        return adze_fail(err, ADZE_BAD_FILE,
+                         "%s/config.json: layer_types has %zu entries for %lld layers", r->folder,
+                         json_array_size(types), (long long)r->c->layers);
     size_t n = json_is_array(types) ? ADZE_MIN(json_array_size(types), sizeof pattern) : 0;
     for (size_t i = 0; i < n; i++) {
         const char *type = json_string_value(json_array_get(types, i));
@@ -175,7 +271,7 @@ static void read_window(reader *r)
             sliding += pattern[i] = (int64_t)i >= first;
     }
     if (window < 1 || json_is_false(use) || (n > 0 && sliding == 0))
-        return;
+        return ADZE_OK;
     char name[128];
     int64_t period = integer(r->c->text, "sliding_window_pattern", 0); /* transformers 4, Gemma 3 */
     set_int(r, "attention.sliding_window", window);
@@ -185,6 +281,7 @@ static void read_window(reader *r)
         r->failed |=
             !adze_gguf_set_array(r->meta, full(r, name, "attention.sliding_window_pattern"),
                                  ADZE_GGUF_BOOL, pattern, (int64_t)n);
+    return ADZE_OK;
 }
 
 /* ---- rotary positions ---- */
@@ -257,15 +354,33 @@ static void yarn_keys(reader *r, double factor)
         set_float(r, "rope.scaling.yarn_beta_slow", number(r->rope, "beta_slow", 1));
 }
 
-static void longrope_keys(reader *r)
+static adze_status check_factors(const reader *r, const char *name, int64_t dims, adze_error *err)
+{
+    const json_t *list = json_object_get(r->rope, name);
+    bool good = json_is_array(list) && (int64_t)json_array_size(list) == dims / 2;
+    for (size_t i = 0; good && i < json_array_size(list); i++) {
+        double factor = json_number_value(json_array_get(list, i));
+        good = factor > 1e-6 && factor < 1e9;
+    }
+    if (good)
+        return ADZE_OK;
+    return adze_fail(err, ADZE_BAD_FILE,
+                     "%s/config.json: rope parameter %s: expected %lld positive numbers", r->folder,
+                     name, (long long)dims / 2);
+}
+
+static adze_status longrope_keys(reader *r, int64_t dims, adze_error *err)
 {
     double original = original_context(r);
     double longest = number(r->c->text, "max_position_embeddings", original);
     double factor = original > 0 ? longest / original : 1;
-    double scale = factor > 1 ? sqrt(1 + log(factor) / log(original)) : 1;
+    double scale = factor > 1 && original > 1 ? sqrt(1 + log(factor) / log(original)) : 1;
+    ADZE_TRY(check_factors(r, "long_factor", dims, err));
+    ADZE_TRY(check_factors(r, "short_factor", dims, err));
     set_float(r, "rope.scaling.attn_factor", number(r->rope, "attention_factor", scale));
     r->c->long_factors = json_object_get(r->rope, "long_factor");
     r->c->short_factors = json_object_get(r->rope, "short_factor");
+    return ADZE_OK;
 }
 
 static adze_status scaling_keys(reader *r, double base, int64_t dims, adze_error *err)
@@ -275,6 +390,10 @@ static adze_status scaling_keys(reader *r, double base, int64_t dims, adze_error
     if (strcmp(type, "default") == 0)
         return ADZE_OK;
     if (strcmp(type, "llama3") == 0) {
+        if (number(r->rope, "high_freq_factor", 4) <= number(r->rope, "low_freq_factor", 1))
+            return adze_fail(err, ADZE_BAD_FILE,
+                             "%s/config.json: high_freq_factor must be larger than low_freq_factor",
+                             r->folder);
         llama3_factors(r, base, dims);
         return ADZE_OK;
     }
@@ -288,12 +407,13 @@ static adze_status scaling_keys(reader *r, double base, int64_t dims, adze_error
             "yarn, llama3, longrope",
             r->folder, type);
     bool longrope = strcmp(type, "longrope") == 0 || strcmp(type, "su") == 0;
-    set_string(r, "rope.scaling.type", longrope ? "longrope" : type);
+    bool dynamic = strcmp(type, "dynamic") == 0; /* GGUF has no such type, and llama.cpp stops */
+    set_string(r, "rope.scaling.type", longrope ? "longrope" : dynamic ? "none" : type);
     set_int(r, "rope.scaling.original_context_length", (int64_t)original_context(r));
     if (longrope)
-        longrope_keys(r);
+        ADZE_TRY(longrope_keys(r, dims, err));
     else
-        set_float(r, "rope.scaling.factor", factor);
+        set_float(r, dynamic ? "rope.scaling.dynamic_factor" : "rope.scaling.factor", factor);
     if (strcmp(type, "yarn") == 0)
         yarn_keys(r, factor);
     return ADZE_OK;
@@ -307,6 +427,8 @@ static adze_status read_rope(reader *r, adze_error *err)
         if (strcmp(c->family->architecture, without[i]) == 0)
             return ADZE_OK;
     find_rope(r);
+    ADZE_TRY(check_limits(r, r->rope, err));
+    ADZE_TRY(check_limits(r, r->rope_local, err));
     double base = rope_number(r, "rope_theta rotary_emb_base", 10000);
     double part = rope_number(r, "partial_rotary_factor rotary_pct",
                               strcmp(c->family->architecture, "phi2") == 0 ? 0.5 : 1);
@@ -315,6 +437,11 @@ static adze_status read_rope(reader *r, adze_error *err)
         set_float(r, "attention.max_alibi_bias", 8);
         return ADZE_OK;
     }
+    if (dims < 2 || dims % 2 != 0)
+        return adze_fail(err, ADZE_BAD_FILE,
+                         "%s/config.json: %lld of the %lld numbers of a head are rotated: expected "
+                         "an even number",
+                         r->folder, (long long)dims, (long long)c->head_dim);
     set_int(r, "rope.dimension_count", dims);
     set_float(r, "rope.freq_base", base);
     double local = number(r->rope_local, "rope_theta", number(c->text, "rope_local_base_freq", 0));
@@ -336,6 +463,10 @@ static void read_flags(reader *r)
         set_bool(r, "expert_weights_norm", json_is_true(norm));
     if (strcmp(type, "bert") == 0 || strcmp(type, "nomic_bert") == 0)
         set_bool(r, "attention.causal", false);
+    int64_t kinds = integer(text, "type_vocab_size", -1);
+    if (kinds >= 0)
+        r->failed |=
+            !adze_gguf_set_int(r->meta, "tokenizer.ggml.token_type_count", ADZE_GGUF_U32, kinds);
     if (json_is_null(json_object_get(text, "attn_logit_softcapping")))
         set_float(r, "attn_logit_softcapping", 0);
     if (json_is_null(json_object_get(text, "final_logit_softcapping")))
@@ -384,9 +515,10 @@ static adze_status check_activation(const reader *r, adze_error *err)
 
 static adze_status check_quantized(const reader *r, adze_error *err)
 {
-    const json_t *q = json_object_get(r->c->root, "quantization_config");
+    static const char names[] = "quantization_config compression_config";
+    const json_t *q = get(r->c->root, names);
     if (!json_is_object(q))
-        q = json_object_get(r->c->text, "quantization_config");
+        q = get(r->c->text, names);
     if (!json_is_object(q))
         return ADZE_OK;
     return adze_fail(
@@ -411,6 +543,7 @@ static adze_status fill(reader *r, adze_error *err)
                          "%s/config.json: model_type '%s' is not known; known are: %s", r->folder,
                          type, adze_hf_family_names(known, sizeof known));
     ADZE_TRY(check_quantized(r, err));
+    ADZE_TRY(check_limits(r, c->text, err));
     ADZE_TRY(check_activation(r, err));
     const json_t *tied = json_object_get(c->text, "tie_word_embeddings");
     c->tied = json_is_true(tied);
@@ -420,11 +553,30 @@ static adze_status fill(reader *r, adze_error *err)
     r->failed |= !adze_gguf_set_string(r->meta, "general.name", name, strlen(name));
     ADZE_TRY(read_sizes(r, err));
     copy_plain(r);
-    read_window(r);
+    ADZE_TRY(read_window(r, err));
     ADZE_TRY(read_rope(r, err));
     read_flags(r);
     read_pooling(r);
     return r->failed ? adze_fail(err, ADZE_NO_MEMORY, "%s", r->folder) : ADZE_OK;
+}
+
+bool adze_hf_config_ids(const adze_hf_config *config, adze_gguf_meta *meta)
+{
+    static const struct {
+        const char *json, *key;
+    } ids[] = {{"bos_token_id", "tokenizer.ggml.bos_token_id"},
+               {"eos_token_id", "tokenizer.ggml.eos_token_id"},
+               {"pad_token_id", "tokenizer.ggml.padding_token_id"}};
+    static const char none[] = "no_vocab";
+    bool set = adze_gguf_set_string(meta, "tokenizer.ggml.model", none, strlen(none));
+    for (size_t i = 0; i < ADZE_COUNT_OF(ids); i++) {
+        const json_t *id = get(config->text, ids[i].json);
+        if (json_is_array(id)) /* the first of several */
+            id = json_array_get(id, 0);
+        if (json_is_integer(id) && json_integer_value(id) >= 0)
+            set &= adze_gguf_set_int(meta, ids[i].key, ADZE_GGUF_U32, json_integer_value(id));
+    }
+    return set;
 }
 
 adze_status adze_hf_config_read(adze_hf_config *out, adze_gguf_meta *meta, const char *folder,

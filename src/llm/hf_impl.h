@@ -28,6 +28,7 @@ typedef struct adze_hf_rule {
 typedef struct adze_hf_family {
     const char *model_type;    /* of config.json */
     const char *architecture;  /* of GGUF */
+    const char *prefix;        /* of the names of all tensors but the head's; NULL: "model." */
     const char *activations;   /* of config.json that the architecture means, separated by blanks */
     const adze_hf_rule *rules; /* its own, before the common ones; closed by a row without names */
     bool norm_plus_one;        /* norms are stored less one (Gemma) */
@@ -35,7 +36,13 @@ typedef struct adze_hf_family {
 } adze_hf_family;
 
 const adze_hf_family *adze_hf_family_find(const char *model_type);
+const adze_hf_family *adze_hf_family_of(const char *architecture, bool experts, bool window);
 const char *adze_hf_family_names(char *buf, size_t size);
+/* "blk.*.attn_q" or "layers.*.x.#" with numbers in place of '*' and '#'. */
+void adze_hf_expand(char buf[192], const char *pattern, int64_t layer, int64_t part,
+                    const char *suffix);
+/* GGUF has this norm with one added. */
+bool adze_hf_adds_one(const adze_hf_family *family, const char *gguf_name);
 extern const adze_hf_rule adze_hf_common_rules[];
 
 /* What config.json says, beside the metadata that comes of it. */
@@ -53,5 +60,7 @@ typedef struct adze_hf_config {
 /* Reads config.json (and generation_config.json, 1_Pooling) and fills `meta`. root must be released. */
 adze_status adze_hf_config_read(adze_hf_config *out, adze_gguf_meta *meta, const char *folder,
                                 adze_error *err) ADZE_MUST_CHECK;
+/* Of a folder without a tokenizer: that there is none, and the ids of its special tokens. False: no memory. */
+bool adze_hf_config_ids(const adze_hf_config *config, adze_gguf_meta *meta);
 
 #endif

@@ -22,7 +22,6 @@ const adze_hf_rule adze_hf_common_rules[] = {
     {"blk.*.ffn_gate", "layers.*.mlp.gate_proj", ADZE_HF_PLAIN},
     {"blk.*.ffn_up", "layers.*.mlp.up_proj", ADZE_HF_PLAIN},
     {"blk.*.ffn_down", "layers.*.mlp.down_proj", ADZE_HF_PLAIN},
-    {"blk.*.ffn_up", "layers.*.mlp.gate_up_proj", ADZE_HF_PLAIN},
     {"blk.*.ffn_gate_inp", "layers.*.mlp.gate", ADZE_HF_PLAIN},
     {"blk.*.ffn_gate_exps", "layers.*.mlp.experts.#.gate_proj", ADZE_HF_STACK},
     {"blk.*.ffn_up_exps", "layers.*.mlp.experts.#.up_proj", ADZE_HF_STACK},
@@ -49,6 +48,11 @@ static const adze_hf_rule llama[] = {
     {"blk.*.ffn_gate_exps", "layers.*.block_sparse_moe.experts.gate_up_proj", ADZE_HF_FIRST_HALF},
     {"blk.*.ffn_up_exps", "layers.*.block_sparse_moe.experts.gate_up_proj", ADZE_HF_SECOND_HALF},
     {"blk.*.ffn_down_exps", "layers.*.block_sparse_moe.experts.down_proj", ADZE_HF_PLAIN},
+    {NULL, NULL, ADZE_HF_PLAIN},
+};
+
+static const adze_hf_rule phi3[] = {
+    {"blk.*.ffn_up", "layers.*.mlp.gate_up_proj", ADZE_HF_PLAIN},
     {NULL, NULL, ADZE_HF_PLAIN},
 };
 
@@ -194,14 +198,16 @@ static const adze_hf_family families[] = {
      .activations = GELU_TANH,
      .rules = phi2,
      .layer_norm = true},
-    {.model_type = "phi3", .architecture = "phi3", .activations = "silu swish", .rules = none},
+    {.model_type = "phi3", .architecture = "phi3", .activations = "silu swish", .rules = phi3},
     {.model_type = "gpt2",
      .architecture = "gpt2",
+     .prefix = "transformer.",
      .activations = GELU_TANH,
      .rules = gpt2,
      .layer_norm = true},
     {.model_type = "gpt_neox",
      .architecture = "gptneox",
+     .prefix = "gpt_neox.",
      .activations = "gelu",
      .rules = gpt_neox,
      .layer_norm = true},
@@ -212,6 +218,7 @@ static const adze_hf_family families[] = {
      .layer_norm = true},
     {.model_type = "falcon",
      .architecture = "falcon",
+     .prefix = "transformer.",
      .activations = "gelu",
      .rules = falcon,
      .layer_norm = true},
@@ -231,11 +238,13 @@ static const adze_hf_family families[] = {
      .layer_norm = true},
     {.model_type = "bert",
      .architecture = "bert",
+     .prefix = "",
      .activations = "gelu",
      .rules = bert,
      .layer_norm = true},
     {.model_type = "nomic_bert",
      .architecture = "nomic-bert",
+     .prefix = "",
      .activations = "silu swiglu",
      .rules = nomic_bert,
      .layer_norm = true},
@@ -247,6 +256,37 @@ const adze_hf_family *adze_hf_family_find(const char *model_type)
         if (strcmp(families[i].model_type, model_type) == 0)
             return &families[i];
     return NULL;
+}
+
+/* Mixtral and Mistral are llama to GGUF, told apart by what they have; of several others the first is meant. */
+const adze_hf_family *adze_hf_family_of(const char *architecture, bool experts, bool window)
+{
+    if (strcmp(architecture, "llama") == 0)
+        return adze_hf_family_find(experts ? "mixtral" : window ? "mistral" : "llama");
+    for (size_t i = 0; i < ADZE_COUNT_OF(families); i++)
+        if (strcmp(families[i].architecture, architecture) == 0)
+            return &families[i];
+    return NULL;
+}
+
+void adze_hf_expand(char buf[192], const char *pattern, int64_t layer, int64_t part,
+                    const char *suffix)
+{
+    size_t at = 0;
+    for (const char *p = pattern; *p && at < 150; p++) {
+        if (*p == '*')
+            at += (size_t)snprintf(buf + at, 192 - at, "%lld", (long long)layer);
+        else if (*p == '#')
+            at += (size_t)snprintf(buf + at, 192 - at, "%lld", (long long)part);
+        else
+            buf[at++] = *p;
+    }
+    snprintf(buf + at, 192 - at, "%s", suffix);
+}
+
+bool adze_hf_adds_one(const adze_hf_family *family, const char *gguf_name)
+{
+    return family->norm_plus_one && adze_ends_with(gguf_name, "_norm.weight");
 }
 
 const char *adze_hf_family_names(char *buf, size_t size)

@@ -36,10 +36,14 @@ static float original_context(const adze_llm_config *c)
     return (float)adze_config_int(c, "rope.scaling.original_context_length", c->trained_context);
 }
 
-/* Dynamic NTK: the base grows with the length of the timeline beyond the original context. */
+/* Dynamic NTK: the base grows with the length of the timeline beyond the original context. Its key is adze's own:
+ * GGUF's scaling types do not have it. */
 static float dynamic_base(const adze_llm_config *c, float base, int64_t dims, int64_t context)
 {
-    double factor = adze_config_float(c, "rope.scaling.factor", 1), original = original_context(c);
+    double factor = adze_config_float(c, "rope.scaling.dynamic_factor", 0);
+    double original = original_context(c);
+    if (factor == 0 || dims <= 2)
+        return base;
     double length = fmax((double)context, original);
     double grown = factor * length / original - (factor - 1);
     return (float)(base * pow(grown, (double)dims / ((double)dims - 2)));
@@ -56,8 +60,7 @@ void adze_rope_frequencies(const adze_llm_config *c, float base, int64_t dims, i
     const adze_gguf_entry *entry = adze_config_key(c, "rope.scaling.type");
     const char *type = entry ? adze_gguf_string(c->meta, entry->key, "none") : "none";
     *scale = adze_config_float(c, "rope.scaling.attn_factor", 1);
-    if (strcmp(type, "dynamic") == 0 && dims > 2)
-        base = dynamic_base(c, base, dims, context);
+    base = dynamic_base(c, base, dims, context);
     for (int64_t i = 0; i < dims / 2; i++)
         f[i] = (float)(1.0 / pow(base, 2.0 * (double)i / (double)dims));
     if (strcmp(type, "yarn") == 0)
