@@ -89,26 +89,30 @@ def convert(name, out):
     return path if path.exists() and done.returncode == 0 else (done.stderr.strip().splitlines() or ["?"])[-1]
 
 
+def difference(path, name, index, out):
+    """How far llama.cpp's logits (or hidden states) are from torch's, relative to the largest; or what went wrong."""
+    entry, rows = index["variants"][name], out / "rows.npy"
+    done = subprocess.run([sys.executable, str(HERE / "llama_logits.py"), str(path), str(rows), "--tokens",
+                           str(GOLDEN / index["tokens"]), "--kv", "f32", "--threads", "1",
+                           *(["--embeddings"] if "hidden" in entry else [])], capture_output=True, text=True)
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or ["?"])[-1]
+    want, got = np.load(GOLDEN / name / entry.get("hidden", entry.get("logits"))), np.load(rows)
+    rows.unlink()
+    return float(np.abs(want - got).max() / np.abs(want).max())
+
+
 def main():
     out = pathlib.Path(sys.argv[1])
     out.mkdir(exist_ok=True)
     index = json.loads((GOLDEN / "index.json").read_text())
     for name in sys.argv[2:] or index["variants"]:
-        entry = index["variants"][name]
         path = convert(name, out)
         if isinstance(path, str):
             print(f"{name:18} not converted: {path}", flush=True)
             continue
-        rows = out / "rows.npy"
-        done = subprocess.run([sys.executable, str(HERE / "llama_logits.py"), str(path), str(rows), "--tokens",
-                               str(GOLDEN / index["tokens"]), "--kv", "f32", "--threads", "1",
-                               *(["--embeddings"] if "hidden" in entry else [])], capture_output=True, text=True)
-        if done.returncode:
-            print(f"{name:18} not run: {(done.stderr.strip().splitlines() or ['?'])[-1]}", flush=True)
-            continue
-        want, got = np.load(GOLDEN / name / entry.get("hidden", entry.get("logits"))), np.load(rows)
-        rows.unlink()
-        print(f"{name:18} {np.abs(want - got).max() / np.abs(want).max():.2g}", flush=True)
+        found = difference(path, name, index, out)
+        print(f"{name:18} " + (f"{found:.2g}" if isinstance(found, float) else f"not run: {found}"), flush=True)
 
 
 if __name__ == "__main__":
