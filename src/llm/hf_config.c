@@ -114,19 +114,27 @@ static adze_status check_number(const reader *r, const char *name, const json_t 
     return status;
 }
 
+static bool is_among(const char *names, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = names; *at && n > 0;) {
+        size_t length = strcspn(at, " ");
+        if (length == n && strncmp(at, name, n) == 0)
+            return true;
+        at += length + (at[length] == ' ');
+    }
+    return false;
+}
+
 static adze_status check_limits(const reader *r, const json_t *object, adze_error *err)
 {
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)object, name, value)
     {
-        for (size_t i = 0; i < ADZE_COUNT_OF(limits) && !json_is_null(value); i++) {
-            const char *at = strstr(limits[i].names, name);
-            size_t n = strlen(name);
-            bool same = at && (at == limits[i].names || at[-1] == ' ') && (!at[n] || at[n] == ' ');
-            if (n > 0 && same)
+        for (size_t i = 0; i < ADZE_COUNT_OF(limits) && !json_is_null(value); i++)
+            if (is_among(limits[i].names, name))
                 ADZE_TRY(check_number(r, name, value, &limits[i], err));
-        }
     }
     return ADZE_OK;
 }
@@ -498,19 +506,13 @@ static adze_status check_activation(const reader *r, adze_error *err)
     const char *found =
         string(r->c->text, "hidden_activation hidden_act activation_function activation", "");
     const char *known = r->c->family->activations;
-    size_t n = strlen(found);
-    for (const char *at = known; *at && n > 0;) {
-        size_t length = strcspn(at, " ");
-        if (length == n && strncmp(at, found, n) == 0)
-            return ADZE_OK;
-        at += length + (at[length] == ' ');
-    }
-    return n == 0 ? ADZE_OK
-                  : adze_fail(
-                        err, ADZE_UNSUPPORTED,
-                        "%s/config.json: activation '%s': a GGUF file of architecture %s means one "
-                        "of: %s",
-                        r->folder, found, r->c->family->architecture, known);
+    return !*found || is_among(known, found)
+               ? ADZE_OK
+               : adze_fail(
+                     err, ADZE_UNSUPPORTED,
+                     "%s/config.json: activation '%s': a GGUF file of architecture %s means one "
+                     "of: %s",
+                     r->folder, found, r->c->family->architecture, known);
 }
 
 static adze_status check_quantized(const reader *r, adze_error *err)

@@ -122,6 +122,13 @@ TEST(numbers_that_make_no_sense)
                  "layer_types");
 }
 
+TEST(numbers_under_any_of_their_names)
+{
+    config_fails("starcoder2", "{\"norm_epsilon\": 0}", ADZE_BAD_FILE,
+                 (const char *const[]){"norm_epsilon", NULL});
+    config_fails("gpt2", "{\"n_layer\": 0}", ADZE_BAD_FILE, (const char *const[]){"n_layer", NULL});
+}
+
 TEST(models_that_are_not_known)
 {
     CONFIG_FAILS("{\"model_type\": \"mamba2\"}", ADZE_UNSUPPORTED, "mamba2", "llama", "gemma3");
