@@ -1,0 +1,62 @@
+# Language models as a user meets them, on the model in the repository: text, ids, figures, files, errors.
+set -euo pipefail
+model=$ADZE_SOURCE/models/stories260K/stories260K-f16.gguf
+text=$ADZE_SOURCE/ARCHITECTURE.md
+
+fail() { echo "$*"; exit 1; }
+# expect_failure CODE WORD command...: the exit code, one line on stderr that has the word, nothing new in the folder
+expect_failure() {
+    local code=$1 word=$2 found=0
+    shift 2
+    ls >before
+    "$@" >out 2>err </dev/null || found=$?
+    [ $found = "$code" ] || { cat err; fail "exit code $found, expected $code: $*"; }
+    [ "$(grep -c . err)" -ge 1 ] && grep -q "$word" err || { cat err; fail "no word of '$word': $*"; }
+    ls | grep -vxFf before | grep -vxE 'out|err' && fail "left behind by: $*"
+    return 0
+}
+
+story=$("$ADZE" generate "$model" --prompt "Once upon a time" --tokens 40)
+[[ $story == "Once upon a time, there was a little girl named Lily. She loved to play outside in the park."* ]] ||
+    fail "said: $story"
+
+"$ADZE" inspect "$model" --json >inspect.json
+grep -q '"architecture": "llama"' inspect.json && grep -q '"kv_cache_per_token"' inspect.json || fail "inspect: $(cat inspect.json)"
+
+# Ids of a file, and back.
+"$ADZE" tokenize "$model" --file "$text" --ids >ids
+[ "$(wc -l <ids)" -le 1 ] && [ "$(wc -w <ids)" -gt 1000 ] || fail "ids: $(head -c 200 ids)"
+
+# Perplexity, a saved base, a smaller type against it.
+"$ADZE" perplexity "$model" --file "$text" --context 128 --chunks 4 --save-base f16.base --json >f16.json 2>/dev/null
+"$ADZE" imatrix "$model" --file "$text" --output m.gguf --chunks 2 --context 128 >/dev/null 2>&1
+"$ADZE" quantize "$model" q8.gguf --type Q8_0 --imatrix m.gguf >/dev/null 2>&1
+"$ADZE" quantize "$model" q4.gguf --type Q4_0 --imatrix m.gguf >/dev/null 2>&1
+kld() { "$ADZE" perplexity "$1" --file "$text" --context 128 --chunks 4 --kl-divergence-base f16.base --json 2>/dev/null |
+    awk '/"kld"/ { at = 1 } at && /"mean"/ { gsub(/[^-0-9.e+]/, "", $2); print $2; exit }'; }
+low=$(kld q8.gguf) high=$(kld q4.gguf)
+awk -v low="$low" -v high="$high" 'BEGIN { exit !(low > 0 && low < 0.02 && high > 2 * low && high < 2) }' ||
+    fail "divergence of q8_0: $low, of q4_0: $high"
+
+# A type for every tensor: inside the limit, and better than the mix of that size.
+cat "$ADZE_SOURCE"/*.md "$ADZE_SOURCE"/docs/*.md >text.txt
+"$ADZE" optimize "$model" --calibration text.txt --require 'size<=250KB' --judge-chunks 2 --probe-tokens 128 --output best >report.txt 2>/dev/null ||
+    { cat report.txt; fail "optimize"; }
+[ "$(stat -c %s best/best.gguf)" -le 250000 ] || fail "too large: $(stat -c %s best/best.gguf)"
+[ -s best/report.html ] && [ -s best/best.recipe.json ] || fail "no report"
+ls best | grep -E 'trial|base$' && fail "left behind in best/"
+
+"$ADZE" bench "$model" --prompt 32 --generate 8 --repetitions 1 --json | grep -q '"generate_tokens_per_s"' || fail "bench"
+
+# What goes wrong.
+head -c 300000 "$model" >cut.gguf
+printf 'caf\xe9 \xff\xfe \xc3(' >invalid.txt
+expect_failure 3 cut.gguf "$ADZE" generate cut.gguf --prompt x
+expect_failure 3 cut.gguf "$ADZE" quantize cut.gguf out.gguf --type Q8_0
+expect_failure 3 nowhere "$ADZE" inspect nowhere.gguf
+expect_failure 2 size "$ADZE" optimize "$model" --calibration text.txt --require 'sise<=1KB' --output no
+expect_failure 5 smallest "$ADZE" optimize "$model" --calibration text.txt --require 'size<=20KB' --judge-chunks 1 --probe-tokens 64 --output small || true
+rm -rf small
+expect_failure 3 short "$ADZE" perplexity "$model" --file invalid.txt
+"$ADZE" tokenize "$model" --file invalid.txt --ids >/dev/null || fail "text that is not UTF-8"
+expect_failure 3 quantized "$ADZE" quantize q4.gguf out.gguf --type Q8_0 || expect_failure 2 requantize "$ADZE" quantize q4.gguf out.gguf --type Q8_0
