@@ -116,6 +116,7 @@ CLI_COMMAND(profile);
 CLI_COMMAND(eval);
 CLI_COMMAND(device);
 CLI_COMMAND(generate);
+CLI_COMMAND(tokenize);
 CLI_COMMAND(embed);
 CLI_COMMAND(perplexity);
 

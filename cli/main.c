@@ -70,6 +70,10 @@ const cli_command cli_commands[] = {
      "adze embed all-MiniLM-L6-v2/ --text 'How do I bake bread?'\n"
      "adze embed model.gguf --file sentences.txt --json",
      cmd_embed},
+    {"tokenize", "MODEL", "Text to the token ids of a model's vocabulary, and back.",
+     "adze tokenize model.gguf --file text.txt --ids\n"
+     "adze tokenize tokenizer.json --text 'to be or not to be'",
+     cmd_tokenize},
     {0},
 };
 
