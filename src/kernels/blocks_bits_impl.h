@@ -6,7 +6,17 @@
 /* 2 n numbers of 4 bits: the low halves of n bytes, then the high halves. */
 static inline void unpack_nibbles(const uint8_t *packed, int n, int bias, int8_t *q)
 {
-    for (int j = 0; j < n; j++) {
+    int j = 0;
+#ifdef __AVX2__ /* compilers make a poor job of so short a loop */
+    const __m128i low = _mm_set1_epi8(15), less = _mm_set1_epi8((char)bias);
+    for (; j + 16 <= n; j += 16) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)(packed + j));
+        const __m128i high = _mm_and_si128(_mm_srli_epi16(v, 4), low);
+        _mm_storeu_si128((__m128i *)(q + j), _mm_sub_epi8(_mm_and_si128(v, low), less));
+        _mm_storeu_si128((__m128i *)(q + j + n), _mm_sub_epi8(high, less));
+    }
+#endif
+    for (; j < n; j++) {
         q[j] = (int8_t)((packed[j] & 15) - bias);
         q[j + n] = (int8_t)((packed[j] >> 4) - bias);
     }
@@ -21,9 +31,20 @@ static inline void pack_nibbles(const uint8_t *q, int n, uint8_t *packed)
 /* Adds the fifth bits of 32 numbers: element j has bit j. */
 static inline void add_fifth_bits(const uint8_t *bits, int bias, int8_t *q)
 {
+#ifdef __AVX2__
+    const __m256i byte_of =
+        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i bit_of = _mm256_set1_epi64x((long long)0x8040201008040201u);
+    const __m256i all = _mm256_shuffle_epi8(_mm256_set1_epi32((int)load_u32(bits)), byte_of);
+    const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(all, bit_of), bit_of);
+    const __m256i fifth = _mm256_and_si256(set, _mm256_set1_epi8(16));
+    const __m256i v = _mm256_add_epi8(_mm256_loadu_si256((const __m256i *)q), fifth);
+    _mm256_storeu_si256((__m256i *)q, _mm256_sub_epi8(v, _mm256_set1_epi8((char)bias)));
+#else
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 8; j++)
             q[8 * i + j] = (int8_t)(q[8 * i + j] + ((bits[i] >> j & 1) << 4) - bias);
+#endif
 }
 
 static inline void pack_fifth_bits(const uint8_t *q, uint8_t *bits)

@@ -11,11 +11,11 @@ typedef struct coded {
     float d, dmin; /* such as a float16 holds */
 } coded;
 
-static const search_plan q2_K_plan = {3, -1.0f, 0.28f, 9, 2, 15, 0.53f, 2, 2, 3};
-static const search_plan q3_K_plan = {4, -0.9f, 0.6f, 7, 1, 32, 0.25f, 1, 0, 1};
-static const search_plan q4_K_plan = {15, -1.6f, 0.34f, 8, 2, 63, 0.127f, 1, 1, 2};
-static const search_plan q5_K_plan = {31, -1.6f, 0.34f, 8, 2, 63, 0.127f, 1, 1, 2};
-static const search_plan q6_K_plan = {32, -1.2f, 0.4f, 10, 1, 128, 0.063f, 1, 0, 1};
+static const search_plan q2_K_plan = {3, -1.0f, 0.28f, 9, 12, 2, 15, 0.53f, 2, 2, 3};
+static const search_plan q3_K_plan = {4, -0.9f, 0.6f, 5, 7, 1, 32, 0.25f, 1, 0, 1};
+static const search_plan q4_K_plan = {15, -1.6f, 0.34f, 8, 14, 2, 63, 0.127f, 1, 1, 2};
+static const search_plan q5_K_plan = {31, -1.6f, 0.34f, 8, 14, 2, 63, 0.127f, 1, 1, 2};
+static const search_plan q6_K_plan = {32, -0.9f, 0.6f, 5, 9, 1, 128, 0.063f, 1, 0, 1};
 
 /* Multiples of d and dmin of each group; lanes of set s. */
 typedef struct multiples {
@@ -134,7 +134,8 @@ static inline void code_with_offsets(const float *x, const float *importance,
     for (int s = 0; s < e.sets; s++) {
         const f8 *xs = e.x + s * length, *ws = e.w + s * length;
         sums[s] = sum_up(xs, ws, length, false);
-        const offset_fit fit = fit_offset(xs, ws, length, &sums[s], plan, false);
+        const offset_fit fit = fit_offset(xs, ws, length, &sums[s], plan,
+                                          importance ? plan->matrix_tries : plan->tries, false);
         weight[s] = sums[s].w;
         f8_store(scale + 8 * s, fit.scale);
         f8_store(min + 8 * s, fit.min);
@@ -179,7 +180,8 @@ static inline void code_without_offsets(const float *x, const float *importance,
     const float low = -plan->most, high = plan->most - 1;
     load_elements(x, importance, u, LENGTH, &e);
     for (int s = 0; s < e.sets; s++) {
-        const scale_fit fit = fit_scale(e.x + s * LENGTH, e.w + s * LENGTH, LENGTH, plan);
+        const scale_fit fit = fit_scale(e.x + s * LENGTH, e.w + s * LENGTH, LENGTH, plan,
+                                        importance ? plan->matrix_tries : plan->tries);
         f8_store(scale + 8 * s, fit.scale);
         f8_store(bend + 8 * s, fit.bend);
     }

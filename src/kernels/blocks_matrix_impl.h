@@ -12,13 +12,13 @@ typedef struct coded_blocks {
 } coded_blocks;
 
 static const search_plan q4_0_plan = {
-    .top = 8, .first = -1.2f, .between = 0.3f, .tries = 10, .refinements = 2};
+    .top = 8, .first = -1.2f, .between = 0.3f, .matrix_tries = 10, .refinements = 2};
 static const search_plan q5_0_plan = {
-    .top = 16, .first = -1.2f, .between = 0.3f, .tries = 10, .refinements = 2};
+    .top = 16, .first = -1.2f, .between = 0.3f, .matrix_tries = 10, .refinements = 2};
 static const search_plan q4_1_plan = {
-    .top = 15, .first = -1.6f, .between = 0.3f, .tries = 12, .refinements = 3};
+    .top = 15, .first = -1.6f, .between = 0.3f, .matrix_tries = 12, .refinements = 3};
 static const search_plan q5_1_plan = {
-    .top = 31, .first = -1.6f, .between = 0.3f, .tries = 12, .refinements = 3};
+    .top = 31, .first = -1.6f, .between = 0.3f, .matrix_tries = 12, .refinements = 3};
 
 static inline void code_blocks(const float *x, const float *importance, const search_plan *plan,
                                bool with_offset, coded_blocks *c)
@@ -34,11 +34,11 @@ static inline void code_blocks(const float *x, const float *importance, const se
     load_elements(x, importance, u, 32, &e);
     if (with_offset) {
         const offset_sums sums = sum_up(e.x, e.w, 32, true);
-        const offset_fit fit = fit_offset(e.x, e.w, 32, &sums, plan, true);
+        const offset_fit fit = fit_offset(e.x, e.w, 32, &sums, plan, plan->matrix_tries, true);
         f8_store(c->scale, fit.scale);
         f8_store(c->offset, fit.min);
     } else {
-        f8_store(c->scale, fit_scale(e.x, e.w, 32, plan).scale);
+        f8_store(c->scale, fit_scale(e.x, e.w, 32, plan, plan->matrix_tries).scale);
     }
     for (int g = 0; g < 8; g++) {
         const float scale = snap(c->scale[g], u), min = snap(c->offset[g], u);

@@ -30,7 +30,7 @@ typedef struct search_plan {
     float top;
     float first,
         between; /* scales tried: range / top, (top + first), (top + first + between) ... */
-    int tries;
+    int tries, matrix_tries; /* how many; and with an importance matrix, where it may pay to clip */
     int refinements;
     float most;  /* multiples of a step: 0 .. most, or -most .. most - 1 */
     float span;  /* steps are tried whose largest multiple is down to most * (1 - span) */
@@ -146,13 +146,13 @@ static inline void solve_offset(const moments *m, const offset_sums *sums, f8 sh
 }
 
 static inline offset_fit fit_offset(const f8 *x, const f8 *w, int n, const offset_sums *sums,
-                                    const search_plan *plan, bool free)
+                                    const search_plan *plan, int tries, bool free)
 {
     const f8 shift = f8_sub(f8_set(0), sums->low);
     const f8 inverse_range = f8_inverse(f8_sub(sums->high, sums->low));
     offset_fit fit = {f8_set(0), shift, f8_set(0)};
     f8 gain = f8_set(-1e30f);
-    for (int k = 0; k < plan->tries; k++) {
+    for (int k = 0; k < tries; k++) {
         const f8 inverse = f8_mul(f8_set(plan->top + try_offset(plan, k)), inverse_range);
         const moments m = moments_of(x, w, n, shift, inverse, 0, plan->top);
         solve_offset(&m, sums, shift, free, &fit, &gain);
@@ -182,7 +182,8 @@ static inline void solve_scale(const moments *m, scale_fit *fit, f8 *gain)
 }
 
 /* The largest element may become -top, or top - 1: there is one more value on the negative side. */
-static inline scale_fit fit_scale(const f8 *x, const f8 *w, int n, const search_plan *plan)
+static inline scale_fit fit_scale(const f8 *x, const f8 *w, int n, const search_plan *plan,
+                                  int tries)
 {
     const f8 zero = f8_set(0);
     f8 size = zero, largest = zero, gain = zero;
@@ -194,7 +195,7 @@ static inline scale_fit fit_scale(const f8 *x, const f8 *w, int n, const search_
     }
     const f8 inverse_largest = f8_inverse(largest);
     scale_fit fit = {zero, zero};
-    for (int k = 0; k < 2 * plan->tries; k++) {
+    for (int k = 0; k < 2 * tries; k++) {
         const float size_k = plan->top + try_offset(plan, k / 2);
         const float end = k % 2 ? size_k - 1 : -size_k;
         const moments m = moments_of(x, w, n, zero, f8_mul(f8_set(end), inverse_largest),

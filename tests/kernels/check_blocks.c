@@ -1,5 +1,6 @@
 /* The codecs of block formats at every level: the bytes and the bits of the reference, on random rows
  * and on rows that are hard; nothing is read or written past the end. */
+#include <stdio.h>
 #include "kernel_check.h"
 #include "kernels/blocks.h"
 
@@ -136,5 +137,77 @@ TEST(decoding_is_the_same_at_every_level)
                 check_same(info->name, level, actual, expected, n);
             }
         }
+    }
+}
+
+static const void *take(const uint8_t **at, const uint8_t *end, size_t size)
+{
+    CHECK(size <= (size_t)(end - *at));
+    void *out = test_guard_alloc(size, NULL);
+    memcpy(out, *at, size);
+    *at += size;
+    return out;
+}
+
+static double sum_of_squares(const float *a, const float *b, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    return sum;
+}
+
+/* One format of the golden file: decoded exactly, and encoded with no more error than there. */
+static void check_golden(const adze_blocks_table *table, adze_cpu_level level, const float *row,
+                         const uint8_t **at, const uint8_t *end)
+{
+    char name[9] = {0};
+    uint32_t n, size;
+    memcpy(name, take(at, end, 8), 8);
+    memcpy(&n, take(at, end, 4), 4);
+    memcpy(&size, take(at, end, 4), 4);
+    const adze_block_codec *codec = &table->codec[adze_dtype_from_name(name)];
+    CHECK(codec->decode != NULL);
+    const void *theirs = take(at, end, size);
+    const float *floats = take(at, end, n * sizeof(float));
+    const void *random = take(at, end, size);
+    const float *random_floats = take(at, end, n * sizeof(float));
+    float *actual = test_guard_alloc(n * sizeof(float), NULL);
+    codec->decode(theirs, n, actual);
+    check_same(name, level, actual, floats, n);
+    codec->decode(random, n, actual);
+    check_same(name, level, actual, random_floats, n);
+    if (!codec->encode)
+        return;
+    uint8_t *bytes = test_guard_alloc(size, NULL);
+    codec->encode(row, n, NULL, NULL, bytes);
+    codec->decode(bytes, n, actual);
+    if (strstr(name, "_K")) {
+        if (sum_of_squares(row, actual, n) > sum_of_squares(row, floats, n) * 1.004)
+            FAIL("%s at %s: more error than ggml's", name, adze_cpu_level_name(level));
+    } else {
+        CHECK_BYTES(bytes, theirs, size);
+    }
+}
+
+TEST(golden_blocks_of_ggml)
+{
+    FILE *file = fopen(test_source_path("tests/golden/blocks/blocks.bin"), "rb");
+    CHECK(file != NULL);
+    static uint8_t all[1 << 17];
+    const size_t size = fread(all, 1, sizeof all, file);
+    fclose(file);
+    for (adze_cpu_level level = 0; check_next_level(&level); level++) {
+        const uint8_t *at = all, *end = all + size;
+        uint32_t formats, n;
+        CHECK_BYTES(take(&at, end, 4), "blk1", 4);
+        memcpy(&formats, take(&at, end, 4), 4);
+        memcpy(&n, take(&at, end, 4), 4);
+        const float *row = take(&at, end, n * sizeof(float));
+        adze_blocks_table table;
+        adze_blocks_init(&table, level);
+        for (uint32_t i = 0; i < formats; i++)
+            check_golden(&table, level, row, &at, end);
+        CHECK(at == end);
     }
 }
