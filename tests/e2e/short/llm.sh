@@ -40,9 +40,9 @@ awk -v low="$low" -v high="$high" 'BEGIN { exit !(low > 0 && low < 0.02 && high 
 
 # A type for every tensor: inside the limit, and better than the mix of that size.
 cat "$ADZE_SOURCE"/*.md "$ADZE_SOURCE"/docs/*.md >text.txt
-"$ADZE" optimize "$model" --calibration text.txt --require 'size<=250KB' --judge-chunks 2 --probe-tokens 128 --output best >report.txt 2>/dev/null ||
+"$ADZE" optimize "$model" --calibration text.txt --require 'size<=300KB' --judge-chunks 2 --probe-tokens 128 --output best >report.txt 2>/dev/null ||
     { cat report.txt; fail "optimize"; }
-[ "$(stat -c %s best/best.gguf)" -le 250000 ] || fail "too large: $(stat -c %s best/best.gguf)"
+[ "$(stat -c %s best/best.gguf)" -le 300000 ] || fail "too large: $(stat -c %s best/best.gguf)"
 [ -s best/report.html ] && [ -s best/best.recipe.json ] || fail "no report"
 ls best | grep -E 'trial|base$' && fail "left behind in best/"
 
@@ -55,8 +55,9 @@ expect_failure 3 cut.gguf "$ADZE" generate cut.gguf --prompt x
 expect_failure 3 cut.gguf "$ADZE" quantize cut.gguf out.gguf --type Q8_0
 expect_failure 3 nowhere "$ADZE" inspect nowhere.gguf
 expect_failure 2 size "$ADZE" optimize "$model" --calibration text.txt --require 'sise<=1KB' --output no
-expect_failure 5 smallest "$ADZE" optimize "$model" --calibration text.txt --require 'size<=20KB' --judge-chunks 1 --probe-tokens 64 --output small || true
-rm -rf small
-expect_failure 3 short "$ADZE" perplexity "$model" --file invalid.txt
+mkdir small
+expect_failure 5 smallest "$ADZE" optimize "$model" --calibration text.txt --require 'size<=20KB' --judge-chunks 1 --probe-tokens 64 --output small
+[ ! -e small/best.gguf ] || fail "a model beyond the limit"
+expect_failure 3 fewer "$ADZE" perplexity "$model" --file invalid.txt
 "$ADZE" tokenize "$model" --file invalid.txt --ids >/dev/null || fail "text that is not UTF-8"
-expect_failure 3 quantized "$ADZE" quantize q4.gguf out.gguf --type Q8_0 || expect_failure 2 requantize "$ADZE" quantize q4.gguf out.gguf --type Q8_0
+expect_failure 2 requantize "$ADZE" quantize q4.gguf out.gguf --type Q8_0
