@@ -113,6 +113,8 @@ void adze_linear_init(adze_linear_table *table, adze_cpu_level level)
 #if defined(__x86_64__)
     if (level == ADZE_CPU_AVX2 || level == ADZE_CPU_AVX512)
         adze_linear_init_avx2(table);
+    if (level == ADZE_CPU_AVX512)
+        adze_linear_init_avx512(table);
 #else
     ADZE_UNUSED(level);
 #endif

@@ -61,6 +61,7 @@ typedef struct adze_linear_table {
 } adze_linear_table;
 
 void adze_linear_init(adze_linear_table *table, adze_cpu_level level);
-void adze_linear_init_avx2(adze_linear_table *table); /* overwrites what it does better */
+void adze_linear_init_avx2(adze_linear_table *table); /* overwrite what they do better */
+void adze_linear_init_avx512(adze_linear_table *table);
 
 #endif

@@ -179,24 +179,42 @@ static void expect_alone(const adze_kernels *reference, const adze_linear_args *
         }
 }
 
+static void check_kernels(const adze_kernels *kernels, adze_pool *pool, const product *p,
+                          const float *expected, const char *what)
+{
+    const size_t count = (size_t)(p->args.tokens * p->args.n);
+    for (int threads = 1; threads <= 2; threads++) {
+        adze_linear_args args = p->args;
+        memset(args.y, 0xff, count * sizeof *args.y);
+        run(kernels, threads == 2 ? pool : NULL, &args);
+        check_same(what, kernels->level, args.y, expected, (int64_t)count);
+    }
+}
+
+#ifdef ADZE_EMULATED_AVX512
+void adze_linear_init_emulated(adze_linear_table *table);
+#endif
+
 static void check_levels(const product *p, const char *what)
 {
     adze_kernels kernels;
-    const size_t count = (size_t)(p->args.tokens * p->args.n);
-    float *expected = test_guard_alloc(count * sizeof *expected, NULL);
+    float *expected = test_guard_alloc((size_t)(p->args.tokens * p->args.n) * sizeof(float), NULL);
     adze_kernels_init(&kernels, ADZE_CPU_REF);
     expect_alone(&kernels, &p->args, expected);
     adze_pool *pool;
     CHECK_OK(adze_pool_open(&pool, 2, NULL), NULL);
     for (adze_cpu_level level = 0; check_next_level(&level); level++) {
         adze_kernels_init(&kernels, level);
-        for (int threads = 1; threads <= 2; threads++) {
-            adze_linear_args args = p->args;
-            memset(args.y, 0xff, count * sizeof *args.y);
-            run(&kernels, threads == 2 ? pool : NULL, &args);
-            check_same(what, level, args.y, expected, (int64_t)count);
-        }
+        check_kernels(&kernels, pool, p, expected, what);
     }
+#ifdef ADZE_EMULATED_AVX512
+    if (adze_cpu_has(ADZE_CPU_AVX2) && !adze_cpu_has(ADZE_CPU_AVX512)) {
+        adze_kernels_init(&kernels, ADZE_CPU_AVX2);
+        adze_linear_init_emulated(&kernels.linear);
+        kernels.level = ADZE_CPU_AVX512;
+        check_kernels(&kernels, pool, p, expected, what);
+    }
+#endif
     adze_pool_close(&pool);
 }
 
