@@ -130,6 +130,24 @@ static adze_status cut_by_regex(cutter *c, const tok_splitter *s, const char *te
     return add(c, piece.start + previous, piece.start + piece.length, s->invert);
 }
 
+static adze_status cut_by_class(cutter *c, const tok_splitter *s, const char *text, tok_span piece)
+{
+    const char *begin = text + piece.start, *end = begin + piece.length, *done = begin;
+    uint32_t character;
+    c->fresh = true;
+    c->was_match = false;
+    for (const char *at = begin; at < end;) {
+        size_t size = adze_utf8_next(at, end, &character);
+        at += size;
+        if (!s->in_class(character))
+            continue;
+        ADZE_TRY(add(c, (size_t)(done - text), (size_t)(at - text) - size, false));
+        ADZE_TRY(add(c, (size_t)(at - text) - size, (size_t)(at - text), true));
+        done = at;
+    }
+    return add(c, (size_t)(done - text), (size_t)(end - text), false);
+}
+
 /* Cuts X|mark where no token has X before the mark: no merge can cross there. */
 static adze_status cut_words(cutter *c, const tok_splitter *s, const char *text, tok_span piece)
 {
@@ -146,6 +164,14 @@ static adze_status cut_words(cutter *c, const tok_splitter *s, const char *text,
         at = mark;
     }
     return put(c, (size_t)(at - text), (size_t)(end - text));
+}
+
+static adze_status cut(cutter *c, const tok_splitter *s, const char *text, tok_span piece)
+{
+    if (s->kind == TOK_SPLIT_REGEX)
+        return cut_by_regex(c, s, text, piece);
+    return s->kind == TOK_SPLIT_CLASS ? cut_by_class(c, s, text, piece)
+                                      : cut_words(c, s, text, piece);
 }
 
 /* ---- rewriting ---- */
@@ -169,14 +195,6 @@ static void rewrite_metaspace(adze_text *out, const tok_splitter *s, const char 
             adze_text_add(out, text + i, 1);
 }
 
-static void rewrite_bytes(adze_text *out, const tok_splitter *s, const char *text, size_t length)
-{
-    if (s->prefix_space && !(length && text[0] == ' '))
-        tok_bytes_spell(out, " ", 1);
-    tok_bytes_spell(out, text, length);
-}
-
-/* A step that adds a space only: for byte-level models, which need no spelling. */
 static void rewrite_prefix(adze_text *out, const char *text, size_t length)
 {
     if (!(length && text[0] == ' '))
@@ -195,10 +213,10 @@ static adze_status rewrite(tok_encoder *e, const tok_splitter *s, const char **t
         const char *at = *text + piece.start;
         if (s->kind == TOK_SPLIT_METASPACE)
             rewrite_metaspace(out, s, at, piece.length, whole_first && i == 0);
-        else if (e->t->bpe.byte_level)
+        else if (s->kind == TOK_SPLIT_PREFIX)
             rewrite_prefix(out, at, piece.length);
         else
-            rewrite_bytes(out, s, at, piece.length);
+            tok_bytes_spell(out, at, piece.length);
         if (out->length > INT32_MAX)
             return adze_fail(e->err, ADZE_LIMIT, "text too long for the tokenizer");
         ADZE_TRY(tok_grow(&to->items, &to->capacity, to->count + 1, sizeof *to->items, e->err));
@@ -220,15 +238,15 @@ adze_status tok_split(tok_encoder *e, const char **text, size_t length, bool who
         tok_spans *from = &e->spans[*at], *to = &e->spans[*at ^ 1];
         cutter c = {.e = e, .to = to, .behavior = s->behavior};
         to->count = 0;
-        if (s->kind == TOK_SPLIT_BYTES || s->kind == TOK_SPLIT_METASPACE) {
+        if (s->kind == TOK_SPLIT_BYTES || s->kind == TOK_SPLIT_METASPACE ||
+            s->kind == TOK_SPLIT_PREFIX) {
             ADZE_TRY(rewrite(e, s, text, from, to, whole_first));
             continue;
         }
         if (s->kind == TOK_SPLIT_REGEX)
             ADZE_TRY(tok_need_matcher(e));
         for (size_t i = 0; i < from->count; i++)
-            ADZE_TRY(s->kind == TOK_SPLIT_REGEX ? cut_by_regex(&c, s, *text, from->items[i])
-                                                : cut_words(&c, s, *text, from->items[i]));
+            ADZE_TRY(cut(&c, s, *text, from->items[i]));
     }
     return ADZE_OK;
 }

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "llm/tokenizer_impl.h"
-#include "llm/tokenizer_json.h"
+#include "llm/tokenizer_json_impl.h"
 
 static adze_status open_gguf(adze_tokenizer **out, const char *path, adze_error *err)
 {

@@ -47,6 +47,18 @@ adze_status tok_add_split(adze_tokenizer *t, const char *pattern, size_t length,
     return adze_regex_open(&s->regex, pattern, length, err);
 }
 
+adze_status tok_add_class(adze_tokenizer *t, bool (*in_class)(uint32_t), tok_behavior behavior,
+                          adze_error *err)
+{
+    tok_splitter *s = tok_add_splitter(t);
+    if (!s)
+        return tok_no_memory(err);
+    s->kind = TOK_SPLIT_CLASS;
+    s->in_class = in_class;
+    s->behavior = behavior;
+    return ADZE_OK;
+}
+
 /* ---- the vocabulary ---- */
 
 static bool unspell_all(adze_tokenizer *t)
@@ -170,13 +182,14 @@ static int32_t find_text(const adze_tokenizer *t, const char *text)
 }
 
 /* Of two markers of one family the larger unit ends the text: the smaller is text again. */
-static void demote(adze_tokenizer *t, const char *text, tok_type type)
+static void demote(adze_tokenizer *t, const char *text, bool retype, tok_type type)
 {
     int32_t id = find_text(t, text);
     if (id < 0)
         return;
     t->ends_text[id] = false;
-    t->types[id] = (uint8_t)type;
+    if (retype)
+        t->types[id] = (uint8_t)type;
     if (t->roles[ADZE_TOKEN_EOT] == id)
         t->roles[ADZE_TOKEN_EOT] = -1;
 }
@@ -187,7 +200,7 @@ static bool ends(const adze_tokenizer *t, const char *text)
     return id >= 0 && t->ends_text[id];
 }
 
-adze_status tok_find_ends(adze_tokenizer *t, adze_error *err)
+adze_status tok_find_ends(adze_tokenizer *t, bool retype, adze_error *err)
 {
     if (!t->ends_text)
         t->ends_text = ADZE_ARENA_ARRAY(&t->arena, bool, (size_t)t->texts.count);
@@ -197,16 +210,17 @@ adze_status tok_find_ends(adze_tokenizer *t, adze_error *err)
         int32_t id = find_text(t, known[i].text);
         if (id < 0)
             continue;
-        t->types[id] = known[i].what & PLAIN ? TOK_USER : TOK_CONTROL;
+        if (retype)
+            t->types[id] = known[i].what & PLAIN ? TOK_USER : TOK_CONTROL;
         t->ends_text[id] |= (known[i].what & END) != 0;
         if ((known[i].what & TURN) && t->roles[ADZE_TOKEN_EOT] < 0)
             t->roles[ADZE_TOKEN_EOT] = id;
     }
     if ((ends(t, "<|return|>") && ends(t, "<|call|>")) ||
         (ends(t, "<|calls|>") && ends(t, "<|flush|>")))
-        demote(t, "<|end|>", TOK_USER);
+        demote(t, "<|end|>", retype, TOK_USER);
     if (ends(t, "<|tool_response>"))
-        demote(t, "</s>", TOK_NORMAL);
+        demote(t, "</s>", retype, TOK_NORMAL);
     for (int r = ADZE_TOKEN_EOS; r <= ADZE_TOKEN_EOT; r++)
         if (t->roles[r] >= 0)
             t->ends_text[t->roles[r]] = true;

@@ -176,10 +176,11 @@ static adze_status cut_added(tok_encoder *e, const tok_trie *trie, const char *t
         if ((added->special && !special) ||
             (added->single_word && !stands_alone(begin, end, from, to)))
             continue;
+        /* what a token strips behind it may still begin the next token: the search goes on at `at` */
         if (added->lstrip)
-            from = skip_spaces_back(done, from);
+            from = from > done ? skip_spaces_back(done, from) : done;
         if (added->rstrip)
-            at = to = skip_spaces(to, end);
+            to = skip_spaces(to, end);
         if (from > done)
             ADZE_TRY(between(e, done, (size_t)(from - done), first && done == begin, special));
         ADZE_TRY(tok_emit(e, added->id));

@@ -169,7 +169,7 @@ static adze_status read_roles(reader *r, const role_defaults *d)
         read_id(r, &roles[ADZE_TOKEN_SEPARATOR], KEY("seperator_token_id"), d->separator, true));
     ADZE_TRY(read_id(r, &roles[ADZE_TOKEN_PADDING], KEY("padding_token_id"), d->padding, false));
     ADZE_TRY(read_id(r, &roles[ADZE_TOKEN_MASK], KEY("mask_token_id"), d->mask, false));
-    ADZE_TRY(tok_find_ends(r->t, r->err));
+    ADZE_TRY(tok_find_ends(r->t, true, r->err));
     static const char *const ends[] = {KEY("eom_token_id"), KEY("fim_pad_token_id"),
                                        KEY("fim_rep_token_id"), KEY("fim_sep_token_id")};
     for (size_t i = 0; i < ADZE_COUNT_OF(ends); i++) {
@@ -334,7 +334,7 @@ static adze_status read_bpe(reader *r, bool gemma4, bool whitespace)
                 return tok_no_memory(r->err);
             n->kind = TOK_NORMAL_LOWER;
         }
-        ADZE_TRY(tok_add_split(t, "\\s", 2, TOK_REMOVED, false, r->err));
+        ADZE_TRY(tok_add_class(t, adze_unicode_is_space, TOK_REMOVED, r->err));
     } else if (marks) {
         ADZE_TRY(add_replace(r, " ", ADZE_SPACE_MARK));
     }
@@ -402,9 +402,8 @@ static adze_status read_wordpiece(reader *r)
                           .lower = lower,
                           .accents =
                               adze_gguf_bool(r->meta, KEY("normalizer.strip_accents"), lower)};
-    static const char punctuation[] = "[!-/:-@\\[-`{-~\\p{P}]";
-    ADZE_TRY(tok_add_split(t, "\\s", 2, TOK_REMOVED, false, r->err));
-    ADZE_TRY(tok_add_split(t, punctuation, strlen(punctuation), TOK_ISOLATED, false, r->err));
+    ADZE_TRY(tok_add_class(t, adze_unicode_is_space, TOK_REMOVED, r->err));
+    ADZE_TRY(tok_add_class(t, adze_unicode_is_punctuation, TOK_ISOLATED, r->err));
     ADZE_TRY(add_decoder(r, (tok_decode_step){.kind = TOK_DECODE_WORDPIECE,
                                               .content = {ADZE_SPACE_MARK, ADZE_SPACE_MARK_SIZE},
                                               .strip_first = true,

@@ -110,6 +110,8 @@ typedef enum tok_behavior {
 
 typedef enum tok_split_kind {
     TOK_SPLIT_REGEX,
+    TOK_SPLIT_CLASS,     /* matches are the characters of a class */
+    TOK_SPLIT_PREFIX,    /* puts a space before text that begins with none */
     TOK_SPLIT_BYTES,     /* writes each byte as GPT-2 does */
     TOK_SPLIT_METASPACE, /* spaces become the mark, which may be put before the text */
     TOK_SPLIT_WORDS /* before a space mark, where no token crosses it: changes nothing but speed */
@@ -120,9 +122,9 @@ typedef enum tok_scheme { TOK_PREPEND_ALWAYS, TOK_PREPEND_FIRST, TOK_PREPEND_NEV
 typedef struct tok_splitter {
     tok_split_kind kind;
     adze_regex *regex;
+    bool (*in_class)(uint32_t character);
     tok_behavior behavior;
     bool invert;
-    bool prefix_space; /* BYTES: a space is put before text that has none */
     adze_string mark;  /* METASPACE: what a space becomes */
     tok_scheme scheme; /* METASPACE */
     bool glued[256];   /* WORDS: some token has this byte before a mark */
@@ -341,8 +343,11 @@ tok_normalizer *tok_add_normalizer(adze_tokenizer *t);
 tok_decode_step *tok_add_decoder(adze_tokenizer *t);
 adze_status tok_add_split(adze_tokenizer *t, const char *pattern, size_t length,
                           tok_behavior behavior, bool invert, adze_error *err) ADZE_MUST_CHECK;
-/* Marks the tokens that end a text, by role and by spelling. */
-adze_status tok_find_ends(adze_tokenizer *t, adze_error *err) ADZE_MUST_CHECK;
+adze_status tok_add_class(adze_tokenizer *t, bool (*in_class)(uint32_t), tok_behavior behavior,
+                          adze_error *err) ADZE_MUST_CHECK;
+/* Marks the tokens that end a text, by role and by spelling; retype: the spelling also says what is a control
+ * token. */
+adze_status tok_find_ends(adze_tokenizer *t, bool retype, adze_error *err) ADZE_MUST_CHECK;
 
 /* ---- pre-tokenizers by name ---- */
 

@@ -5,6 +5,7 @@
 #include <utf8proc.h>
 
 #include "base/memory.h"
+#include "llm/unicode_late.h"
 
 static bool follows(const char *at)
 {
@@ -117,18 +118,24 @@ bool adze_unicode_is_punctuation(uint32_t c)
         return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
                (c >= '{' && c <= '~');
     utf8proc_category_t k = category(c);
-    return k >= UTF8PROC_CATEGORY_PC && k <= UTF8PROC_CATEGORY_PO;
+    if (c == 0x166D || c == 0x111C9) /* were punctuation once */
+        return true;
+    return k >= UTF8PROC_CATEGORY_PC && k <= UTF8PROC_CATEGORY_PO && !adze_unicode_after_8(c);
 }
 
 bool adze_unicode_is_mark(uint32_t c)
 {
     utf8proc_category_t k = c < 0x80 ? UTF8PROC_CATEGORY_CN : category(c);
-    return k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_MC || k == UTF8PROC_CATEGORY_ME;
+    if (c == 0x1CF2 || c == 0x1CF3) /* were marks once */
+        return true;
+    return (k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_MC || k == UTF8PROC_CATEGORY_ME) &&
+           !adze_unicode_after_10(c);
 }
 
 bool adze_unicode_is_nonspacing(uint32_t c)
 {
-    return c >= 0x80 && category(c) == UTF8PROC_CATEGORY_MN;
+    return c == 0x1734 ||
+           (c >= 0x80 && category(c) == UTF8PROC_CATEGORY_MN && !adze_unicode_after_8(c));
 }
 
 bool adze_unicode_is_other(uint32_t c)
@@ -136,7 +143,16 @@ bool adze_unicode_is_other(uint32_t c)
     if (c < 0x80)
         return c < 0x20 || c == 0x7F;
     utf8proc_category_t k = category(c);
-    return k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF || k == UTF8PROC_CATEGORY_CO;
+    return k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CO ||
+           (k == UTF8PROC_CATEGORY_CF && !adze_unicode_after_8(c));
+}
+
+bool adze_unicode_is_number(uint32_t c)
+{
+    if (c < 0x80)
+        return c >= '0' && c <= '9';
+    utf8proc_category_t k = category(c);
+    return k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO;
 }
 
 bool adze_unicode_is_word(uint32_t c)
@@ -184,6 +200,18 @@ static void normalize_stretch(adze_text *out, const char *text, size_t length, i
     adze_free(characters);
 }
 
+/* How many bytes before `end` the first character is that stays as it is, and its size; 0 where there is none. */
+static size_t undecomposed_at(const char *at, const char *end, size_t *size)
+{
+    uint32_t c;
+    for (size_t n; (n = adze_utf8_next(at, end, &c)) != 0; at += n)
+        if (adze_unicode_undecomposed(c)) {
+            *size = n;
+            break;
+        }
+    return (size_t)(end - at);
+}
+
 void adze_unicode_normalize(adze_text *out, const char *text, size_t length, adze_unicode_form form)
 {
     static const int options[] = {
@@ -193,11 +221,16 @@ void adze_unicode_normalize(adze_text *out, const char *text, size_t length, adz
         [ADZE_FORM_KD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
     };
     for (size_t from = 0, to; from < length; from = to) {
+        size_t kept = 0;
         to = stretch_end(text, length, from);
-        if (is_ascii(text + from, to - from))
+        if (is_ascii(text + from, to - from)) {
             adze_text_add(out, text + from, to - from);
-        else
-            normalize_stretch(out, text + from, to - from, options[form]);
+            continue;
+        }
+        size_t change = to - undecomposed_at(text + from, text + to, &kept);
+        normalize_stretch(out, text + from, change - from, options[form]);
+        adze_text_add(out, text + change, kept);
+        to = change + kept;
     }
 }
 

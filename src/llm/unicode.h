@@ -18,11 +18,13 @@ void adze_utf8_add(adze_text *out, uint32_t character);
 /* Bytes at the end of `bytes` that begin a character and lack its rest, 0 to 3. */
 size_t adze_utf8_incomplete(const char *bytes, size_t length);
 
+/* As the tokenizers library sees them, whose tables are older than others (unicode_late.h). */
 bool adze_unicode_is_space(uint32_t c);       /* White_Space */
 bool adze_unicode_is_punctuation(uint32_t c); /* category P, or ASCII punctuation */
 bool adze_unicode_is_mark(uint32_t c);        /* category M */
 bool adze_unicode_is_nonspacing(uint32_t c);  /* category Mn */
 bool adze_unicode_is_other(uint32_t c);       /* categories Cc, Cf, Co */
+bool adze_unicode_is_number(uint32_t c);      /* category N */
 bool adze_unicode_is_word(uint32_t c);        /* letter, mark, decimal digit, connector */
 
 typedef enum adze_unicode_form {

@@ -49,9 +49,7 @@ static pcre2_code *compile(const char *pattern, size_t length, uint32_t options,
     if (how) {
         pcre2_set_newline(how, PCRE2_NEWLINE_LF);
         pcre2_set_parens_nest_limit(how, 200);
-        code = pcre2_compile((PCRE2_SPTR)pattern, length,
-                             options | PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, why, where,
-                             how);
+        code = pcre2_compile((PCRE2_SPTR)pattern, length, options | PCRE2_UTF, why, where, how);
     }
     pcre2_compile_context_free(how);
     pcre2_general_context_free(general);
@@ -88,7 +86,8 @@ adze_status adze_regex_open(adze_regex **out, const char *pattern, size_t length
     if (status == ADZE_OK && text.failed)
         status = no_memory(err);
     if (status == ADZE_OK)
-        status = open_with(out, adze_text_get(&text), text.length, PCRE2_MULTILINE, err);
+        status = open_with(out, adze_text_get(&text), text.length,
+                           PCRE2_MULTILINE | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, err);
     adze_text_free(&text);
     return status;
 }

@@ -8,7 +8,7 @@
 #define SPACE                                                                                      \
     "\\x09-\\x0d\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{"    \
     "205f}\\x{3000}"
-#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}"
+#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
 #define HEX "0-9A-Fa-f"
 enum { NESTING = 20 };
 
@@ -85,6 +85,17 @@ typedef struct members {
 
 static adze_status parse_class(adze_text *out, source *s, int depth);
 
+static const char *const posix[][2] = {
+    {"[:space:]", SPACE},
+    {"[:word:]", WORD},
+    {"[:digit:]", "\\p{Nd}"},
+    {"[:alpha:]", "\\p{Alphabetic}"},
+    {"[:alnum:]", "\\p{Alphabetic}\\p{Nd}"},
+    {"[:upper:]", "\\p{Uppercase}"},
+    {"[:lower:]", "\\p{Lowercase}"},
+    {"[:punct:]", "\\p{P}\\p{S}"},
+};
+
 static adze_status posix_class(members *m, source *s)
 {
     const char *close = s->at + 2;
@@ -93,14 +104,11 @@ static adze_status posix_class(members *m, source *s)
     if (close == s->end || close[-1] != ':')
         return fail(s, "[: without :]");
     size_t length = (size_t)(close + 1 - s->at);
-    if (looking_at(s, "[:space:]"))
-        adze_text_puts(&m->plain, SPACE);
-    else if (looking_at(s, "[:word:]"))
-        adze_text_puts(&m->plain, WORD);
-    else if (looking_at(s, "[:digit:]"))
-        adze_text_puts(&m->plain, "\\p{Nd}");
-    else
-        adze_text_add(&m->plain, s->at, length);
+    const char *meaning = NULL;
+    for (size_t i = 0; i < ADZE_COUNT_OF(posix); i++)
+        if (looking_at(s, posix[i][0]))
+            meaning = posix[i][1];
+    adze_text_add(&m->plain, meaning ? meaning : s->at, meaning ? strlen(meaning) : length);
     s->at += length;
     return ADZE_OK;
 }
