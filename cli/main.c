@@ -70,9 +70,10 @@ const cli_command cli_commands[] = {
      "adze embed all-MiniLM-L6-v2/ --text 'How do I bake bread?'\n"
      "adze embed model.gguf --file sentences.txt --json",
      cmd_embed},
-    {"tokenize", "MODEL", "Text to the token ids of a model's vocabulary, and back.",
+    {"tokenize", "MODEL [ID...]", "Text to the token ids of a model's vocabulary, and back.",
      "adze tokenize model.gguf --file text.txt --ids\n"
-     "adze tokenize tokenizer.json --text 'to be or not to be'",
+     "adze tokenize tokenizer.json --text 'to be or not to be'\n"
+     "adze tokenize model.gguf --decode 504 2026 3290",
      cmd_tokenize},
     {0},
 };
