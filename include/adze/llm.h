@@ -16,8 +16,9 @@ typedef struct adze_engine adze_engine;
 typedef struct adze_chat adze_chat;
 
 typedef struct adze_engine_options {
-    int64_t context; /* most tokens on a timeline; 0: what the model was trained for, at most 4096 */
-    int64_t batch;   /* most tokens in one run of the graph; 0: 512 */
+    int64_t
+        context;   /* most tokens on a timeline; 0: what the model was trained for, at most 4096 */
+    int64_t batch; /* most tokens in one run of the graph; 0: 512 */
     adze_dtype cache_type; /* of the KV cache: ADZE_F16 (default, and when 0) or ADZE_F32 */
 } adze_engine_options;
 
