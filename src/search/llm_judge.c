@@ -25,6 +25,13 @@ double llm_picks_loss(const llm_search *s, const int *picks)
 
 /* ---- quantizing ---- */
 
+adze_llm_quantize_options llm_quantize_options(void)
+{
+    adze_llm_quantize_options how = adze_llm_quantize_options_default();
+    how.max_ram = SIZE_MAX / 4;
+    return how;
+}
+
 /* "^blk\.0\.attn_q\.weight$=q4_K" */
 static const char *override_of(adze_arena *arena, const char *name, adze_dtype type)
 {
@@ -50,7 +57,7 @@ static bool go_on(void *user, const adze_llm_progress *progress)
 static adze_status quantize(llm_search *s, const char *mix, const int *picks, adze_error *err)
 {
     adze_arena arena = {0};
-    adze_llm_quantize_options how = adze_llm_quantize_options_default();
+    adze_llm_quantize_options how = llm_quantize_options();
     const char **overrides = ADZE_ARENA_ARRAY(&arena, const char *, (size_t)s->count + 1);
     how.type = mix ? mix : "Q8_0";
     how.pure = !mix;

@@ -58,7 +58,7 @@ static adze_status make_reference(llm_search *s, adze_error *err)
     s->reference = s->model;
     if (!blocks)
         return ADZE_OK;
-    adze_llm_quantize_options how = adze_llm_quantize_options_default();
+    adze_llm_quantize_options how = llm_quantize_options();
     how.type = "F16";
     how.allow_requantize = true;
     adze_llm_quantization *q;
@@ -318,7 +318,7 @@ static const char *const usual_mixes[] = {
 
 static adze_status mix_size(llm_search *s, const char *mix, double *size, adze_error *err)
 {
-    adze_llm_quantize_options how = adze_llm_quantize_options_default();
+    adze_llm_quantize_options how = llm_quantize_options();
     adze_llm_quantization *q;
     how.type = mix;
     how.imatrix = s->imatrix_path;

@@ -210,7 +210,7 @@ static void drop_dominated(llm_tensor *t)
 
 adze_status llm_options_find(llm_search *s, adze_error *err)
 {
-    adze_llm_quantize_options how = adze_llm_quantize_options_default();
+    adze_llm_quantize_options how = llm_quantize_options();
     adze_llm_quantization *q;
     how.type = "Q8_0";
     how.pure = true;

@@ -74,6 +74,8 @@ adze_status llm_sensitivity_measure(llm_search *s, adze_error *err) ADZE_MUST_CH
 /* Quantizes with the picks (NULL: with the mix `name`) into s->trial_path and measures; *out is in s->judged. */
 adze_status llm_judge_measure(llm_search *s, const char *name, const int *picks, double limit,
                               llm_judged **out, adze_error *err) ADZE_MUST_CHECK;
+/* The defaults, with no limit of memory but the machine's: this process holds the reference anyway. */
+adze_llm_quantize_options llm_quantize_options(void);
 /* Bytes of the file with these picks, and their predicted divergence. */
 double llm_picks_size(const llm_search *s, const int *picks);
 double llm_picks_loss(const llm_search *s, const int *picks);
