@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 
-.PHONY: all build demo demo-llm test check check-peers asan clang aarch64 bench fuzz lint tidy format size layers headers install clean help
+.PHONY: all build demo demo-llm emulate test check check-peers asan clang aarch64 bench fuzz lint tidy format size layers headers install clean help
 
 all: build
 
@@ -28,6 +28,10 @@ check:     ## all that .ci/run does: test, layers, headers, lint, clang, sanitiz
 asan:      ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/build build-asan -DADZE_SANITIZE=address,undefined
 	@ADZE_TEST_TIMEOUT=$${ADZE_TEST_TIMEOUT:-300} tools/run-tests build-asan
+
+emulate:   ## AVX-512 kernels tested over emulated intrinsics (needs libsimde-dev; the compiler takes minutes)
+	@tools/build build-emulate -DADZE_EMULATE=ON
+	@build-emulate/adze-tests -k linear
 
 clang:     ## a build with clang, warnings are errors
 	@tools/build build-clang -DCMAKE_C_COMPILER=clang -DADZE_WERROR=ON
