@@ -48,8 +48,8 @@ const cli_command cli_commands[] = {
      "adze quantize model.onnx --calibration images/ --preprocess p.json --output int8.onnx\n"
      "adze quantize model.onnx --scheme weight_only --set weights.type=int4 --output w4.onnx\n"
      "adze quantize model.onnx --recipe resolved.json --output int8.onnx\n"
-     "adze quantize model-f16.gguf model-q4.gguf --type Q4_K_M   (adze quantize --type --help: "
-     "more)",
+     "adze quantize model-f16.gguf model-q4.gguf --type Q4_K_M\n"
+     "adze quantize model-f16.gguf --help      (options for language models)",
      cmd_quantize},
     {"imatrix", "[MODEL]", "Importance matrix of a language model from text, for 'adze quantize'.",
      "adze imatrix model-f16.gguf --file text.txt --output m.gguf --chunks 100\n"

@@ -5,7 +5,8 @@
 
 Needs numpy and gguf. The model has the shape of Llama-3.2-1B (2.5 GB; --small: a twentieth), seeded, and lies in the
 folder, as the outputs do: a tmpfs, unless --folder says otherwise; it is read once before, so that it is in the page
-cache. For each type: wall and processor time (medians), peak resident size, whether both chose the same type for each
+cache. With --disk the first type is also written to that folder, synced by adze as always, and by a sync of the other's
+file. For each type: wall and processor time (medians), peak resident size, whether both chose the same type for each
 tensor, and the relative error of both on some rows of one tensor of each type.
 """
 import argparse
@@ -116,6 +117,20 @@ def compare(source, ours, theirs):
     return same, errors
 
 
+def on_disk(args, binaries, source, threads):
+    """The columns behind the facts, for outputs on a disk; both end when the file is there."""
+    kind = args.types.split(",")[0]
+    paths = [os.path.join(args.disk, f"adze-bench-{p}.gguf") for p in ("ours", "theirs")]
+    theirs = f"{os.path.join(binaries, 'llama-quantize')} {source} {paths[1]} {kind} {threads} && sync {paths[1]}"
+    runs = [run([args.adze, "quantize", source, paths[0], "--type", kind, "--threads", str(threads)]),
+            run(["sh", "-c", theirs])]
+    for path in paths:
+        os.remove(path)
+    (a, b, c), (d, e, f) = runs
+    return [kind, round(a, 2), round(d, 2), round(d / a, 2), round(b, 2), round(e, 2), round(e / b, 2), int(c), int(f),
+            "", ""]
+
+
 def processor():
     with open("/proc/cpuinfo") as f:
         for line in f:
@@ -138,6 +153,7 @@ def main():
     ap.add_argument("--types", default="Q4_K_M,Q8_0,Q6_K,Q4_0")
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--folder", default="/dev/shm")
+    ap.add_argument("--disk", help="a folder on a disk")
     ap.add_argument("--small", action="store_true")
     ap.add_argument("--out", default="bench/results/quantize.csv")
     args = ap.parse_args()
@@ -175,6 +191,9 @@ def main():
         print(*row[7:], flush=True)
     for path in outputs:
         os.remove(path)
+    if args.disk:
+        rows.append(facts[:-1] + [args.disk] + on_disk(args, binaries, source, threads))
+        print(*rows[-1][7:], flush=True)
     with open(args.out, "w", newline="") as f:
         w = csv.writer(f)
         w.writerow(["cpu", "threads", "adze", "llama_cpp", "model", "source_bytes", "folder", "type", "adze_s", "llama_s",

@@ -331,7 +331,7 @@ static void expected_of_queries(const char *folder, const int32_t *ids, int widt
 {
     adze_error err;
     adze_checkpoint *c;
-    float x[256], scale[256];
+    float x[256] = {0}, scale[256] = {0};
     CHECK_OK(adze_checkpoint_open(&c, folder, &err), &err);
     double epsilon =
         adze_gguf_float(adze_checkpoint_meta(c), "qwen3moe.attention.layer_norm_rms_epsilon", -1);
