@@ -243,3 +243,114 @@ TEST(every_level_gives_the_bits_of_the_reference)
     for (size_t i = 0; type_at(i); i++)
         check_type(type_at(i), &seed);
 }
+
+/* --- what else may differ between calls --- */
+
+static const halves *type_of(adze_dtype dtype)
+{
+    size_t i = 0;
+    while (type_at(i)->dtype != dtype)
+        i++;
+    return type_at(i);
+}
+
+static const adze_dtype hot[] = {ADZE_Q4_0, ADZE_Q8_0, ADZE_Q4_K, ADZE_Q6_K,
+                                 ADZE_Q2_K, ADZE_F16,  ADZE_F32};
+enum { HOT = sizeof hot / sizeof *hot };
+
+/* Rows further apart than they are long: nothing between them is read (it is NaN) or written. */
+TEST(rows_may_be_apart)
+{
+    uint64_t seed = 3;
+    for (size_t i = 0; i < HOT; i++) {
+        const product p = make_product(type_of(hot[i]), 9, 21, 512, &seed);
+        const size_t count = (size_t)(p.args.tokens * p.args.n);
+        float *expected = test_guard_alloc(count * sizeof *expected, NULL);
+        adze_kernels kernels;
+        adze_kernels_init(&kernels, ADZE_CPU_REF);
+        expect_alone(&kernels, &p.args, expected);
+        adze_linear_args args = p.args;
+        args.ldx += 5, args.ldy += 3, args.w_stride += 7;
+        uint8_t *w = test_guard_alloc(args.w_stride * (size_t)(args.n - 1) + p.args.w_stride, NULL);
+        float *x = test_guard_alloc((size_t)((args.tokens - 1) * args.ldx + args.k) * 4, NULL);
+        const size_t outputs = (size_t)((args.tokens - 1) * args.ldy + args.n);
+        float *y = test_guard_alloc(outputs * sizeof *y, NULL);
+        memset(w, 0xff, args.w_stride * (size_t)(args.n - 1) + p.args.w_stride);
+        memset(x, 0xff, (size_t)((args.tokens - 1) * args.ldx + args.k) * sizeof *x);
+        for (int64_t n = 0; n < args.n; n++)
+            memcpy(w + (size_t)n * args.w_stride,
+                   (const uint8_t *)p.args.w + (size_t)n * p.args.w_stride, p.args.w_stride);
+        for (int64_t t = 0; t < args.tokens; t++)
+            memcpy(x + t * args.ldx, p.args.x + t * p.args.ldx, (size_t)args.k * sizeof *x);
+        args.w = w, args.x = x, args.y = y;
+        for (adze_cpu_level level = 0; check_next_level(&level); level++) {
+            adze_kernels_init(&kernels, level);
+            memset(y, 0xa5, outputs * sizeof *y);
+            run(&kernels, NULL, &args);
+            for (int64_t t = 0; t < args.tokens; t++) {
+                check_same("apart", level, y + t * args.ldy, expected + t * args.n, args.n);
+                for (int64_t j = args.n; t + 1 < args.tokens && j < args.ldy; j++) {
+                    uint32_t between;
+                    memcpy(&between, &y[t * args.ldy + j], sizeof between);
+                    CHECK_EQ(between, 0xa5a5a5a5u);
+                }
+            }
+        }
+    }
+}
+
+/* More tokens than are taken at once, and a single row; rows in one call or in several. */
+TEST(many_tokens_and_parts_of_the_rows)
+{
+    uint64_t seed = 4;
+    for (size_t i = 0; i < HOT; i++) {
+        const int64_t tokens = i % 2 ? 64 : 515;
+        product p = make_product(type_of(hot[i]), tokens, 19, 256, &seed);
+        const size_t count = (size_t)(tokens * p.args.n);
+        float *expected = test_guard_alloc(count * sizeof *expected, NULL), *y = p.args.y;
+        adze_kernels kernels;
+        adze_kernels_init(&kernels, ADZE_CPU_REF);
+        p.args.y = expected;
+        run(&kernels, NULL, &p.args);
+        for (adze_cpu_level level = 0; check_next_level(&level); level++) {
+            adze_kernels_init(&kernels, level);
+            p.args.y = y;
+            run(&kernels, NULL, &p.args);
+            check_same("many tokens", level, y, expected, (int64_t)count);
+            memset(y, 0xff, count * sizeof *y);
+            for (int64_t n = 0, rows; n < p.args.n; n += rows) {
+                adze_linear_args some = p.args;
+                rows = some.n = ADZE_MIN(n + 1, p.args.n - n);
+                some.w = (const uint8_t *)some.w + (size_t)n * some.w_stride;
+                some.bias = some.bias ? some.bias + n : NULL;
+                some.y = y + n;
+                run(&kernels, NULL, &some);
+            }
+            check_same("parts of rows", level, y, expected, (int64_t)count);
+        }
+    }
+}
+
+/* A token with an infinity or NaN gives NaN or infinities, the same at every level, and leaves the others
+ * as they were; zeros and the smallest numbers are harmless. */
+TEST(unusual_numbers_stay_in_their_token)
+{
+    static const float unusual[] = {INFINITY, -INFINITY, NAN, 3e38f, 1e-38f, 1e-45f, 0.0f, -0.0f};
+    enum { COUNT = sizeof unusual / sizeof *unusual };
+    uint64_t seed = 5;
+    for (size_t i = 0; i < HOT; i++)
+        for (int few = 0; few < 2; few++) {
+            product p = make_product(type_of(hot[i]), few ? 2 : 2 * COUNT, 17, 512, &seed);
+            float *x = check_floats((size_t)(p.args.tokens * p.args.k), &seed);
+            for (int64_t t = 0; t < p.args.tokens; t += 2)
+                for (int64_t j = 32; j < 64; j += unusual[t / 2] < 1 ? 1 : 32)
+                    x[t * p.args.k + j] = unusual[t / 2];
+            p.args.x = x;
+            check_levels(&p, adze_dtype_describe(hot[i])->name);
+            for (int64_t n = 0; n < p.args.n; n++) {
+                CHECK(!isfinite(p.args.y[n]));
+                for (int64_t t = 1; t < p.args.tokens; t += 2)
+                    CHECK(isfinite(p.args.y[t * p.args.ldy + n]));
+            }
+        }
+}
