@@ -5,10 +5,10 @@
 #include "kernels/blocks_iq_impl.h"
 #include "kernels/blocks_iq_weights_impl.h"
 
-enum { IQ4_BLOCK = 32, IQ4_GROUPS = 8, IQ4_TRIES = 9 };
+/* Of the weights, as in quantize_row_iq4_nl_impl of ggml-quants.c. */
+#define IQ4_SPREAD 2.0f
 
-/* As large as ggml's (quantize_row_iq4_nl_impl in ggml-quants.c), but the floor. */
-static const iq_weights iq4_weights = {2, 0.5f};
+enum { IQ4_BLOCK = 32, IQ4_GROUPS = 8, IQ4_TRIES = 9 };
 
 /* The levels; between them, halfway, where the nearest changes: in order of a binary search, of which
  * the first question is between[0], the next are 1 and 2, then 3 to 6, then 7 to 14. */
@@ -42,15 +42,18 @@ INLINE lanes nearest_level(lanes v, uint8_t *number)
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(lanes_load(iq4_even), at),
                             _mm256_permutevar8x32_ps(lanes_load(iq4_odd), at), fourth);
 #else
-    lanes out;
-    for (int i = 0; i < 8; i++) {
-        int at = v.v[i] > IQ4_FIRST;
-        at = 2 * at + (v.v[i] > iq4_second[at]);
-        at = 2 * at + (v.v[i] > iq4_third[at]);
-        const bool odd = v.v[i] > iq4_fourth[at];
-        number[i] = (uint8_t)(2 * at + odd);
-        out.v[i] = odd ? iq4_odd[at] : iq4_even[at];
-    }
+    static const float between[15] = {-115.5f, -93.5f, -74,   -57,   -42, -28.5f, -16, IQ4_FIRST,
+                                      7,       19,     31.5f, 45.5f, 61,  79,     101};
+    static const float step[15] = {23, 21, 18, 16, 14, 13, 12, 11, 12, 12, 13, 15, 16, 20, 24};
+    lanes out = lanes_set(-127);
+    int32_t steps[8] = {0};
+    for (int k = 0; k < 15; k++)
+        for (int i = 0; i < 8; i++) {
+            out.v[i] += v.v[i] > between[k] ? step[k] : 0.0f;
+            steps[i] += v.v[i] > between[k];
+        }
+    for (int i = 0; i < 8; i++)
+        number[i] = (uint8_t)steps[i];
     return out;
 #endif
 }
@@ -72,7 +75,7 @@ INLINE iq_fit fit_levels(const float *x, const float *w, float s, uint8_t *numbe
 
 /* The scale that a block would like, in *best its levels' worth: those are tried at which the element of
  * largest magnitude is so many times the lowest level, or the highest. 0: none. */
-INLINE float best_level_scale(const float *x, const float *w, iq_fit *best)
+ONE_COPY float best_level_scale(const float *x, const float *w, iq_fit *best)
 {
     float extreme = 0.0f;
     for (int i = 0; i < IQ4_BLOCK; i++)
@@ -110,7 +113,7 @@ static inline void encode_iq4_nl_block(const float *source, const float *importa
     const float unit = load_values(source, IQ4_BLOCK, x);
     if (unit == 0.0f)
         return;
-    load_weights(x, IQ4_BLOCK, iq4_weights, importance, w);
+    load_weights(x, IQ4_BLOCK, IQ4_SPREAD, importance, w);
     iq_fit fit;
     float d = round_scale(unit, best_level_scale(x, w, &fit));
     for (int round = 0; round < 2 && d != 0.0f; round++) {
@@ -175,7 +178,7 @@ static inline float choose_iq4_d(const iq4_work *work)
 
 /* The levels of each group at the multiple of d that suits it best. Gives what all of them are worth as
  * multiples of d. */
-INLINE iq_fit settle_levels(iq4_work *work, float d)
+static inline iq_fit settle_levels(iq4_work *work, float d)
 {
     iq_fit all = {0, 0};
     for (int g = 0; g < IQ4_GROUPS; g++) {
@@ -213,7 +216,7 @@ static inline void encode_iq4_xs_block(const float *source, const float *importa
     work.unit = load_values(source, 8 * IQ4_BLOCK, work.x);
     if (work.unit == 0.0f)
         return;
-    load_weights(work.x, 8 * IQ4_BLOCK, iq4_weights, importance, work.w);
+    load_weights(work.x, 8 * IQ4_BLOCK, IQ4_SPREAD, importance, work.w);
     for (int g = 0; g < IQ4_GROUPS; g++) {
         iq_fit fit;
         work.best[g] = best_level_scale(work.x + g * IQ4_BLOCK, work.w + g * IQ4_BLOCK, &fit);

@@ -28,7 +28,7 @@ typedef struct iq_shape {
     int scales;
     iq_signs signs;
     iq_shifts shifts;
-    iq_weights weights;
+    float spread; /* of the weights */
     float from, to;
     int tries; /* scales that are tried for a group, see best_scale */
 } iq_shape;
@@ -49,7 +49,7 @@ typedef struct iq_work {
 
 /* Leaves magnitudes in x; but where signs must be even and are not, the element for which it matters
  * least becomes a negative magnitude. */
-INLINE void take_signs(const iq_shape *shape, iq_work *work)
+static inline void take_signs(const iq_shape *shape, iq_work *work)
 {
     for (int e = 0; e < EIGHTS; e++) {
         float *x = work->x + 8 * e;
@@ -73,9 +73,14 @@ INLINE iq_fit fit_eight(const iq_shape *shape, const iq_tables *tables, const fl
                         const float *x, const float *w, float s, uint32_t *code, lanes *xq,
                         lanes *qq)
 {
-    *code = shape->grid.bits == 2 ? nearest_point(&shape->grid, tables, level, x, w, s)
-                                  : nearest_points(tables, level, x, w, s);
-    const lanes q = lanes_pick(level, *code, shape->grid.bits);
+    lanes q;
+    if (shape->grid.bits == 2) {
+        *code = nearest_point(&shape->grid, tables, level, x, w, s);
+        q = lanes_pick(level, *code, 2);
+    } else {
+        *code = nearest_points(tables, level, x, w, s);
+        q = lanes_pick(level, *code, 3);
+    }
     const lanes wq = lanes_mul(lanes_load(w), q);
     *xq = lanes_mul(wq, lanes_load(x));
     *qq = lanes_mul(wq, q);
@@ -114,8 +119,8 @@ INLINE iq_fit fit_group(const iq_shape *shape, const iq_tables *tables, const iq
 
 /* Tries scales at which the largest element of the group is so many times the highest level; where the
  * grid has the signs: so many times the root mean square. */
-INLINE void best_scale(const iq_shape *shape, const iq_tables *tables, iq_work *work, int g,
-                       int shift)
+ONE_COPY void best_scale(const iq_shape *shape, const iq_tables *tables, iq_work *work, int g,
+                         int shift)
 {
     lanes top = lanes_set(0.0f), sum = top;
     for (int i = 0; i < shape->group; i += 8) {
@@ -185,7 +190,8 @@ static inline float choose_d(const iq_shape *shape, const iq_work *work)
 
 /* The points of each group at the multiple of d that suits it best. Gives what all of them are worth as
  * multiples of d. */
-INLINE iq_fit settle_groups(const iq_shape *shape, const iq_tables *tables, iq_work *work, float d)
+ONE_COPY iq_fit settle_groups(const iq_shape *shape, const iq_tables *tables, iq_work *work,
+                              float d)
 {
     iq_fit all = {0, 0};
     const int eights = shape->group / 8;
@@ -216,13 +222,13 @@ INLINE iq_fit settle_groups(const iq_shape *shape, const iq_tables *tables, iq_w
 }
 
 /* false: zeros say it best. */
-INLINE bool encode_super(const iq_shape *shape, const iq_tables *tables, const float *source,
-                         const float *importance, iq_work *work)
+ONE_COPY bool encode_super(const iq_shape *shape, const iq_tables *tables, const float *source,
+                           const float *importance, iq_work *work)
 {
     work->unit = load_values(source, SUPER, work->x);
     if (work->unit == 0.0f)
         return false;
-    load_weights(work->x, SUPER, shape->weights, importance, work->w);
+    load_weights(work->x, SUPER, shape->spread, importance, work->w);
     if (shape->signs != SIGNS_IN_GRID)
         take_signs(shape, work);
     for (int g = 0; g < SUPER / shape->group; g++)

@@ -1,62 +1,30 @@
 /* The grid formats as shapes for the encoder, and how what it finds is laid out (see
- * kernels/blocks_iq_impl.h for the layouts). Spread and floor of the weights are ggml's
- * (quantize_row_iq*_impl in ggml-quants.c), but floors, which are all those of its iq2_s. */
+ * kernels/blocks_iq_impl.h for the layouts). Spreads of the weights are those of
+ * quantize_row_iq*_impl in ggml-quants.c. */
 #ifndef ADZE_KERNELS_BLOCKS_IQ_PACK_IMPL_H
 #define ADZE_KERNELS_BLOCKS_IQ_PACK_IMPL_H
 #include "kernels/blocks_iq4_encode_impl.h"
 #include "kernels/blocks_iq_encode_impl.h"
 #include "kernels/blocks_iq_impl.h"
 
-#define IQ1_LEVELS(shift) (shift) - 1, (shift), (shift) + 1, 0, (shift)-1, (shift), (shift) + 1, 0
-#define IQ2_LEVELS 1, 3.125f, 5.375f, 0, 1, 3.125f, 5.375f, 0
+/* clang-format off */
+#define IQ1_LEVELS(shift) {(shift) - 1, (shift), (shift) + 1, 0, (shift) - 1, (shift), (shift) + 1, 0}
+#define IQ1_GRID {adze_iq1_grid, 2048, 2}, {IQ1_LEVELS(0.125f), IQ1_LEVELS(-0.125f)}
+#define IQ2_GRID(name, points) \
+    {adze_##name##_grid, points, 2}, {{1, 3.125f, 5.375f, 0, 1, 3.125f, 5.375f, 0}}
+#define IQ3_XXS_GRID {adze_iq3_xxs_grid, 256, 3}, {{1, 3, 5, 7, 9, 11, 13, 15.5f}}
+#define IQ3_S_GRID {adze_iq3_s_grid, 512, 3}, {{1, 3, 5, 7, 9, 11, 13, 15}}
 
-/* grid, points, bits, levels, group, scales, signs, shifts, spread and floor, scales tried */
-#define IQ1_GRID                                                                                   \
-    {adze_iq1_grid, 2048, 2},                                                                      \
-    {                                                                                              \
-        {IQ1_LEVELS(0.125f)},                                                                      \
-        {                                                                                          \
-            IQ1_LEVELS(-0.125f)                                                                    \
-        }                                                                                          \
-    }
-#define IQ2_GRID(name, points)                                                                     \
-    {adze_##name##_grid, points, 2},                                                               \
-    {                                                                                              \
-        {                                                                                          \
-            IQ2_LEVELS                                                                             \
-        }                                                                                          \
-    }
-
-static const iq_shape iq1_s_shape = {IQ1_GRID, 32,   8, SIGNS_IN_GRID, SHIFT_OF_GROUP, {2, 0.5f},
-                                     0.7f,     1.8f, 5};
-static const iq_shape iq1_m_shape = {IQ1_GRID, 16,   8, SIGNS_IN_GRID, SHIFT_OF_EIGHT, {2, 0.5f},
-                                     0.7f,     1.8f, 5};
-static const iq_shape iq2_xxs_shape = {
-    IQ2_GRID(iq2_xxs, 256), 32, 16, SIGNS_EVEN, SHIFT_NONE, {1, 0.5f}, 0.7f, 1.6f, 5};
-static const iq_shape iq2_xs_shape = {
-    IQ2_GRID(iq2_xs, 512), 16, 16, SIGNS_EVEN, SHIFT_NONE, {1, 0.5f}, 0.7f, 1.6f, 5};
-static const iq_shape iq2_s_shape = {
-    IQ2_GRID(iq2_s, 1024), 16, 16, SIGNS_FREE, SHIFT_NONE, {2, 0.5f}, 0.7f, 1.6f, 5};
-static const iq_shape iq3_xxs_shape = {{adze_iq3_xxs_grid, 256, 3},
-                                       {{1, 3, 5, 7, 9, 11, 13, 15.5f}},
-                                       32,
-                                       16,
-                                       SIGNS_EVEN,
-                                       SHIFT_NONE,
-                                       {2, 0.5f},
-                                       0.7f,
-                                       1.4f,
-                                       7};
-static const iq_shape iq3_s_shape = {{adze_iq3_s_grid, 512, 3},
-                                     {{1, 3, 5, 7, 9, 11, 13, 15}},
-                                     32,
-                                     16,
-                                     SIGNS_FREE,
-                                     SHIFT_NONE,
-                                     {2, 0.5f},
-                                     0.7f,
-                                     1.4f,
-                                     7};
+/* grid and levels, group, scales, signs, shifts, spread, scales tried: from, to, how many */
+static const iq_shape
+    iq1_s_shape = {IQ1_GRID, 32, 8, SIGNS_IN_GRID, SHIFT_OF_GROUP, 2, 0.7f, 1.8f, 5},
+    iq1_m_shape = {IQ1_GRID, 16, 8, SIGNS_IN_GRID, SHIFT_OF_EIGHT, 2, 0.7f, 1.8f, 5},
+    iq2_xxs_shape = {IQ2_GRID(iq2_xxs, 256), 32, 16, SIGNS_EVEN, SHIFT_NONE, 1, 0.7f, 1.9f, 5},
+    iq2_xs_shape = {IQ2_GRID(iq2_xs, 512), 16, 16, SIGNS_EVEN, SHIFT_NONE, 1, 0.7f, 1.9f, 5},
+    iq2_s_shape = {IQ2_GRID(iq2_s, 1024), 16, 16, SIGNS_FREE, SHIFT_NONE, 2, 0.7f, 1.9f, 5},
+    iq3_xxs_shape = {IQ3_XXS_GRID, 32, 16, SIGNS_EVEN, SHIFT_NONE, 2, 0.7f, 1.4f, 7},
+    iq3_s_shape = {IQ3_S_GRID, 32, 16, SIGNS_FREE, SHIFT_NONE, 2, 0.7f, 1.4f, 7};
+/* clang-format on */
 
 static inline void or_u16(uint8_t *p, unsigned bits)
 {

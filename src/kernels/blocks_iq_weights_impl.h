@@ -8,12 +8,12 @@
 #include "kernels/blocks_iq_lanes_impl.h"
 
 #define INLINE static inline __attribute__((always_inline))
-
-/* The weight of an element: with importance, importance * sqrt(spread * mean square + square); without,
- * floor * mean square + square. */
-typedef struct iq_weights {
-    float spread, floor;
-} iq_weights;
+/* For what serves all formats: GCC would make a copy of it for each. */
+#ifdef __clang__
+#define ONE_COPY static __attribute__((noinline))
+#else
+#define ONE_COPY static __attribute__((noinline, noclone))
+#endif
 
 /* What a choice of integers q is worth as a say on some elements: at scale s it costs
  * s * (s * qq - 2 * xq) more than zeros do. */
@@ -28,7 +28,7 @@ static inline float fit_cost(iq_fit fit, float s)
 
 /* x = source / unit, a power of two such that x is below 1 (2 for the very largest). Gives the unit; 0:
  * the source is next to nothing. */
-INLINE float load_values(const float *source, int n, float *x)
+static inline float load_values(const float *source, int n, float *x)
 {
     lanes top = lanes_set(0.0f);
     for (int i = 0; i < n; i += 8)
@@ -45,25 +45,26 @@ INLINE float load_values(const float *source, int n, float *x)
     return unit;
 }
 
-INLINE void load_weights(const float *x, int n, iq_weights weights, const float *importance,
-                         float *w)
+/* The weight of an element is importance * sqrt(spread * mean square + square), without importance 1. (ggml
+ * weighs by the square there, which costs far more accuracy than it gains: docs/block-types-iq.md.) */
+static inline void load_weights(const float *x, int n, float spread, const float *importance,
+                                float *w)
 {
     lanes sum = lanes_set(0.0f), top = sum;
-    for (int i = 0; i < n; i += 8) {
+    for (int i = 0; i < n && importance; i += 8) {
         sum = lanes_add(sum, lanes_mul(lanes_load(x + i), lanes_load(x + i)));
-        if (importance)
-            top = lanes_max(top, lanes_load(importance + i));
+        top = lanes_max(top, lanes_load(importance + i));
     }
-    const float mean = lanes_sum(sum) / (float)n, most = lanes_largest(top);
-    const bool equal = !(most > 0.0f);
-    const lanes base = lanes_set((equal ? weights.floor : weights.spread) * mean);
-    const lanes inverse = lanes_set(equal ? 0.0f : 1.0f / most);
+    const lanes base = lanes_set(spread * lanes_sum(sum) / (float)n);
+    const float most = lanes_largest(top);
+    const lanes inverse = lanes_set(most > 0.0f ? 1.0f / most : 0.0f);
     for (int i = 0; i < n; i += 8) {
-        const lanes square = lanes_mul(lanes_load(x + i), lanes_load(x + i));
-        lanes weight = lanes_add(base, square);
-        if (!equal) { /* even what is of no importance should be near */
+        lanes weight = lanes_set(1.0f);
+        if (most > 0.0f) { /* even what is of no importance should be near */
+            const lanes square = lanes_mul(lanes_load(x + i), lanes_load(x + i));
             const lanes part = lanes_mul(lanes_load(importance + i), inverse);
-            weight = lanes_mul(lanes_add(part, lanes_set(0x1p-20f)), lanes_sqrt(weight));
+            weight = lanes_mul(lanes_add(part, lanes_set(0x1p-20f)),
+                               lanes_sqrt(lanes_add(base, square)));
         }
         lanes_store(w + i, weight);
     }
