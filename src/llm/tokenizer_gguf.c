@@ -381,14 +381,15 @@ static adze_status build_wordpiece(reader *r)
 
 static adze_status read_wordpiece(reader *r)
 {
-    int32_t cls = (int32_t)adze_gguf_int(r->meta, KEY("cls_token_id"), 101);
-    const role_defaults defaults = {cls, -1, 100, 102, 0, 103};
+    int32_t cls;
     adze_tokenizer *t = r->t;
     t->kind = "wordpiece";
     t->model = TOK_WORDPIECE;
     t->wordpiece.longest_word = INT64_MAX;
     ADZE_TRY(tok_finish_vocabulary(t, false, r->err));
     ADZE_TRY(build_wordpiece(r));
+    ADZE_TRY(read_id(r, &cls, KEY("cls_token_id"), 101, true));
+    const role_defaults defaults = {cls, -1, 100, 102, 0, 103};
     ADZE_TRY(read_roles(r, &defaults));
     ADZE_TRY(read_added(r));
     tok_normalizer *n = tok_add_normalizer(t);

@@ -24,6 +24,7 @@ for command in $commands; do
     examples=$(sed -n '/^Examples:/,$p' help | grep -c "adze $command") || true
     [ "$examples" -ge 2 ] || fail "$command --help has $examples examples"
     says 2 "unknown option --no-such-option" "$ADZE" "$command" --no-such-option
+    [ "$command" = tokenize ] && continue # takes any number of ids
     says 2 "Try 'adze $command --help'" "$ADZE" "$command" one two three four five
 done
 
