@@ -129,10 +129,9 @@ static const tok_pre pres[] = {
      0},
     {"afmoe",
      {"\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))",
-      "[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-"
-      "힯ᄀ-"
-      "ᇿ]"
-      "+",
+      /* clang-format off */
+      "[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+",
+      /* clang-format on */
       DEEPSEEK3},
      0},
     {"gemma4 granite-embed-multi-311m",
