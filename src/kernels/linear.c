@@ -67,12 +67,25 @@ static void codes(const linear_job *job, const int64_t part[4], void *scratch)
     }
 }
 
+static float element(adze_dtype dtype, const uint8_t *row, int64_t i)
+{
+    uint16_t half;
+    float whole;
+    memcpy(&half, row + 2 * i, sizeof half);
+    if (dtype == ADZE_F16)
+        return half_to_float(half);
+    if (dtype == ADZE_BF16)
+        return float_of((uint32_t)half << 16);
+    memcpy(&whole, row + 4 * i, sizeof whole);
+    return whole;
+}
+
 /* Eight sums, of the elements i with i % 8 the same; k is filled up with zeros. */
-static float dot_floats(int64_t k, const float *w, const float *x)
+static float dot_floats(adze_dtype dtype, int64_t k, const uint8_t *w, const float *x)
 {
     float s[8] = {0};
     for (int64_t i = 0; i < (k + 7) / 8 * 8; i++)
-        s[i % 8] = fmaf(i < k ? w[i] : 0.0f, i < k ? x[i] : 0.0f, s[i % 8]);
+        s[i % 8] = fmaf(i < k ? element(dtype, w, i) : 0.0f, i < k ? x[i] : 0.0f, s[i % 8]);
     float sum = s[0];
     for (int i = 1; i < 8; i++)
         sum += s[i];
@@ -81,35 +94,19 @@ static float dot_floats(int64_t k, const float *w, const float *x)
 
 static void floats(const linear_job *job, const int64_t part[4], void *scratch)
 {
+    const adze_linear_args *args = &job->args;
+    ADZE_UNUSED(scratch);
     for (int64_t row = part[0]; row < part[1]; row++) {
-        job->decode(linear_row(job, row), job->args.k, scratch);
         for (int64_t t = part[2]; t < part[3]; t++)
-            job->args.y[t * job->args.ldy + row] =
-                dot_floats(job->args.k, scratch, job->args.x + t * job->args.ldx);
+            args->y[t * args->ldy + row] =
+                dot_floats(args->dtype, args->k, linear_row(job, row), args->x + t * args->ldx);
         finish(job, row, part);
     }
 }
 
-static size_t record_size(adze_dtype dtype, int64_t tokens, int64_t k)
-{
-    ADZE_UNUSED(tokens);
-    const linear_format *f = linear_format_of(dtype);
-    return f ? linear_record_size(f, k) : 0;
-}
-
-/* A row of floats. */
-static size_t worker_size(adze_dtype dtype, int64_t k)
-{
-    return linear_format_of(dtype) ? 0 : linear_round_up((size_t)k * sizeof(float));
-}
-
 void adze_linear_init(adze_linear_table *table, adze_cpu_level level)
 {
-    *table = (adze_linear_table){.prepare = quantize,
-                                 .codes = codes,
-                                 .floats = floats,
-                                 .record_size = record_size,
-                                 .worker_size = worker_size};
+    *table = (adze_linear_table){.prepare = quantize, .codes = codes, .floats = floats};
 #if defined(__x86_64__)
     if (level == ADZE_CPU_AVX2 || level == ADZE_CPU_AVX512)
         adze_linear_init_avx2(table);
@@ -124,16 +121,19 @@ void adze_linear_init(adze_linear_table *table, adze_cpu_level level)
 
 bool adze_linear_can(const adze_kernels *kernels, adze_dtype dtype)
 {
-    return (unsigned)dtype < ADZE_DTYPE_COUNT && kernels->blocks.codec[dtype].decode;
+    ADZE_UNUSED(kernels);
+    return dtype == ADZE_F32 || dtype == ADZE_F16 || dtype == ADZE_BF16 || linear_format_of(dtype);
 }
 
 size_t adze_linear_scratch(const adze_kernels *kernels, adze_dtype dtype, int64_t tokens, int64_t k,
                            int threads)
 {
     const adze_linear_table *table = &kernels->linear;
-    const size_t records = (size_t)ADZE_MIN(tokens, LINEAR_SLAB);
-    return records * table->record_size(dtype, tokens, k) +
-           (size_t)threads * table->worker_size(dtype, k);
+    const linear_format *f = linear_format_of(dtype);
+    if (!f)
+        return (size_t)threads * table->floats_scratch;
+    return (size_t)ADZE_MIN(tokens, LINEAR_SLAB) * linear_record_size(f, k) +
+           (size_t)threads * table->codes_scratch;
 }
 
 static void prepare_part(void *user, int64_t part, int worker)
@@ -147,8 +147,8 @@ static void prepare_part(void *user, int64_t part, int worker)
 static void multiply_part(void *user, int64_t part, int worker)
 {
     const linear_job *job = user;
-    const int64_t row = part / job->token_parts * job->part_rows;
-    const int64_t token = part % job->token_parts * job->part_tokens;
+    const int64_t row = part % job->row_parts * job->part_rows;
+    const int64_t token = part / job->row_parts * job->part_tokens;
     const int64_t limits[4] = {row, ADZE_MIN(row + job->part_rows, job->args.n), token,
                                ADZE_MIN(token + job->part_tokens, job->args.tokens)};
     void *scratch = job->workers + (size_t)worker * job->worker_size;
@@ -167,19 +167,24 @@ static void prepare_all(linear_job *job, adze_pool *pool)
     adze_pool_run(pool, count_of(job->args.tokens, job->part_tokens), prepare_part, job);
 }
 
-/* First rows, in parts that are worth the handing out but number enough for many cores; where that gives
- * few parts, tokens too. */
+/* Parts are worth the handing out, but number enough for many cores: first some rows, then, where that
+ * gives few parts, some tokens. Up to four panels of rows share what they read of x; float weights, which
+ * cost nothing to unpack, are read again for every so many tokens, whose x then stays in the cache. */
 static void cut(linear_job *job)
 {
-    enum { WORTH = 1 << 16, PLENTY = 256, ENOUGH = 48, TOKENS = 64 };
+    enum { WORTH = 1 << 16, PLENTY = 256, ENOUGH = 48, TOKENS = 64, FLOAT_TOKENS = 96, SHARE = 4 };
     const int64_t n = job->args.n, tokens = job->args.tokens;
     const int64_t panels = count_of(n, LINEAR_PANEL);
     const int64_t panel_work = ADZE_MAX(LINEAR_PANEL * job->args.k * tokens, 1);
-    const int64_t each = ADZE_MAX(count_of(WORTH, panel_work), count_of(panels, PLENTY));
+    const int64_t most = job->format ? tokens : ADZE_MIN(tokens, FLOAT_TOKENS);
+    const int64_t share = panels * count_of(tokens, most) / (ENOUGH / 2);
+    int64_t each = ADZE_MAX(count_of(WORTH, panel_work), count_of(panels, PLENTY));
+    if (tokens > 1)
+        each = ADZE_MAX(each, ADZE_MIN(share, SHARE));
     job->part_rows = each * LINEAR_PANEL;
     job->row_parts = count_of(n, job->part_rows);
     const int64_t wanted = count_of(ENOUGH, ADZE_MAX(job->row_parts, 1));
-    job->part_tokens = ADZE_MAX(count_of(tokens, wanted), TOKENS);
+    job->part_tokens = ADZE_MIN(ADZE_MAX(count_of(tokens, wanted), TOKENS), ADZE_MAX(most, 1));
     job->token_parts = count_of(tokens, job->part_tokens);
 }
 
@@ -187,9 +192,8 @@ void adze_linear_run(const adze_kernels *kernels, adze_pool *pool, const adze_li
 {
     linear_job job = {.args = *args, .all_tokens = args->tokens, .table = &kernels->linear};
     job.format = linear_format_of(args->dtype);
-    job.decode = kernels->blocks.codec[args->dtype].decode;
-    job.record_size = job.table->record_size(args->dtype, args->tokens, args->k);
-    job.worker_size = job.table->worker_size(args->dtype, args->k);
+    job.record_size = job.format ? linear_record_size(job.format, args->k) : 0;
+    job.worker_size = job.format ? job.table->codes_scratch : job.table->floats_scratch;
     const int64_t most = ADZE_MIN(args->tokens, LINEAR_SLAB);
     job.records = args->scratch;
     job.workers = job.records + (size_t)most * job.record_size;
@@ -197,7 +201,7 @@ void adze_linear_run(const adze_kernels *kernels, adze_pool *pool, const adze_li
         job.args.tokens = ADZE_MIN(most, args->tokens - t);
         job.args.x = args->x + t * args->ldx;
         job.args.y = args->y + t * args->ldy;
-        if (job.record_size > 0)
+        if (job.format)
             prepare_all(&job, pool);
         cut(&job);
         adze_pool_run(pool, job.row_parts * job.token_parts, multiply_part, &job);

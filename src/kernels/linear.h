@@ -50,14 +50,12 @@ void adze_linear_run(const struct adze_kernels *kernels, adze_pool *pool,
 /* What a level does, on parts that adze_linear_run chooses (linear_impl.h). */
 struct linear_job;
 typedef struct adze_linear_table {
-    /* Rows of x, [first, first + count), to the job's records. */
+    /* Block types: rows of x, [first, first + count), to the job's records. */
     void (*prepare)(const struct linear_job *job, int64_t first, int64_t count);
-    /* Part of y: rows [n0, n1) of w for tokens [t0, t1). Block types seen as integers, and the rest. */
+    /* Part of y: rows [n0, n1) of w for tokens [t0, t1). Block types, and floats. */
     void (*codes)(const struct linear_job *job, const int64_t part[4], void *scratch);
     void (*floats)(const struct linear_job *job, const int64_t part[4], void *scratch);
-    /* Bytes of a record (0: x is used as it is), and of a worker's scratch; multiples of 64. */
-    size_t (*record_size)(adze_dtype dtype, int64_t tokens, int64_t k);
-    size_t (*worker_size)(adze_dtype dtype, int64_t k);
+    size_t codes_scratch, floats_scratch; /* bytes of a worker; multiples of 64 */
 } adze_linear_table;
 
 void adze_linear_init(adze_linear_table *table, adze_cpu_level level);

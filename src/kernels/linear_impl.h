@@ -42,7 +42,6 @@ typedef struct linear_job {
     adze_linear_args args; /* tokens: at most LINEAR_SLAB of all */
     int64_t all_tokens;
     const linear_format *format; /* NULL: this type is not seen as integers */
-    adze_block_decode_fn decode;
     uint8_t *records;
     size_t record_size;
     uint8_t *workers; /* scratch, worker after worker */

@@ -17,4 +17,22 @@ static inline simde__m512 emulate_cvtepi32_ps(simde__m512i v)
 }
 #define _mm512_cvtepi32_ps emulate_cvtepi32_ps
 
+static inline simde__m512 emulate_cvtph_ps(__m256i v)
+{
+    simde__m512_private to;
+    to.m256[0] = _mm256_cvtph_ps(_mm256_castsi256_si128(v));
+    to.m256[1] = _mm256_cvtph_ps(_mm256_extracti128_si256(v, 1));
+    return simde__m512_from_private(to);
+}
+#define _mm512_cvtph_ps emulate_cvtph_ps
+
+static inline simde__m512i emulate_cvtepu16_epi32(__m256i v)
+{
+    simde__m512i_private to;
+    to.m256i[0] = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(v));
+    to.m256i[1] = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1));
+    return simde__m512i_from_private(to);
+}
+#define _mm512_cvtepu16_epi32 emulate_cvtepu16_epi32
+
 #endif

@@ -7,13 +7,13 @@
  * which does no harm. Wide codes are multiplied as |q| * (p with the sign of q). */
 #include "kernels/x86/linear_avx2_impl.h"
 
-enum { ROWS = LINEAR_PANEL, TOKENS = 6 };
+enum { ROWS = LINEAR_PANEL, TOKENS = 6, PANELS = 4 };
 
 /* The scratch of a worker. */
 typedef struct workspace {
-    linear_panel panel;
+    linear_panel panel[PANELS];
     linear_unpacked unpacked;
-    _Alignas(64) float sums[LINEAR_SLAB * ROWS]; /* [tokens][16 rows] */
+    _Alignas(64) float sums[PANELS][LINEAR_SLAB][ROWS];
 } workspace;
 
 /* --- tiles --- */
@@ -164,31 +164,50 @@ static tile_fn choose(const linear_format *f)
 
 /* --- parts --- */
 
-static void panel_codes(const linear_job *job, int64_t row, int64_t last, const int64_t part[4],
-                        workspace *s)
+/* Columns [at, at + count) of all tokens; the x of a tile stays in the first cache while the panels pass,
+ * and the panels in the second while the tokens pass. */
+static void add_columns(const linear_job *job, int panels, int64_t at, int64_t count, int64_t first,
+                        int64_t tokens, workspace *s)
 {
-    const tile_fn run = choose(job->format);
-    const int64_t k = job->args.k, first = part[2], tokens = part[3] - part[2];
-    for (int64_t at = 0; at < k; at += LINEAR_CHUNK) {
-        const int64_t count = ADZE_MIN(k - at, LINEAR_CHUNK);
-        const linear_piece piece = {row, last, at, count};
-        linear_pack_codes_avx2(job, piece, job->format->zero, &s->unpacked, &s->panel);
-        for (int64_t t = 0; t < tokens;) {
-            linear_record r = linear_record_at(job, first + t);
-            r.codes += at;
-            r.scale += at / LINEAR_BLOCK;
-            r.zeros += at / job->format->group;
-            r.sums += at / job->format->group;
-            const tile a = {.groups = count / job->format->group,
-                            .panel = &s->panel,
+    const linear_format *f = job->format;
+    const tile_fn run = choose(f);
+    for (int64_t t = 0, done = 1; t < tokens; t += done) {
+        linear_record r = linear_record_at(job, first + t);
+        r.codes += at;
+        r.scale += at / LINEAR_BLOCK;
+        r.zeros += at / f->group;
+        r.sums += at / f->group;
+        for (int v = 0; v < panels; v++) {
+            const tile a = {.groups = count / f->group,
+                            .panel = &s->panel[v],
                             .x = r,
                             .record_size = job->record_size,
-                            .sums = s->sums + t * ROWS,
+                            .sums = s->sums[v][t],
                             .first = at == 0};
-            t += run(&a, tokens - t);
+            done = run(&a, tokens - t);
         }
     }
-    linear_store_rows(job, row, last - row, first, tokens, s->sums);
+}
+
+/* At most PANELS * 16 rows. */
+static void many_tokens(const linear_job *job, int64_t row, int64_t last, const int64_t part[4],
+                        workspace *s)
+{
+    const int64_t k = job->args.k, first = part[2], tokens = part[3] - part[2];
+    const int panels = (int)((last - row + ROWS - 1) / ROWS);
+    for (int64_t at = 0; at < k; at += LINEAR_CHUNK) {
+        const int64_t count = ADZE_MIN(k - at, LINEAR_CHUNK);
+        for (int v = 0; v < panels; v++) {
+            const int64_t from = row + v * ROWS;
+            const linear_piece piece = {from, ADZE_MIN(from + ROWS, last), at, count};
+            linear_pack_codes_avx2(job, piece, job->format->zero, &s->unpacked, &s->panel[v]);
+        }
+        add_columns(job, panels, at, count, first, tokens, s);
+    }
+    for (int v = 0; v < panels; v++) {
+        const int64_t from = row + v * ROWS;
+        linear_store_rows(job, from, ADZE_MIN(ROWS, last - from), first, tokens, s->sums[v][0]);
+    }
 }
 
 /* Rows [part[0], ...) eight at a time, each eight with all tokens while it is in the cache. Gives the row
@@ -213,41 +232,24 @@ void linear_codes_avx2(const linear_job *job, const int64_t part[4], void *scrat
 {
     const linear_rows_fn rows = linear_few_avx2(job->args.dtype, job->all_tokens);
     int64_t row = rows ? few_tokens(job, part, rows) : part[0];
-    for (; row < part[1]; row += ROWS)
-        panel_codes(job, row, ADZE_MIN(row + ROWS, part[1]), part, scratch);
+    for (; row < part[1]; row += PANELS * ROWS)
+        many_tokens(job, row, ADZE_MIN(row + PANELS * ROWS, part[1]), part, scratch);
 }
 
-size_t linear_codes_worker_avx2(void)
+size_t linear_codes_scratch_avx2(void)
 {
     return sizeof(workspace);
 }
 
-/* --- the level --- */
-
 static void prepare(const linear_job *job, int64_t first, int64_t count)
 {
-    if (job->format)
-        linear_quantize_avx2(job, first, count, 0);
-    else
-        linear_spread_avx2(job, first, count);
-}
-
-static size_t record_size(adze_dtype dtype, int64_t tokens, int64_t k)
-{
-    const linear_format *f = linear_format_of(dtype);
-    return f ? linear_record_size(f, k) : linear_float_record_avx2(tokens, k);
-}
-
-static size_t worker_size(adze_dtype dtype, int64_t k)
-{
-    return linear_format_of(dtype) ? sizeof(workspace) : linear_float_worker_avx2(k);
+    linear_quantize_avx2(job, first, count, 0);
 }
 
 void adze_linear_init_avx2(adze_linear_table *table)
 {
-    *table = (adze_linear_table){.prepare = prepare,
-                                 .codes = linear_codes_avx2,
-                                 .floats = linear_floats_avx2,
-                                 .record_size = record_size,
-                                 .worker_size = worker_size};
+    table->prepare = prepare;
+    table->codes = linear_codes_avx2;
+    table->codes_scratch = sizeof(workspace);
+    linear_init_floats_avx2(table);
 }

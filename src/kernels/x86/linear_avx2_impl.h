@@ -88,23 +88,6 @@ void linear_pack_codes_avx2(const linear_job *job, linear_piece at, int add, lin
  * is not 0, one of 32 bits for codes of q + whole. */
 void linear_quantize_avx2(const linear_job *job, int64_t first, int64_t count, int whole);
 
-/* Elements of one of the eight parts of a row, of elements with the same k % 8. */
-static inline int64_t linear_part_length(int64_t k)
-{
-    return (k + 7) / 8;
-}
-
-/* Rows of x, each as [8 parts][length], to records; and at most 16 rows of w as [8 parts][length][16
- * rows]. */
-void linear_spread_avx2(const linear_job *job, int64_t first, int64_t count);
-void linear_pack_floats_avx2(const linear_job *job, int64_t row, int64_t last,
-                             float rows[LINEAR_PANEL][LINEAR_STEP], float *to);
-
-static inline const float *linear_spread_row(const linear_job *job, int64_t token)
-{
-    return (const float *)(const void *)(job->records + (size_t)token * job->record_size);
-}
-
 /* --- the multiplication --- */
 
 /* y[0 .. 7]: eight rows of w, `stride` bytes apart, times one record. */
@@ -114,9 +97,21 @@ typedef void (*linear_rows_fn)(const uint8_t *w, size_t stride, int64_t k, const
 linear_rows_fn linear_few_avx2(adze_dtype dtype, int64_t tokens);
 
 void linear_codes_avx2(const linear_job *job, const int64_t part[4], void *scratch);
-size_t linear_codes_worker_avx2(void);
-void linear_floats_avx2(const linear_job *job, const int64_t part[4], void *scratch);
-size_t linear_float_record_avx2(int64_t tokens, int64_t k); /* 0: few tokens */
-size_t linear_float_worker_avx2(int64_t k);
+size_t linear_codes_scratch_avx2(void);
+
+typedef enum linear_float { LINEAR_F32, LINEAR_F16, LINEAR_BF16 } linear_float;
+
+static inline linear_float linear_float_of(adze_dtype dtype)
+{
+    return dtype == ADZE_F16 ? LINEAR_F16 : dtype == ADZE_BF16 ? LINEAR_BF16 : LINEAR_F32;
+}
+
+static inline int linear_float_size(linear_float type)
+{
+    return type == LINEAR_F32 ? 4 : 2;
+}
+
+void linear_init_floats_avx2(adze_linear_table *table);
+void linear_init_floats_avx512(adze_linear_table *table);
 
 #endif

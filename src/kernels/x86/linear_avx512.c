@@ -4,14 +4,7 @@
  * back. Few tokens are limited by memory and left to the AVX2 kernels. */
 #include "kernels/x86/linear_avx2_impl.h"
 
-enum {
-    ROWS = LINEAR_PANEL,
-    PANELS = 2,
-    TOKENS = 6,
-    CHUNK = 512,
-    FLOAT_TOKENS = 12,
-    FLOAT_CHUNK = 128
-};
+enum { ROWS = LINEAR_PANEL, PANELS = 2, TOKENS = 6, CHUNK = 512 };
 
 typedef struct workspace {
     linear_panel panel[PANELS];
@@ -198,128 +191,18 @@ static void codes(const linear_job *job, const int64_t part[4], void *scratch)
         many_codes(job, row, ADZE_MIN(row + PANELS * ROWS, part[1]), part, scratch);
 }
 
-/* --- floats --- */
-
-typedef struct float_workspace {
-    _Alignas(64) float sums[PANELS][LINEAR_SLAB][ROWS]; /* of the part at hand, where it is cut */
-    _Alignas(64) float y[PANELS][LINEAR_SLAB][ROWS];
-    _Alignas(64) float rows[ROWS][LINEAR_STEP];
-} float_workspace;
-
-typedef struct float_tile {
-    const float *w[PANELS], *x; /* of one part; tokens x_stride floats apart */
-    size_t x_stride;
-    int64_t count;
-    const float *from, *plus; /* as `to`: what to begin with, what to add last, or NULL */
-    float *to;                /* [panels][LINEAR_SLAB][16 rows], at the first token */
-} float_tile;
-
-INLINE void multiply_floats(const float_tile *a, int panels, int tokens)
-{
-    __m512 y[FLOAT_TOKENS][PANELS];
-    UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int v = 0; v < panels; v++) y[t][v] =
-        a->from ? _mm512_load_ps(a->from + (v * LINEAR_SLAB + t) * ROWS) : _mm512_setzero_ps();
-    for (int64_t i = 0; i < a->count; i++) {
-        __m512 w[PANELS];
-        UNROLL for (int v = 0; v < panels; v++) w[v] = _mm512_load_ps(a->w[v] + i * ROWS);
-        UNROLL for (int t = 0; t < tokens; t++)
-        {
-            const __m512 x = _mm512_set1_ps(a->x[(size_t)t * a->x_stride + (size_t)i]);
-            UNROLL for (int v = 0; v < panels; v++) y[t][v] = _mm512_fmadd_ps(w[v], x, y[t][v]);
-        }
-    }
-    UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int v = 0; v < panels; v++)
-    {
-        const int64_t at = (v * LINEAR_SLAB + t) * ROWS;
-        if (a->plus)
-            y[t][v] = _mm512_add_ps(_mm512_load_ps(a->plus + at), y[t][v]);
-        _mm512_store_ps(a->to + at, y[t][v]);
-    }
-}
-
-static int multiply_some_floats(const float_tile *a, int panels, int64_t tokens)
-{
-#define FLOATS(panels)                                                                             \
-    tokens >= 12  ? (multiply_floats(a, panels, 12), 12)                                           \
-    : tokens >= 6 ? (multiply_floats(a, panels, 6), 6)                                             \
-    : tokens >= 3 ? (multiply_floats(a, panels, 3), 3)                                             \
-                  : (multiply_floats(a, panels, 1), 1)
-    if (panels == 2)
-        return FLOATS(2);
-    return FLOATS(1);
-}
-
-/* Elements of a panel of 16 rows. */
-static size_t float_panel(int64_t k)
-{
-    return (size_t)linear_part_length(k) * 8 * ROWS;
-}
-
-static void many_floats(const linear_job *job, int64_t row, int64_t last, const int64_t part[4],
-                        float_workspace *s)
-{
-    const int64_t first = part[2], tokens = part[3] - first, k = job->args.k;
-    const int64_t length = linear_part_length(k);
-    const int panels = last - row > ROWS ? 2 : 1;
-    float *w[PANELS] = {(float *)(void *)(s + 1), (float *)(void *)(s + 1) + float_panel(k)};
-    for (int v = 0; v < panels; v++)
-        linear_pack_floats_avx2(job, row + v * ROWS, ADZE_MIN(row + (v + 1) * ROWS, last), s->rows,
-                                w[v]);
-    for (int j = 0; j < 8; j++)
-        for (int64_t at = 0, count; at < length; at += count) {
-            count = ADZE_MIN(length - at, FLOAT_CHUNK);
-            const bool finished = at + count == length;
-            const int64_t skip = (j * length + at) * ROWS;
-            for (int64_t t = 0; t < tokens;) {
-                const float_tile a = {.w = {w[0] + skip, w[1] + skip},
-                                      .x = linear_spread_row(job, first + t) + j * length + at,
-                                      .x_stride = job->record_size / sizeof(float),
-                                      .count = count,
-                                      .from = at ? s->sums[0][t] : NULL,
-                                      .plus = finished && j > 0 ? s->y[0][t] : NULL,
-                                      .to = finished ? s->y[0][t] : s->sums[0][t]};
-                t += multiply_some_floats(&a, panels, tokens - t);
-            }
-        }
-    for (int v = 0; v < panels; v++) {
-        const int64_t from = row + v * ROWS;
-        linear_store_rows(job, from, ADZE_MIN(ROWS, last - from), first, tokens, s->y[v][0]);
-    }
-}
-
-static void floats(const linear_job *job, const int64_t part[4], void *scratch)
-{
-    if (job->record_size == 0) {
-        linear_floats_avx2(job, part, scratch);
-        return;
-    }
-    for (int64_t row = part[0]; row < part[1]; row += PANELS * ROWS)
-        many_floats(job, row, ADZE_MIN(row + PANELS * ROWS, part[1]), part, scratch);
-}
-
 /* --- the level --- */
 
 static void prepare(const linear_job *job, int64_t first, int64_t count)
 {
     const bool few = linear_few_avx2(job->args.dtype, job->all_tokens);
-    if (!job->format)
-        linear_spread_avx2(job, first, count);
-    else
-        linear_quantize_avx2(job, first, count, few ? 0 : zero_of(job->format));
-}
-
-static size_t worker_size(adze_dtype dtype, int64_t k)
-{
-    if (linear_format_of(dtype))
-        return ADZE_MAX(sizeof(workspace), linear_codes_worker_avx2());
-    const size_t many = sizeof(float_workspace) + PANELS * float_panel(k) * sizeof(float);
-    return ADZE_MAX(many, linear_float_worker_avx2(k));
+    linear_quantize_avx2(job, first, count, few ? 0 : zero_of(job->format));
 }
 
 void adze_linear_init_avx512(adze_linear_table *table)
 {
     table->prepare = prepare;
     table->codes = codes;
-    table->floats = floats;
-    table->worker_size = worker_size;
+    table->codes_scratch = ADZE_MAX(sizeof(workspace), linear_codes_scratch_avx2());
+    linear_init_floats_avx512(table);
 }

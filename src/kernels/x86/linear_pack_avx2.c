@@ -1,5 +1,5 @@
-/* Products of language models with AVX2 and above, before the multiplication: rows of x are quantized or
- * spread, rows of w unpacked and interleaved into panels. */
+/* Products of language models with AVX2 and above, before the multiplication: rows of x are quantized,
+ * rows of w unpacked and interleaved into panels. */
 #include "kernels/x86/linear_avx2_impl.h"
 
 /* --- x --- */
@@ -194,50 +194,5 @@ void linear_pack_codes_avx2(const linear_job *job, linear_piece at, int add, lin
         interleave(u->scale, sizeof u->scale[0], groups, 0, to->scale + first);
         if (f->offset)
             interleave(u->offset, sizeof u->offset[0], groups, 0, to->offset + first);
-    }
-}
-
-/* --- floats --- */
-
-void linear_spread_avx2(const linear_job *job, int64_t first, int64_t count)
-{
-    const int64_t k = job->args.k, length = linear_part_length(k);
-    for (int64_t t = first; t < first + count; t++) {
-        const float *x = job->args.x + t * job->args.ldx;
-        float *to = (float *)(void *)(job->records + (size_t)t * job->record_size);
-        int64_t i = 0;
-        for (; i + 8 <= k / 8; i += 8) {
-            __m256i part[8];
-            transpose_8x8(x + i * 8, 8 * sizeof *x, part);
-            for (int j = 0; j < 8; j++)
-                _mm256_storeu_si256((__m256i *)(void *)(to + j * length + i), part[j]);
-        }
-        for (; i < length; i++)
-            for (int j = 0; j < 8; j++)
-                to[j * length + i] = i * 8 + j < k ? x[i * 8 + j] : 0.0f;
-    }
-}
-
-void linear_pack_floats_avx2(const linear_job *job, int64_t row, int64_t last,
-                             float rows[LINEAR_PANEL][LINEAR_STEP], float *to)
-{
-    const size_t bytes = (size_t)adze_dtype_describe(job->args.dtype)->block_bytes;
-    const int64_t k = job->args.k, length = linear_part_length(k);
-    memset(rows, 0, sizeof(float[LINEAR_PANEL][LINEAR_STEP]));
-    for (int64_t at = 0; at < k; at += LINEAR_STEP) {
-        const int64_t count = ADZE_MIN(k - at, LINEAR_STEP);
-        for (int64_t i = 0; i < last - row; i++) {
-            job->decode(linear_row(job, row + i) + (size_t)at * bytes, count, rows[i]);
-            for (int64_t j = count; j % 8 != 0; j++)
-                rows[i][j] = 0.0f;
-        }
-        for (int64_t i = 0; i < count; i += 8)
-            for (int half = 0; half < 2; half++) {
-                __m256i part[8];
-                transpose_8x8(rows[8 * half] + i, sizeof rows[0], part);
-                float *at_part = to + (at + i) / 8 * LINEAR_PANEL + 8 * half;
-                for (int j = 0; j < 8; j++, at_part += length * LINEAR_PANEL)
-                    _mm256_store_si256((__m256i *)(void *)at_part, part[j]);
-            }
     }
 }
