@@ -132,7 +132,10 @@ static adze_status apply(adze_decoder *d, adze_text *out, const tok_decode_step 
         return tok_replace(&d->tools, out, s->regex, s->pattern, s->content, text, length);
     case TOK_DECODE_BYTE_FALLBACK:
         if (d->t->types[id] == TOK_BYTE && length == 6) {
-            char byte = (char)(hex_digit(text[3]) << 4 | hex_digit(text[4]));
+            int high = hex_digit(text[3]), low = hex_digit(text[4]);
+            char byte = (char)(high * 16 + low);
+            if (high < 0 || low < 0) /* not spelt "<0xNN>": text like any other */
+                break;
             adze_text_add(out, &byte, 1);
             return ADZE_OK;
         }

@@ -73,7 +73,7 @@ TEST(encoding_gives_the_bytes)
         {ADZE_Q8_0, "q8_0", ".q"},   {ADZE_Q8_1, "q8_1", ".ref.q"}, {ADZE_TQ1_0, "tq1_0", ".q"},
         {ADZE_TQ2_0, "tq2_0", ".q"}, {ADZE_MXFP4, "mxfp4", ".q"}};
     const char *folder = test_need_unpacked("conformance/ggml-quants.tar.xz");
-    size_t size, input_size;
+    size_t size = 0, input_size = 0;
     const float *input = slurp(folder, "input.f32", "", &input_size);
     CHECK_EQ(input_size, ROWS * COLUMNS * sizeof(float));
     for (adze_cpu_level level = 0; check_next_level(&level); level++) {
@@ -81,6 +81,7 @@ TEST(encoding_gives_the_bytes)
         adze_blocks_init(&table, level);
         for (size_t i = 0; i < ADZE_COUNT_OF(formats); i++) {
             const uint8_t *expected = slurp(folder, formats[i].name, formats[i].suffix, &size);
+            CHECK(expected);
             const size_t row = size / ROWS;
             for (int r = 0; r < ROWS; r++) {
                 uint8_t actual[4 * COLUMNS];
