@@ -16,6 +16,16 @@ enum { WIDTH = 256, VOCABULARY = 96, EXPERTS = 2, MOST = 32 };
 
 /* ---- a model ---- */
 
+/* What models are made of, found from here until the test's process ends. */
+static void *kept[8 * MOST];
+static int kept_count;
+
+static void *keep(size_t size)
+{
+    CHECK(kept_count < 8 * MOST);
+    return kept[kept_count++] = malloc(size);
+}
+
 typedef struct made {
     adze_gguf_plan plans[MOST];
     void *data[MOST];
@@ -29,17 +39,16 @@ static void add(made *m, const char *name, adze_dtype dtype, int rank, int64_t a
     adze_gguf_plan *plan = &m->plans[m->count];
     *plan = (adze_gguf_plan){.name = name, .dtype = dtype, .rank = rank, .dims = {a, b, c}};
     size_t n = (size_t)adze_shape_elements(rank, plan->dims);
-    float *values = malloc(n * sizeof *values);
+    float *values = keep(n * sizeof *values);
     test_random_floats(values, n, -1, 1, ++m->seed);
     m->data[m->count++] = values;
     if (dtype == ADZE_F32)
         return;
     adze_kernels kernels;
     adze_kernels_init(&kernels, ADZE_CPU_REF);
-    void *blocks = malloc(adze_dtype_bytes(dtype, (int64_t)n));
+    void *blocks = keep(adze_dtype_bytes(dtype, (int64_t)n));
     kernels.blocks.codec[dtype].encode(values, (int64_t)n, NULL, NULL, blocks);
     m->data[m->count - 1] = blocks;
-    free(values);
 }
 
 static made make(adze_dtype dtype)
