@@ -148,6 +148,13 @@ static void fast_mxfp4(const uint8_t *b, int64_t count, int8_t *codes, float *sc
     ADZE_UNUSED(offset);
 }
 
+static void fast_iq4_nl(const uint8_t *b, int64_t count, int8_t *codes, float *scale, float *offset)
+{
+    static const int8_t values[16] = IQ4_VALUES;
+    unpack_table(18, false, values, b, count, codes, scale);
+    ADZE_UNUSED(offset);
+}
+
 /* Where the loops in plain C do not become vectors. */
 static linear_unpack_fn unpack_of(const linear_job *job)
 {
@@ -157,6 +164,7 @@ static linear_unpack_fn unpack_of(const linear_job *job)
     case ADZE_Q5_0: return fast_q5_0;
     case ADZE_Q5_1: return fast_q5_1;
     case ADZE_MXFP4: return fast_mxfp4;
+    case ADZE_IQ4_NL: return fast_iq4_nl;
     default: return job->format->unpack;
     }
 }

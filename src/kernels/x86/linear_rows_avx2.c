@@ -429,6 +429,78 @@ INLINE void sums_q6_K(eight e, const int8_t *x, __m256i *all)
     }
 }
 
+/* Numbers by table. */
+INLINE __m256i look_up(const int8_t table[16], __m256i v)
+{
+    const __m128i values = _mm_loadu_si128((const __m128i *)(const void *)table);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), v);
+}
+
+INLINE __m256i products_iq4(__m256i v, __m256i x0, __m256i x1)
+{
+    static const int8_t values[16] = IQ4_VALUES;
+    return _mm256_add_epi32(signed_products(look_up(values, nibble(v, 0)), x0),
+                            signed_products(look_up(values, nibble(v, 1)), x1));
+}
+
+INLINE void scales_iq4_nl(eight e, __m256 *scale, __m256 *offset)
+{
+    scales_q4_0(e, scale, offset);
+}
+
+INLINE void sums_iq4_nl(eight e, const int8_t *x, __m256i *sums)
+{
+    const __m256i x0 = load_x(x), x1 = load_x(x + 16);
+    FOUR_PAIRS(true, 1, p[0] = products_iq4(two(e, pair, 2), x0, x1));
+}
+
+INLINE void scales_iq4_xs(eight e, __m256 *scale, __m256 *offset)
+{
+    __m256i v[4];
+    load_dwords(e, 0, v);
+    const __m256 d = load_halves(e, 0);
+    UNROLL for (int g = 0; g < 8; g++)
+    {
+        const __m256i low = _mm256_and_si256(_mm256_srli_epi32(v[1], 4 * g), _mm256_set1_epi32(15));
+        const __m256i high =
+            _mm256_and_si256(_mm256_srli_epi32(v[0], 16 + 2 * g), _mm256_set1_epi32(3));
+        const __m256i six = _mm256_or_si256(low, _mm256_slli_epi32(high, 4));
+        const __m256i s = _mm256_sub_epi32(six, _mm256_set1_epi32(32));
+        scale[g] = _mm256_mul_ps(_mm256_cvtepi32_ps(s), d);
+    }
+    ADZE_UNUSED(offset);
+}
+
+INLINE void sums_iq4_xs(eight e, const int8_t *x, __m256i *all)
+{
+    UNROLL for (int part = 0; part < 8; part++)
+    {
+        const __m256i x0 = load_x(x + 32 * part), x1 = load_x(x + 32 * part + 16);
+        __m256i *sums = all + part;
+        FOUR_PAIRS(true, 1, p[0] = products_iq4(two(e, pair, 8 + 16 * part), x0, x1));
+    }
+}
+
+/* fp4_scale of eight rows. */
+INLINE void scales_mxfp4(eight e, __m256 *scale, __m256 *offset)
+{
+    float s[8];
+    UNROLL for (int i = 0; i < 8; i++) s[i] = fp4_scale(e.b[(size_t)i * e.stride]);
+    *scale = _mm256_loadu_ps(s);
+    ADZE_UNUSED(offset);
+}
+
+INLINE void sums_mxfp4(eight e, const int8_t *x, __m256i *sums)
+{
+    static const int8_t values[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+    const __m256i x0 = load_x(x), x1 = load_x(x + 16);
+    FOUR_PAIRS(false, 1, {
+        const __m256i v = two(e, pair, 1);
+        p[0] = _mm256_add_epi16(_mm256_maddubs_epi16(look_up(values, nibble(v, 0)), x0),
+                                _mm256_maddubs_epi16(look_up(values, nibble(v, 1)), x1));
+    });
+}
+
 /* --- rows --- */
 
 /* Adds a block's groups to the chains. */
@@ -487,7 +559,10 @@ LINEAR_FORMATS(X)
     X(q3_K, Q3_K)                                                                                  \
     X(q4_K, Q4_K)                                                                                  \
     X(q5_K, Q5_K)                                                                                  \
-    X(q6_K, Q6_K)
+    X(q6_K, Q6_K)                                                                                  \
+    X(iq4_nl, IQ4_NL)                                                                              \
+    X(iq4_xs, IQ4_XS)                                                                              \
+    X(mxfp4, MXFP4)
 
 TYPES(ROWS)
 
