@@ -30,6 +30,9 @@ function(adze_kernel_flags target)
     # The last two change no result: nothing here reads errno or the floating-point exception flags,
     # and the compiler may then compute both sides of a selection, which makes it a vector.
     set(flags $<$<CONFIG:RelWithDebInfo,Release>:-O3> -fno-math-errno -fno-trapping-math)
+    if(ADZE_SANITIZE OR ADZE_FUZZ)
+      list(TRANSFORM flags REPLACE "-O3" "-O1") # checks multiply in large inlined loops: minutes a file at -O3
+    endif()
     if(CMAKE_C_COMPILER_ID MATCHES Clang)
       list(APPEND flags -Wno-pass-failed) # a loop hint that a compiler cannot take is no fault
     endif()
