@@ -84,18 +84,10 @@ static const char *save(made *m, const char *name)
     return path;
 }
 
-static void unmake(made *m)
-{
-    for (int i = 0; i < m->count; i++)
-        free(m->data[i]);
-}
-
 static const char *save_of_type(adze_dtype dtype, const char *name)
 {
     made m = make(dtype);
-    const char *path = save(&m, name);
-    unmake(&m);
-    return path;
+    return save(&m, name);
 }
 
 static float *weights_of(made *m, const char *name)
@@ -221,7 +213,6 @@ TEST(rows_are_encoded_and_metadata_kept)
     CHECK_EQ(router->tensor.dtype, ADZE_F32);
     adze_gguf_close(&gguf);
     adze_context_close(&context);
-    unmake(&m);
 }
 
 TEST(same_bytes_whatever_threads_and_memory)
@@ -251,7 +242,6 @@ TEST(copy_changes_nothing)
         CHECK_BYTES(t->tensor.data, m.data[i], t->tensor.size);
     }
     adze_gguf_close(&gguf);
-    unmake(&m);
 }
 
 TEST(plan_says_what_comes)
@@ -434,7 +424,6 @@ TEST(importance_by_expert)
     }
     adze_context_close(&context);
     adze_gguf_close(&gguf);
-    unmake(&m);
 }
 
 TEST(a_matrix_of_another_model)
@@ -494,7 +483,6 @@ TEST(numbers_that_are_none)
     adze_error err;
     adze_llm_quantize_options options = as("BF16");
     CHECK_OK(run(in, test_tmpfile("bf16.gguf"), &options, 1, &err), &err);
-    unmake(&m);
 }
 
 TEST(quantized_already)
