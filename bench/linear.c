@@ -157,8 +157,14 @@ int main(int argc, char **argv)
     static const adze_dtype usual[] = {ADZE_Q8_0, ADZE_Q4_0, ADZE_Q4_K, ADZE_Q6_K, ADZE_F16};
     for (size_t i = 0; optind == argc && i < sizeof usual / sizeof *usual; i++)
         bench_type(&b, usual[i], &o);
-    for (int i = optind; i < argc; i++)
-        bench_type(&b, adze_dtype_from_name(argv[i]), &o);
+    for (int i = optind; i < argc; i++) {
+        const adze_dtype dtype = adze_dtype_from_name(argv[i]);
+        if (!adze_linear_can(&b.kernels, dtype)) {
+            fprintf(stderr, "%s: no type of weights, such as float16, q8_0, q4_K\n", argv[i]);
+            return 2;
+        }
+        bench_type(&b, dtype, &o);
+    }
     adze_pool_close(&b.pool);
     return 0;
 }

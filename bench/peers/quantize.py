@@ -55,7 +55,7 @@ def make(path, s):
     w.add_file_type(1)
     w.add_tokenizer_model("gpt2")
     w.add_tokenizer_pre("llama-bpe")
-    w.add_token_list([f"t{i}" for i in range(s["vocabulary"])])
+    w.add_token_list(["t", "0", "t0"] + [f"t{i}" for i in range(3, s["vocabulary"])])
     w.add_token_types([1] * s["vocabulary"])
     w.add_token_merges(["t 0"])
     for name, shape in tensors(s):
@@ -202,4 +202,5 @@ def main():
         w.writerows(rows)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -169,10 +169,19 @@ static void prepare_all(linear_job *job, adze_pool *pool)
 
 /* Parts are worth the handing out, but number enough for many cores: first some rows, then, where that
  * gives few parts, some tokens. Up to four panels of rows share what they read of x; float weights, which
- * cost nothing to unpack, are read again for every so many tokens, whose x then stays in the cache. */
+ * cost nothing to unpack, are read again for every so many tokens, whose x then stays in the cache. A
+ * single token has longer parts: what a level asks for ahead of the end of its part is asked for in vain. */
 static void cut(linear_job *job)
 {
-    enum { WORTH = 1 << 16, PLENTY = 256, ENOUGH = 48, TOKENS = 64, FLOAT_TOKENS = 96, SHARE = 4 };
+    enum {
+        WORTH = 1 << 16,
+        PLENTY = 256,
+        ENOUGH = 48,
+        TOKENS = 64,
+        FLOAT_TOKENS = 96,
+        SHARE = 4,
+        LONG = 8
+    };
     const int64_t n = job->args.n, tokens = job->args.tokens;
     const int64_t panels = count_of(n, LINEAR_PANEL);
     const int64_t panel_work = ADZE_MAX(LINEAR_PANEL * job->args.k * tokens, 1);
@@ -181,6 +190,8 @@ static void cut(linear_job *job)
     int64_t each = ADZE_MAX(count_of(WORTH, panel_work), count_of(panels, PLENTY));
     if (tokens > 1)
         each = ADZE_MAX(each, ADZE_MIN(share, SHARE));
+    else
+        each = ADZE_MAX(each, ADZE_MIN(panels / 8, LONG));
     job->part_rows = each * LINEAR_PANEL;
     job->row_parts = count_of(n, job->part_rows);
     const int64_t wanted = count_of(ENOUGH, ADZE_MAX(job->row_parts, 1));

@@ -59,15 +59,28 @@ INLINE void add_tail(const tile *a, linear_float type, int tokens, int64_t at, v
     add_products(type, tokens, rows, 0, tail[0], 8, sum);
 }
 
+/* A single token takes as long as its weights take to come: the tile that follows is asked for beside
+ * elements [at, at + 8) of this one. */
+INLINE void prefetch_next(const tile *a, linear_float type, int64_t at)
+{
+    const int64_t stride = a->w[TILE_ROWS - 1] - a->w[TILE_ROWS - 2];
+    const uint8_t *next = a->w[0] + TILE_ROWS * (stride + at * linear_float_size(type));
+    UNROLL for (int i = 0; i < 8 * TILE_ROWS * linear_float_size(type); i += 64)
+        _mm_prefetch((const char *)next + i, _MM_HINT_T1);
+}
+
 INLINE void multiply_rows(const tile *a, linear_float type, int tokens)
 {
     vec sum[HIGH][WIDE];
     UNROLL for (int r = 0; r < HIGH; r++) UNROLL for (int t = 0; t < tokens; t++) sum[r][t] =
         a->first ? vec_zero() : vec_load(a->sums[t * TOKEN_SUMS + r * VEC_ROWS]);
     int64_t i = 0;
-    for (; i + 8 <= a->k; i += 8)
+    for (; i + 8 <= a->k; i += 8) {
+        if (tokens == 1)
+            prefetch_next(a, type, i);
         add_products(type, tokens, a->w, (size_t)(i * linear_float_size(type)), a->x + i, a->ldx,
                      sum);
+    }
     if (i < a->k)
         add_tail(a, type, tokens, i, sum);
     UNROLL for (int r = 0; r < HIGH; r++) UNROLL for (int t = 0; t < tokens; t++)

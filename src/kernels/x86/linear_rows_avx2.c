@@ -105,8 +105,9 @@ INLINE void split_halves(__m256i v, __m256 *low, __m256 *high)
 /* Unsigned byte i of each lane times d. */
 INLINE __m256 scaled_byte(__m256i v, int i, __m256 d)
 {
-    v = i < 3 ? _mm256_and_si256(_mm256_srli_epi32(v, 8 * i), _mm256_set1_epi32(0xff))
-              : _mm256_srli_epi32(v, 24);
+    const int alone = (int)0x80808000 + i; /* zeros above */
+    const __m128i bytes = _mm_setr_epi32(alone, alone + 4, alone + 8, alone + 12);
+    v = _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(bytes));
     return _mm256_mul_ps(_mm256_cvtepi32_ps(v), d);
 }
 
@@ -156,8 +157,9 @@ INLINE void scales_q4_0(eight e, __m256 *scale, __m256 *offset)
     ADZE_UNUSED(offset);
 }
 
-INLINE void sums_q4_0(eight e, const int8_t *x, __m256i *sums)
+INLINE void sums_q4_0(eight e, const int8_t *x, int step, __m256i *sums)
 {
+    ADZE_UNUSED(step);
     const __m256i x0 = load_x(x), x1 = load_x(x + 16);
     FOUR_PAIRS(false, 1, p[0] = nibble_products(two(e, pair, 2), x0, x1));
 }
@@ -180,8 +182,9 @@ INLINE void scales_q4_1(eight e, __m256 *scale, __m256 *offset)
     split_halves(load_first_dwords(e), scale, offset);
 }
 
-INLINE void sums_q4_1(eight e, const int8_t *x, __m256i *sums)
+INLINE void sums_q4_1(eight e, const int8_t *x, int step, __m256i *sums)
 {
+    ADZE_UNUSED(step);
     const __m256i x0 = load_x(x), x1 = load_x(x + 16);
     FOUR_PAIRS(false, 1, p[0] = nibble_products(two(e, pair, 4), x0, x1));
 }
@@ -209,8 +212,9 @@ INLINE void scales_q5_0(eight e, __m256 *scale, __m256 *offset)
     scales_q4_0(e, scale, offset);
 }
 
-INLINE void sums_q5_0(eight e, const int8_t *x, __m256i *sums)
+INLINE void sums_q5_0(eight e, const int8_t *x, int step, __m256i *sums)
 {
+    ADZE_UNUSED(step);
     const __m256i x0 = load_x(x), x1 = load_x(x + 16);
     FOUR_PAIRS(false, 1, p[0] = products_q5(e, pair, 2, x0, x1));
 }
@@ -227,8 +231,9 @@ INLINE void scales_q5_1(eight e, __m256 *scale, __m256 *offset)
     *offset = raise_offset(*offset, *scale);
 }
 
-INLINE void sums_q5_1(eight e, const int8_t *x, __m256i *sums)
+INLINE void sums_q5_1(eight e, const int8_t *x, int step, __m256i *sums)
 {
+    ADZE_UNUSED(step);
     const __m256i x0 = load_x(x), x1 = load_x(x + 16);
     FOUR_PAIRS(false, 1, p[0] = products_q5(e, pair, 4, x0, x1));
 }
@@ -244,8 +249,9 @@ INLINE void scales_q8_0(eight e, __m256 *scale, __m256 *offset)
     scales_q4_0(e, scale, offset);
 }
 
-INLINE void sums_q8_0(eight e, const int8_t *x, __m256i *sums)
+INLINE void sums_q8_0(eight e, const int8_t *x, int step, __m256i *sums)
 {
+    ADZE_UNUSED(step);
     const __m256i x0 = load_x(x), x1 = load_x(x + 16);
     FOUR_PAIRS(true, 1,
                p[0] = _mm256_add_epi32(signed_products(two(e, pair, 2), x0),
@@ -268,9 +274,9 @@ INLINE void scales_q2_K(eight e, __m256 *scale, __m256 *offset)
     }
 }
 
-INLINE void sums_q2_K(eight e, const int8_t *x, __m256i *all)
+INLINE void sums_q2_K(eight e, const int8_t *x, int step, __m256i *all)
 {
-    UNROLL for (int part = 0; part < 4; part++) /* 16 bytes: groups 0 2 4 6 or 1 3 5 7 of a half */
+    UNROLL for (int part = 2 * step; part < 2 * step + 2; part++)
     {
         const int first = part / 2 * 8 + part % 2;
         const __m256i x0 = load_x(x + 16 * first), x1 = load_x(x + 16 * first + 32);
@@ -283,7 +289,7 @@ INLINE void sums_q2_K(eight e, const int8_t *x, __m256i *all)
             p[2] = _mm256_maddubs_epi16(bits_at(v, -4, 3), x2);
             p[3] = _mm256_maddubs_epi16(bits_at(v, -6, 3), x3);
         });
-        UNROLL for (int i = 0; i < 4; i++) all[first + 2 * i] = sums[i];
+        UNROLL for (int i = 0; i < 4; i++) all[part % 2 + 2 * i] = sums[i];
     }
 }
 
@@ -310,9 +316,9 @@ INLINE __m256i code_q3(__m256i v, __m256i third, int i, int bit)
     return _mm256_or_si256(bits_at(v, -2 * i, 3), bits_at(third, 2 - bit, 4));
 }
 
-INLINE void sums_q3_K(eight e, const int8_t *x, __m256i *all)
+INLINE void sums_q3_K(eight e, const int8_t *x, int step, __m256i *all)
 {
-    UNROLL for (int part = 0; part < 4; part++)
+    UNROLL for (int part = 2 * step; part < 2 * step + 2; part++)
     {
         const int first = part / 2 * 8 + part % 2, bit = part / 2 * 4;
         const __m256i x0 = load_x(x + 16 * first), x1 = load_x(x + 16 * first + 32);
@@ -326,7 +332,7 @@ INLINE void sums_q3_K(eight e, const int8_t *x, __m256i *all)
             p[2] = _mm256_maddubs_epi16(code_q3(v, third, 2, bit + 2), x2);
             p[3] = _mm256_maddubs_epi16(code_q3(v, third, 3, bit + 3), x3);
         });
-        UNROLL for (int i = 0; i < 4; i++) all[first + 2 * i] = sums[i];
+        UNROLL for (int i = 0; i < 4; i++) all[part % 2 + 2 * i] = sums[i];
     }
 }
 
@@ -349,21 +355,17 @@ INLINE void scales_q4_K(eight e, __m256 *scale, __m256 *offset)
     }
 }
 
-INLINE void sums_q4_K(eight e, const int8_t *x, __m256i *all)
+INLINE void sums_q4_K(eight e, const int8_t *x, int step, __m256i *sums)
 {
-    UNROLL for (int part = 0; part < 4; part++)
-    {
-        const __m256i x0 = load_x(x + 64 * part), x1 = load_x(x + 64 * part + 16);
-        const __m256i x2 = load_x(x + 64 * part + 32), x3 = load_x(x + 64 * part + 48);
-        __m256i *sums = all + 2 * part;
-        FOUR_PAIRS(false, 2, {
-            const __m256i v0 = two(e, pair, 16 + 32 * part), v1 = two(e, pair, 32 + 32 * part);
-            p[0] = _mm256_add_epi16(_mm256_maddubs_epi16(nibble(v0, 0), x0),
-                                    _mm256_maddubs_epi16(nibble(v1, 0), x1));
-            p[1] = _mm256_add_epi16(_mm256_maddubs_epi16(nibble(v0, 1), x2),
-                                    _mm256_maddubs_epi16(nibble(v1, 1), x3));
-        });
-    }
+    const __m256i x0 = load_x(x + 64 * step), x1 = load_x(x + 64 * step + 16);
+    const __m256i x2 = load_x(x + 64 * step + 32), x3 = load_x(x + 64 * step + 48);
+    FOUR_PAIRS(false, 2, {
+        const __m256i v0 = two(e, pair, 16 + 32 * step), v1 = two(e, pair, 32 + 32 * step);
+        p[0] = _mm256_add_epi16(_mm256_maddubs_epi16(nibble(v0, 0), x0),
+                                _mm256_maddubs_epi16(nibble(v1, 0), x1));
+        p[1] = _mm256_add_epi16(_mm256_maddubs_epi16(nibble(v0, 1), x2),
+                                _mm256_maddubs_epi16(nibble(v1, 1), x3));
+    });
 }
 
 INLINE void scales_q5_K(eight e, __m256 *scale, __m256 *offset)
@@ -377,22 +379,18 @@ INLINE __m256i code_q5(__m256i v, int which, __m256i fifth, int bit)
     return _mm256_or_si256(nibble(v, which), bits_at(fifth, 4 - bit, 16));
 }
 
-INLINE void sums_q5_K(eight e, const int8_t *x, __m256i *all)
+INLINE void sums_q5_K(eight e, const int8_t *x, int step, __m256i *sums)
 {
-    UNROLL for (int part = 0; part < 4; part++)
-    {
-        const __m256i x0 = load_x(x + 64 * part), x1 = load_x(x + 64 * part + 16);
-        const __m256i x2 = load_x(x + 64 * part + 32), x3 = load_x(x + 64 * part + 48);
-        __m256i *sums = all + 2 * part;
-        FOUR_PAIRS(false, 2, {
-            const __m256i v0 = two(e, pair, 48 + 32 * part), v1 = two(e, pair, 64 + 32 * part);
-            const __m256i h0 = two(e, pair, 16), h1 = two(e, pair, 32);
-            p[0] = _mm256_add_epi16(_mm256_maddubs_epi16(code_q5(v0, 0, h0, 2 * part), x0),
-                                    _mm256_maddubs_epi16(code_q5(v1, 0, h1, 2 * part), x1));
-            p[1] = _mm256_add_epi16(_mm256_maddubs_epi16(code_q5(v0, 1, h0, 2 * part + 1), x2),
-                                    _mm256_maddubs_epi16(code_q5(v1, 1, h1, 2 * part + 1), x3));
-        });
-    }
+    const __m256i x0 = load_x(x + 64 * step), x1 = load_x(x + 64 * step + 16);
+    const __m256i x2 = load_x(x + 64 * step + 32), x3 = load_x(x + 64 * step + 48);
+    FOUR_PAIRS(false, 2, {
+        const __m256i v0 = two(e, pair, 48 + 32 * step), v1 = two(e, pair, 64 + 32 * step);
+        const __m256i h0 = two(e, pair, 16), h1 = two(e, pair, 32);
+        p[0] = _mm256_add_epi16(_mm256_maddubs_epi16(code_q5(v0, 0, h0, 2 * step), x0),
+                                _mm256_maddubs_epi16(code_q5(v1, 0, h1, 2 * step), x1));
+        p[1] = _mm256_add_epi16(_mm256_maddubs_epi16(code_q5(v0, 1, h0, 2 * step + 1), x2),
+                                _mm256_maddubs_epi16(code_q5(v1, 1, h1, 2 * step + 1), x3));
+    });
 }
 
 INLINE void scales_q6_K(eight e, __m256 *scale, __m256 *offset)
@@ -404,9 +402,9 @@ INLINE void scales_q6_K(eight e, __m256 *scale, __m256 *offset)
     ADZE_UNUSED(offset);
 }
 
-INLINE void sums_q6_K(eight e, const int8_t *x, __m256i *all)
+INLINE void sums_q6_K(eight e, const int8_t *x, int step, __m256i *all)
 {
-    UNROLL for (int part = 0; part < 4; part++)
+    UNROLL for (int part = 2 * step; part < 2 * step + 2; part++)
     {
         const int upper = part / 2, first = upper * 8 + part % 2;
         const __m256i x0 = load_x(x + 16 * first), x1 = load_x(x + 16 * first + 32);
@@ -425,7 +423,7 @@ INLINE void sums_q6_K(eight e, const int8_t *x, __m256i *all)
             p[2] = _mm256_maddubs_epi16(p[2], x2);
             p[3] = _mm256_maddubs_epi16(p[3], x3);
         });
-        UNROLL for (int i = 0; i < 4; i++) all[first + 2 * i] = sums[i];
+        UNROLL for (int i = 0; i < 4; i++) all[part % 2 + 2 * i] = sums[i];
     }
 }
 
@@ -448,8 +446,9 @@ INLINE void scales_iq4_nl(eight e, __m256 *scale, __m256 *offset)
     scales_q4_0(e, scale, offset);
 }
 
-INLINE void sums_iq4_nl(eight e, const int8_t *x, __m256i *sums)
+INLINE void sums_iq4_nl(eight e, const int8_t *x, int step, __m256i *sums)
 {
+    ADZE_UNUSED(step);
     const __m256i x0 = load_x(x), x1 = load_x(x + 16);
     FOUR_PAIRS(true, 1, p[0] = products_iq4(two(e, pair, 2), x0, x1));
 }
@@ -471,14 +470,10 @@ INLINE void scales_iq4_xs(eight e, __m256 *scale, __m256 *offset)
     ADZE_UNUSED(offset);
 }
 
-INLINE void sums_iq4_xs(eight e, const int8_t *x, __m256i *all)
+INLINE void sums_iq4_xs(eight e, const int8_t *x, int step, __m256i *sums)
 {
-    UNROLL for (int part = 0; part < 8; part++)
-    {
-        const __m256i x0 = load_x(x + 32 * part), x1 = load_x(x + 32 * part + 16);
-        __m256i *sums = all + part;
-        FOUR_PAIRS(true, 1, p[0] = products_iq4(two(e, pair, 8 + 16 * part), x0, x1));
-    }
+    const __m256i x0 = load_x(x + 32 * step), x1 = load_x(x + 32 * step + 16);
+    FOUR_PAIRS(true, 1, p[0] = products_iq4(two(e, pair, 8 + 16 * step), x0, x1));
 }
 
 /* fp4_scale of eight rows. */
@@ -490,8 +485,9 @@ INLINE void scales_mxfp4(eight e, __m256 *scale, __m256 *offset)
     ADZE_UNUSED(offset);
 }
 
-INLINE void sums_mxfp4(eight e, const int8_t *x, __m256i *sums)
+INLINE void sums_mxfp4(eight e, const int8_t *x, int step, __m256i *sums)
 {
+    ADZE_UNUSED(step);
     static const int8_t values[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
     const __m256i x0 = load_x(x), x1 = load_x(x + 16);
     FOUR_PAIRS(false, 1, {
@@ -503,66 +499,72 @@ INLINE void sums_mxfp4(eight e, const int8_t *x, __m256i *sums)
 
 /* --- rows --- */
 
-/* Adds a block's groups to the chains. */
-INLINE __m256 chain(linear_format f, int groups, const __m256i *sums, const __m256 *scale,
+/* Adds groups [first, first + count) of a block to the chains. */
+INLINE __m256 chain(linear_format f, int first, int count, const __m256i *sums, const __m256 *scale,
                     const __m256 *offset, const linear_record *x, int64_t at, __m256 y)
 {
     const float *d = x->scale + at / LINEAR_BLOCK;
-    const int64_t group = at / f.group;
-    UNROLL for (int g = 0; g < groups; g++)
+    const int64_t group = at / f.group + first;
+    UNROLL for (int g = 0; g < count; g++)
     {
         __m256i sum = sums[g];
         if (f.zero)
             sum = _mm256_add_epi16(sum, broadcast_4(x->zeros + group + g));
         if (!f.wide)
             sum = _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
-        const __m256 part = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale[g]);
-        y = _mm256_fmadd_ps(part, _mm256_broadcast_ss(d + g * f.group / LINEAR_BLOCK), y);
+        const __m256 part = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale[first + g]);
+        const float *scale_x = d + (first + g) * f.group / LINEAR_BLOCK;
+        y = _mm256_fmadd_ps(part, _mm256_broadcast_ss(scale_x), y);
         if (f.offset)
-            y = _mm256_fmadd_ps(offset[g], _mm256_broadcast_ss(x->sums + group + g), y);
+            y = _mm256_fmadd_ps(offset[first + g], _mm256_broadcast_ss(x->sums + group + g), y);
     }
     return y;
 }
 
-#define X(name, code, block, bytes, stored, group, zero, wide, shift, offset)                      \
-    enum { GROUPS_##code = (block) / (group) };
-LINEAR_FORMATS(X)
-#undef X
-
-#define ROWS(name, code)                                                                           \
+/* A block is taken in steps of some groups, so that its chain runs beside the integers of the next step. */
+#define ROWS(name, code, step_groups)                                                              \
     static void rows_##name(const uint8_t *w, size_t stride, int64_t k, const linear_record *x,    \
                             float *y)                                                              \
     {                                                                                              \
         const linear_format f = format_##name;                                                     \
+        enum { GROUPS = BLOCK_##code / GROUP_##code, STEP = step_groups };                         \
         __m256 sum = _mm256_setzero_ps();                                                          \
         const uint8_t *next = w + 8 * stride;                                                      \
         for (int64_t at = 0; at < k; at += f.block, w += f.bytes, next += 8 * f.bytes) {           \
-            __m256 scale[GROUPS_##code], offset[GROUPS_##code];                                    \
-            __m256i sums[GROUPS_##code];                                                           \
+            __m256 scale[GROUPS], offset[GROUPS];                                                  \
             const eight e = {w, stride};                                                           \
             for (int i = 0; i < 8 * f.bytes; i += 64)                                              \
-                _mm_prefetch((const char *)next + i, _MM_HINT_T0);                                 \
+                _mm_prefetch((const char *)next + i, _MM_HINT_T1);                                 \
             scales_##name(e, scale, offset);                                                       \
-            sums_##name(e, x->codes + at, sums);                                                   \
-            sum = chain(f, GROUPS_##code, sums, scale, offset, x, at, sum);                        \
+            UNROLL for (int g = 0; g < GROUPS; g += STEP)                                          \
+            {                                                                                      \
+                __m256i sums[STEP];                                                                \
+                sums_##name(e, x->codes + at, g / STEP, sums);                                     \
+                sum = chain(f, g, STEP, sums, scale, offset, x, at, sum);                          \
+            }                                                                                      \
         }                                                                                          \
         _mm256_storeu_ps(y, sum);                                                                  \
     }
 
+#define X(name, code, block, bytes, stored, group, zero, wide, shift, offset)                      \
+    enum { BLOCK_##code = (block), GROUP_##code = (group) };
+LINEAR_FORMATS(X)
+#undef X
+
 #define TYPES(X)                                                                                   \
-    X(q4_0, Q4_0)                                                                                  \
-    X(q4_1, Q4_1)                                                                                  \
-    X(q5_0, Q5_0)                                                                                  \
-    X(q5_1, Q5_1)                                                                                  \
-    X(q8_0, Q8_0)                                                                                  \
-    X(q2_K, Q2_K)                                                                                  \
-    X(q3_K, Q3_K)                                                                                  \
-    X(q4_K, Q4_K)                                                                                  \
-    X(q5_K, Q5_K)                                                                                  \
-    X(q6_K, Q6_K)                                                                                  \
-    X(iq4_nl, IQ4_NL)                                                                              \
-    X(iq4_xs, IQ4_XS)                                                                              \
-    X(mxfp4, MXFP4)
+    X(q4_0, Q4_0, 1)                                                                               \
+    X(q4_1, Q4_1, 1)                                                                               \
+    X(q5_0, Q5_0, 1)                                                                               \
+    X(q5_1, Q5_1, 1)                                                                               \
+    X(q8_0, Q8_0, 1)                                                                               \
+    X(q2_K, Q2_K, 8)                                                                               \
+    X(q3_K, Q3_K, 8)                                                                               \
+    X(q4_K, Q4_K, 2)                                                                               \
+    X(q5_K, Q5_K, 2)                                                                               \
+    X(q6_K, Q6_K, 8)                                                                               \
+    X(iq4_nl, IQ4_NL, 1)                                                                           \
+    X(iq4_xs, IQ4_XS, 1)                                                                           \
+    X(mxfp4, MXFP4, 1)
 
 TYPES(ROWS)
 
@@ -570,7 +572,7 @@ linear_rows_fn linear_few_avx2(adze_dtype dtype, int64_t tokens)
 {
     enum { FEW = 6 };
     static const linear_rows_fn rows[ADZE_DTYPE_COUNT] = {
-#define X(name, code) [ADZE_##code] = rows_##name,
+#define X(name, code, step) [ADZE_##code] = rows_##name,
         TYPES(X)
 #undef X
     };
