@@ -26,8 +26,9 @@ start=$(((size + 31) / 32 * 32))
 } >in.gguf
 
 export ADZE_CPU=ref # slow enough to be caught at work
+ram=${ADZE_TEST_RAM:-40M} # sanitizers take some for themselves
 # the same command as in interrupted, where it must be the shell's own child
-quantize() { "$ADZE" quantize in.gguf "$1" --type Q5_1 --threads 1 --max-ram 40M; }
+quantize() { "$ADZE" quantize in.gguf "$1" --type Q5_1 --threads 1 --max-ram "$ram"; }
 lines() { { wc -l <"$1.part.journal" || echo 0; } 2>/dev/null; }
 begin=$(date +%s%N)
 quantize whole.gguf >out 2>err || { cat err; exit 1; }
@@ -38,7 +39,7 @@ interrupted() {
     local tries child
     for tries in 2 3 4 6 8 12; do
         rm -f "$2" "$2.part" "$2.part.journal"
-        "$ADZE" quantize in.gguf "$2" --type Q5_1 --threads 1 --max-ram 40M >out 2>err &
+        "$ADZE" quantize in.gguf "$2" --type Q5_1 --threads 1 --max-ram "$ram" >out 2>err &
         child=$!
         sleep "$(awk "BEGIN { print $took / 1000 / $tries }")"
         kill "-$1" $child 2>/dev/null || true

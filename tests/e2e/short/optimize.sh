@@ -17,16 +17,16 @@ search=("$ADZE" optimize "$models/fashion-mnist.onnx" --calibration "$models/cal
     --data few-images-idx3-ubyte --preprocess "$models/preprocess.json" --threads 1 --output)
 
 # In the middle of a search: kill -9, then again.
-"${search[@]}" out --require "top1>=original-3%" --require "size<=0.38*original" --budget 60s >killed.txt 2>&1 &
+"${search[@]}" out --require "top1>=original-3%" --require "size<=0.38*original" --budget 200s >killed.txt 2>&1 &
 pid=$!
-for ((i = 0; i < 600; i++)); do
+for ((i = 0; i < 1200; i++)); do
     sleep 0.1
     [ "$(grep -cE '^\[[0-9]+/' killed.txt || true)" -ge 6 ] && break
 done
 kill -9 $pid 2>/dev/null || { cat killed.txt; echo "ended before it could be killed"; exit 1; }
 wait $pid || true
 [ ! -e out/best.onnx ] && [ ! -e out/report.json ] || { echo "half-written results"; exit 1; }
-"${search[@]}" out --require "top1>=original-3%" --require "size<=0.38*original" --budget 12s >again.txt 2>&1 ||
+"${search[@]}" out --require "top1>=original-3%" --require "size<=0.38*original" --budget "${ADZE_TEST_BUDGET:-12s}" >again.txt 2>&1 ||
     { tail -20 again.txt; exit 1; }
 
 # A candidate pays extra time for each run: all are slower, none is recommended.
