@@ -1,19 +1,8 @@
 /* adze inspect: what the model is. */
 #include <stdio.h>
 
-#include "adze/device.h"
 #include "adze/llm.h"
 #include "cli.h"
-
-/* Bandwidth of this machine with the threads of the context; 0 when it cannot be measured. */
-static double measure_bandwidth(const adze_context *context)
-{
-    adze_device device;
-    adze_error err;
-    if (adze_device_measure(&device, context, NULL, &err) != ADZE_OK)
-        return 0;
-    return adze_device_peak_at(&device, adze_context_threads(context)).read_bandwidth;
-}
 
 static int inspect_llm(const cli_model *m, const char *path, int64_t tokens)
 {
@@ -24,8 +13,7 @@ static int inspect_llm(const cli_model *m, const char *path, int64_t tokens)
     how.threads = (int)m->threads;
     adze_status status = adze_context_open(&context, &how, &err);
     if (status == ADZE_OK) {
-        adze_llm_describe_options options = {.context = tokens,
-                                             .bandwidth = measure_bandwidth(context)};
+        adze_llm_describe_options options = {.context = tokens, .speed = true};
         status = adze_llm_describe(context, path, &options, &json, &text, &err);
     }
     int code = cli_show(status, m->json, json, text, &err);

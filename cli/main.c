@@ -6,7 +6,8 @@
 
 const cli_command cli_commands[] = {
     {"inspect", "MODEL", "What the model is: inputs, operators, size, work, what is not supported.",
-     "adze inspect model.onnx\nadze inspect model.onnx --shape image=1x3x224x224 --json",
+     "adze inspect model.onnx\nadze inspect model.onnx --shape image=1x3x224x224 --json\n"
+     "adze inspect model.gguf --context 8192",
      cmd_inspect},
     {"graph", "MODEL", "Prints the graph, as read or after passes.",
      "adze graph model.onnx\nadze graph model.onnx --after all --format dot | dot -Tsvg > g.svg",
@@ -17,7 +18,9 @@ const cli_command cli_commands[] = {
      cmd_run},
     {"bench", "MODEL", "Latency, throughput and peak memory of a model on this machine.",
      "adze bench model.onnx --threads 1 --json\n"
-     "adze bench model.onnx --shape image=8x3x224x224 --runs 100",
+     "adze bench model.onnx --shape image=8x3x224x224 --runs 100\n"
+     "adze bench model.gguf --prompt 512 --generate 128\n"
+     "adze bench model.gguf --help      (options for language models)",
      cmd_bench},
     {"profile", "MODEL", "Time per operator against what the machine could do.",
      "adze profile model.onnx\nadze profile model.onnx --threads 1 --shape image=1x3x224x224 "
@@ -35,13 +38,17 @@ const cli_command cli_commands[] = {
      "--output out\n"
      "adze optimize model.onnx --data pictures/ --preprocess p.json --require 'size<=300KB' --goal "
      "size "
-     "--budget 5m --output out",
+     "--budget 5m --output out\n"
+     "adze optimize model-f16.gguf --calibration text.txt --require 'size<=90MB' --output out\n"
+     "adze optimize model-f16.gguf --help      (options for language models)",
      cmd_optimize},
     {"cases", "DIR", "Runs ONNX backend test cases (folders with model.onnx and test_data_set_*).",
      "adze cases node\nadze cases node --only 'test_conv*' --list results.tsv", cmd_cases},
     {"convert", "IN OUT", "Writes a model in another format (by extension) or with fixed shapes.",
      "adze convert model.onnx plain.onnx\n"
-     "adze convert model.onnx one.onnx --shape image=1x3x224x224",
+     "adze convert model.onnx one.onnx --shape image=1x3x224x224\n"
+     "adze convert huggingface-folder/ model.gguf\n"
+     "adze convert model.gguf --help      (options for language models)",
      cmd_convert},
     {"quantize", "MODEL",
      "Applies one recipe: int8 (static, dynamic), smaller weights, float16; GGUF.",

@@ -95,8 +95,7 @@ ADZE_MUST_CHECK ADZE_API adze_status adze_engine_embed(const adze_engine *engine
 
 typedef struct adze_llm_describe_options {
     int64_t context; /* tokens of the timeline to judge by; 0: as the engine's */
-    double
-        bandwidth; /* bytes per second that this machine reads (adze_device_measure); 0: no speed */
+    bool speed;      /* foretell it too, from kernels timed on this machine: a second or less */
 } adze_llm_describe_options;
 
 /** What the model is and what running it takes, before any weight is read: JSON (stable schema, docs/llm.md) and

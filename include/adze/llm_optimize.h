@@ -18,7 +18,7 @@ typedef struct adze_llm_optimize_options {
     const char *const *types; /* to choose from, as "q4_K"; none: all that have an encoder */
     int type_count;
     const char *const
-        *compare; /* mixes to judge beside, as "Q4_K_M"; none: the largest that fits */
+        *compare; /* mixes ("Q4_K_M") or files to judge beside; none: the largest mix that fits */
     int compare_count;
     const char *output;   /* folder, made when missing */
     int64_t probe_tokens; /* of text, for each tensor's sensitivity; 0: 512 */

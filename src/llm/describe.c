@@ -1,33 +1,26 @@
 /* What a language model is and what running it takes. Nothing of the weights is read: sizes follow from the
- * tensors' types, activations from the plan, speed from bytes that each token must fetch. */
+ * tensors' types, activations from the plan, speed from kernels timed on other memory (speed.h). */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "llm/architectures.h"
-#include "llm/engine_impl.h"
+#include "llm/speed.h"
 
 typedef struct facts {
     const adze_engine *engine;
     double parameters, weight_bytes;
-    double token_bytes; /* of weights that one generated token reads */
     int64_t tensors[ADZE_DTYPE_COUNT];
     double bytes[ADZE_DTYPE_COUNT], elements[ADZE_DTYPE_COUNT];
-    double activations, cache_token, bandwidth;
+    double activations, cache_token;
+    bool timed;
+    llm_speed speed;
     int64_t context;
 } facts;
-
-/* Share of an expert tensor that a token reads. */
-static double share_read(const adze_llm_config *c, const char *name)
-{
-    bool experts = strstr(name, "_exps.") != NULL && c->experts > 0;
-    return experts ? (double)c->experts_used / (double)c->experts : 1;
-}
 
 static void count_weights(facts *f)
 {
     const adze_checkpoint *ck = f->engine->checkpoint;
-    bool tied = !adze_checkpoint_find(ck, "output.weight") && f->engine->head;
     for (int i = 0; i < adze_checkpoint_count(ck); i++) {
         const adze_checkpoint_tensor *t = adze_checkpoint_tensor_at(ck, i);
         double elements = (double)adze_shape_elements(t->rank, t->dims);
@@ -37,9 +30,6 @@ static void count_weights(facts *f)
         f->elements[t->dtype] += elements;
         f->parameters += elements;
         f->weight_bytes += bytes;
-        bool looked_up = strcmp(t->name, "token_embd.weight") == 0 && !tied;
-        f->token_bytes +=
-            looked_up ? (double)t->row_bytes : bytes * share_read(&f->engine->config, t->name);
     }
 }
 
@@ -61,11 +51,9 @@ static adze_status measure_activations(facts *f, adze_error *err)
     return ADZE_OK;
 }
 
-/* Tokens per second at a depth: everything that a token needs passes through memory once. */
 static double speed_at(const facts *f, int64_t depth)
 {
-    double bytes = f->token_bytes + f->cache_token * (double)depth;
-    return bytes > 0 ? f->bandwidth / bytes : 0;
+    return 1 / (f->speed.weights + f->speed.cache_key * (double)depth);
 }
 
 static double total_at(const facts *f, int64_t context)
@@ -113,7 +101,7 @@ static json_t *memory_json(const facts *f)
         json_t *row =
             json_pack("{s:I, s:f, s:f}", "context", (json_int_t)contexts[i], "kv_cache",
                       f->cache_token * (double)contexts[i], "total", total_at(f, contexts[i]));
-        if (f->bandwidth > 0)
+        if (f->timed)
             json_object_set_new(row, "tokens_per_s", json_real(speed_at(f, contexts[i])));
         json_array_append_new(rows, row);
     }
@@ -147,7 +135,7 @@ static json_t *json_of(const facts *f)
                                       adze_tokenizer_pre(t), "tokens", adze_tokenizer_count(t))
                           : json_null());
     json_object_set_new(root, "memory", memory_json(f));
-    if (f->bandwidth > 0)
+    if (f->timed)
         json_object_set_new(root, "tokens_per_s", json_real(speed_at(f, 0)));
     return root;
 }
@@ -172,14 +160,14 @@ static void tell_memory(adze_text *t, const facts *f)
     int64_t contexts[8];
     int n = contexts_of(f, contexts);
     adze_text_printf(t, "\n  context     weights    KV cache  activations       total%s\n",
-                     f->bandwidth > 0 ? "   tokens/s when full" : "");
+                     f->timed ? "   tokens/s when full" : "");
     for (int i = 0; i < n; i++) {
         adze_text_printf(t, "  %7lld  %10s  %10s  %11s  %10s", (long long)contexts[i],
                          adze_format_bytes(weights, f->weight_bytes),
                          adze_format_bytes(cache, f->cache_token * (double)contexts[i]),
                          adze_format_bytes(activations, f->activations),
                          adze_format_bytes(total, total_at(f, contexts[i])));
-        if (f->bandwidth > 0)
+        if (f->timed)
             adze_text_printf(t, "   %.1f", speed_at(f, contexts[i]));
         adze_text_puts(t, "\n");
     }
@@ -213,10 +201,11 @@ static void tell(adze_text *t, const facts *f)
         adze_text_puts(t, "  no tokenizer\n");
     tell_types(t, f);
     tell_memory(t, f);
-    if (f->bandwidth > 0)
+    if (f->timed)
         adze_text_printf(
-            t, "\n  generation at an empty context: about %.1f tokens/s (%.1f GB/s of memory)\n",
-            speed_at(f, 0), f->bandwidth * 1e-9);
+            t,
+            "\n  generation at an empty context: about %.1f tokens/s on this machine, %d threads\n",
+            speed_at(f, 0), adze_context_threads(f->engine->context));
 }
 
 adze_status adze_llm_describe(adze_context *context, const char *path,
@@ -227,10 +216,12 @@ adze_status adze_llm_describe(adze_context *context, const char *path,
     adze_engine_options sizes = {.context = o.context};
     adze_engine *engine;
     ADZE_TRY(adze_engine_open(&engine, context, path, &sizes, err));
-    facts f = {.engine = engine, .bandwidth = o.bandwidth, .context = engine->sizes.context};
+    facts f = {.engine = engine, .timed = o.speed, .context = engine->sizes.context};
     f.cache_token = cache_bytes_per_token(&engine->config);
     count_weights(&f);
     adze_status status = measure_activations(&f, err);
+    if (status == ADZE_OK && f.timed)
+        status = adze_llm_speed_measure(&f.speed, engine, err);
     adze_text human = {0};
     if (status == ADZE_OK) {
         tell(&human, &f);

@@ -108,11 +108,11 @@ static double tokens_per_second(const adze_engine *engine, const int32_t *ids, a
     return seconds > 0 ? 1 / seconds : 0;
 }
 
-static adze_status measure(llm_search *s, llm_judged *j, adze_error *err)
+static adze_status measure(llm_search *s, const char *file, llm_judged *j, adze_error *err)
 {
     adze_engine *engine;
     adze_engine_options sizes = {.context = LLM_CHUNK, .batch = LLM_CHUNK};
-    ADZE_TRY(adze_engine_open(&engine, s->context, s->trial_path, &sizes, err));
+    ADZE_TRY(adze_engine_open(&engine, s->context, file, &sizes, err));
     adze_perplexity_options how = adze_perplexity_options_default();
     how.context = LLM_CHUNK;
     how.base = s->judge_base;
@@ -135,17 +135,24 @@ adze_status llm_judge_measure(llm_search *s, const char *name, const int *picks,
         return adze_fail(err, ADZE_INTERNAL, "more than %d files judged", LLM_MOST_JUDGED);
     llm_judged *j = &s->judged[s->judged_count];
     *j = (llm_judged){.limit = limit};
-    snprintf(j->name, sizeof j->name, "%s", name);
-    ADZE_TRY(llm_say(s, err, "quantizing and judging: %s", name));
-    ADZE_TRY(quantize(s, picks ? NULL : name, picks, err));
-    j->size = (double)adze_file_size(s->trial_path);
+    const char *slash = strrchr(name, '/');
+    snprintf(j->name, sizeof j->name, "%s", slash ? slash + 1 : name);
+    const char *file = s->trial_path;
+    if (!picks && adze_file_exists(name)) {
+        ADZE_TRY(llm_say(s, err, "judging: %s", name));
+        file = name;
+    } else {
+        ADZE_TRY(llm_say(s, err, "quantizing and judging: %s", name));
+        ADZE_TRY(quantize(s, picks ? NULL : name, picks, err));
+    }
+    j->size = (double)adze_file_size(file);
     if (picks) {
         j->picks = adze_arena_memdup(&s->arena, picks, (size_t)s->count * sizeof *picks);
         j->predicted = llm_picks_loss(s, picks);
         if (!j->picks)
             return adze_fail(err, ADZE_NO_MEMORY, "judging");
     }
-    ADZE_TRY(measure(s, j, err));
+    ADZE_TRY(measure(s, file, j, err));
     s->judged_count++;
     *out = j;
     return ADZE_OK;

@@ -170,6 +170,27 @@ static adze_status read_gates(llm_search *s, adze_error *err)
     return ADZE_OK;
 }
 
+static adze_status mix_size(llm_search *s, const char *mix, double *size, adze_error *err)
+{
+    adze_llm_quantize_options how = llm_quantize_options();
+    adze_llm_quantization *q;
+    how.type = mix;
+    how.imatrix = s->imatrix_path;
+    ADZE_TRY(adze_llm_quantization_open(&q, s->context, s->reference, &how, err));
+    *size = (double)adze_llm_quantization_bytes(q);
+    adze_llm_quantization_close(&q);
+    return ADZE_OK;
+}
+
+static adze_status check_compared(llm_search *s, adze_error *err)
+{
+    double size;
+    for (int i = 0; i < s->o.compare_count; i++)
+        if (!adze_file_exists(s->o.compare[i]))
+            ADZE_TRY(mix_size(s, s->o.compare[i], &size, err));
+    return ADZE_OK;
+}
+
 static adze_status open_search(llm_search *s, adze_error *err)
 {
     ADZE_TRY(read_gates(s, err));
@@ -189,6 +210,7 @@ static adze_status open_search(llm_search *s, adze_error *err)
                          adze_engine_is_encoder(s->engine)
                              ? "an encoder predicts no tokens to judge by"
                              : "no tokenizer");
+    ADZE_TRY(check_compared(s, err));
     return read_texts(s, err);
 }
 
@@ -315,18 +337,6 @@ static adze_status search_choices(llm_search *s, adze_error *err)
 static const char *const usual_mixes[] = {
     "Q8_0",   "Q6_K",  "Q5_K_M", "Q5_K_S", "Q4_K_M",  "Q4_K_S", "IQ4_XS", "Q4_0",   "Q3_K_L",
     "Q3_K_M", "IQ3_M", "Q3_K_S", "IQ3_XS", "IQ3_XXS", "Q2_K",   "IQ2_M",  "IQ2_XS", "IQ2_XXS"};
-
-static adze_status mix_size(llm_search *s, const char *mix, double *size, adze_error *err)
-{
-    adze_llm_quantize_options how = llm_quantize_options();
-    adze_llm_quantization *q;
-    how.type = mix;
-    how.imatrix = s->imatrix_path;
-    ADZE_TRY(adze_llm_quantization_open(&q, s->context, s->reference, &how, err));
-    *size = (double)adze_llm_quantization_bytes(q);
-    adze_llm_quantization_close(&q);
-    return ADZE_OK;
-}
 
 static adze_status compare_mixes(llm_search *s, adze_error *err)
 {

@@ -71,7 +71,8 @@ adze_status llm_say(llm_search *s, adze_error *err, const char *format, ...) ADZ
 adze_status llm_options_find(llm_search *s, adze_error *err) ADZE_MUST_CHECK;
 /* Fills sensitivity of all tensors and the losses of their choices. */
 adze_status llm_sensitivity_measure(llm_search *s, adze_error *err) ADZE_MUST_CHECK;
-/* Quantizes with the picks (NULL: with the mix `name`) into s->trial_path and measures; *out is in s->judged. */
+/* Quantizes with the picks (NULL: with the mix `name`) into s->trial_path and measures, or, where `name` is a
+ * file, measures that; *out is in s->judged. */
 adze_status llm_judge_measure(llm_search *s, const char *name, const int *picks, double limit,
                               llm_judged **out, adze_error *err) ADZE_MUST_CHECK;
 /* The defaults, with no limit of memory but the machine's: this process holds the reference anyway. */
