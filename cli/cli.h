@@ -2,6 +2,7 @@
  * its options, then calls to the public API. */
 #ifndef ADZE_CLI_H
 #define ADZE_CLI_H
+#include "adze/llm.h"
 #include "adze/model.h"
 #include "adze/session.h"
 
@@ -106,6 +107,10 @@ CLI_COMMAND(imatrix);
 /* Language models have other options: cmd_quantize hands over to the second when the first says so. */
 /* An argument is a language model: a GGUF file or a folder with config.json. */
 bool cli_names_llm(int argc, char **argv);
+#define CLI_TOKENIZER_HELP                                                                         \
+    "the tokenizer: GGUF, tokenizer.json or its folder (default: the model's)"
+/* Fails, with what to do, where the model came without a tokenizer. */
+adze_status cli_need_tokenizer(const adze_engine *engine, const char *path, adze_error *err);
 int cmd_optimize_llm(int argc, char **argv);
 int cmd_bench_llm(int argc, char **argv);
 int cmd_convert_llm(int argc, char **argv);

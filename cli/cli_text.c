@@ -50,6 +50,17 @@ adze_status cli_read_text(char **text, size_t *length, const char *path, adze_er
     return status;
 }
 
+adze_status cli_need_tokenizer(const adze_engine *engine, const char *path, adze_error *err)
+{
+    if (adze_engine_tokenizer(engine))
+        return ADZE_OK;
+    snprintf(err->message, sizeof err->message,
+             "%s: the model has no tokenizer; name one with --tokenizer: a GGUF file, a "
+             "tokenizer.json or its folder",
+             path);
+    return err->status = ADZE_BAD_MODEL;
+}
+
 bool cli_names_llm(int argc, char **argv)
 {
     for (int i = 0; i < argc; i++) {

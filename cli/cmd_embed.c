@@ -69,11 +69,13 @@ CLI_COMMAND(embed)
 {
     const char *path, *file = NULL, *given = NULL;
     int64_t threads = 0;
+    adze_engine_options sizes = {0};
     bool json = false;
     const cli_option options[] = {
         {CLI_STRING, "text", "TEXT", "a text (each line of it is one)", &given},
         {CLI_STRING, "file", "FILE", "a file of texts, one on each line ('-': standard input)",
          &file},
+        {CLI_STRING, "tokenizer", "FILE", CLI_TOKENIZER_HELP, &sizes.tokenizer},
         {CLI_INT, "threads", "N", "worker threads (default: one per core)", &threads},
         {CLI_FLAG, "json", NULL, "an array of {tokens, embedding}", &json},
         {0}};
@@ -91,11 +93,9 @@ CLI_COMMAND(embed)
     how.threads = (int)threads;
     adze_status status = adze_context_open(&context, &how, &err);
     if (status == ADZE_OK)
-        status = adze_engine_open(&engine, context, path, NULL, &err);
-    if (status == ADZE_OK && !adze_engine_tokenizer(engine)) {
-        snprintf(err.message, sizeof err.message, "%s: no tokenizer", path);
-        status = err.status = ADZE_BAD_MODEL;
-    }
+        status = adze_engine_open(&engine, context, path, &sizes, &err);
+    if (status == ADZE_OK)
+        status = cli_need_tokenizer(engine, path, &err);
     if (status == ADZE_OK && file)
         status = cli_read_text(&text, &length, file, &err);
     if (status == ADZE_OK)

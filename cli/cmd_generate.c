@@ -103,6 +103,7 @@ CLI_COMMAND(generate)
 {
     generate g = {.prompt = "", .tokens = 128};
     int64_t threads = 0;
+    adze_engine_options engine_options = {0};
     const char *path, *temperature = "0";
     const cli_option options[] = {
         {CLI_STRING, "prompt", "TEXT", "the text to continue", &g.prompt},
@@ -112,6 +113,7 @@ CLI_COMMAND(generate)
         {CLI_INT, "seed", "N", "of sampling", &g.seed},
         {CLI_INT, "context", "N", "most tokens on the timeline (default: as trained, at most 4096)",
          &g.context},
+        {CLI_STRING, "tokenizer", "FILE", CLI_TOKENIZER_HELP, &engine_options.tokenizer},
         {CLI_INT, "threads", "N", "worker threads (default: one per core)", &threads},
         {CLI_FLAG, "ids", NULL, "print token ids, not text", &g.ids_only},
         {CLI_FLAG, "speed", NULL, "say on stderr how fast it was", &g.speed},
@@ -130,15 +132,12 @@ CLI_COMMAND(generate)
     timing t = {0};
     adze_context_options how = adze_context_options_default();
     how.threads = (int)threads;
-    adze_engine_options engine_options = {.context = g.context};
+    engine_options.context = g.context;
     adze_status status = adze_context_open(&context, &how, &err);
     if (status == ADZE_OK)
         status = adze_engine_open(&engine, context, path, &engine_options, &err);
-    if (status == ADZE_OK && !adze_engine_tokenizer(engine)) {
-        snprintf(err.message, sizeof err.message,
-                 "%s: the file has no tokenizer (no tokenizer.ggml.model)", path);
-        status = err.status = ADZE_BAD_MODEL;
-    }
+    if (status == ADZE_OK)
+        status = cli_need_tokenizer(engine, path, &err);
     if (status == ADZE_OK)
         status = run(engine, &g, &t, &err);
     if (status == ADZE_OK && g.speed)

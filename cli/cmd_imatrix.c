@@ -9,7 +9,7 @@
 enum { SAVE_EVERY = 10 }; /* chunks: a kill costs no more */
 
 typedef struct task {
-    const char *model, *file, *output, *show;
+    const char *model, *file, *output, *show, *tokenizer;
     cli_list merge;
     adze_imatrix_collect_options how;
     int64_t threads;
@@ -38,10 +38,8 @@ static adze_status encode_text(task *t, adze_error *err)
     const adze_encode_options how = {.special = t->special, .ends = true};
     char *text;
     size_t length;
-    if (!tokenizer) {
-        snprintf(err->message, sizeof err->message, "%s: the model has no tokenizer", t->model);
-        return err->status = ADZE_BAD_MODEL;
-    }
+    if (cli_need_tokenizer(t->engine, t->model, err) != ADZE_OK)
+        return err->status;
     adze_status status = cli_read_text(&text, &length, t->file, err);
     if (status == ADZE_OK)
         status = adze_tokenizer_encode(tokenizer, &t->ids, &t->count, text, length, &how, err);
@@ -52,7 +50,8 @@ static adze_status encode_text(task *t, adze_error *err)
 static adze_status collect(task *t, adze_error *err)
 {
     adze_context_options threads = adze_context_options_default();
-    adze_engine_options sizes = {.context = t->how.context, .batch = t->how.context};
+    adze_engine_options sizes = {
+        .context = t->how.context, .batch = t->how.context, .tokenizer = t->tokenizer};
     threads.threads = (int)t->threads;
     t->how.dataset = t->file;
     t->how.progress = show_progress;
@@ -160,6 +159,7 @@ CLI_COMMAND(imatrix)
         {CLI_FLAG, "special", NULL, "parse special tokens in the text", &t.special},
         {CLI_LIST, "merge", "OTHER", "add what this matrix has seen (GGUF or .dat)", &t.merge},
         {CLI_STRING, "show", "M.gguf", "statistics of each tensor", &t.show},
+        {CLI_STRING, "tokenizer", "FILE", CLI_TOKENIZER_HELP, &t.tokenizer},
         {CLI_INT, "threads", "N", "worker threads (default: one per core)", &t.threads},
         {CLI_FLAG, "json", NULL, "machine-readable output on stdout", &t.json},
         {0}};

@@ -7,7 +7,7 @@
 #include "cli.h"
 
 typedef struct work {
-    const char *model, *reference, *file;
+    const char *model, *reference, *file, *tokenizer;
     int64_t threads;
     bool json;
     adze_perplexity_options how;
@@ -33,10 +33,8 @@ static adze_status encode_file(work *w, adze_error *err)
 {
     const adze_tokenizer *tokenizer = adze_engine_tokenizer(w->engine);
     const adze_encode_options ends = {.ends = true};
-    if (!tokenizer) {
-        snprintf(err->message, sizeof err->message, "%s: the file has no tokenizer", w->model);
-        return err->status = ADZE_BAD_MODEL;
-    }
+    if (cli_need_tokenizer(w->engine, w->model, err) != ADZE_OK)
+        return err->status;
     char *text;
     size_t length;
     adze_status status = cli_read_text(&text, &length, w->file, err);
@@ -49,7 +47,8 @@ static adze_status encode_file(work *w, adze_error *err)
 static adze_status execute(work *w, adze_perplexity *result, adze_error *err)
 {
     adze_context_options how = adze_context_options_default();
-    adze_engine_options sizes = {.context = w->how.context, .batch = 512};
+    adze_engine_options sizes = {
+        .context = w->how.context, .batch = 512, .tokenizer = w->tokenizer};
     how.threads = (int)w->threads;
     adze_status status = adze_context_open(&w->context, &how, err);
     if (status == ADZE_OK)
@@ -80,6 +79,7 @@ CLI_COMMAND(perplexity)
          &w.how.base},
         {CLI_STRING, "save-base", "FILE", "save log-probabilities for later comparisons",
          &w.how.save_base},
+        {CLI_STRING, "tokenizer", "FILE", CLI_TOKENIZER_HELP, &w.tokenizer},
         {CLI_INT, "threads", "N", "worker threads (default: one per core)", &w.threads},
         {CLI_FLAG, "json", NULL, "machine-readable output on stdout", &w.json},
         {0}};

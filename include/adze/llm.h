@@ -20,6 +20,7 @@ typedef struct adze_engine_options {
         context;   /* most tokens on a timeline; 0: what the model was trained for, at most 4096 */
     int64_t batch; /* most tokens in one run of the graph; 0: 512 */
     adze_dtype cache_type; /* of the KV cache: ADZE_F16 (default, and when 0) or ADZE_F32 */
+    const char *tokenizer; /* of another file (adze_tokenizer_open); NULL: the model's own */
 } adze_engine_options;
 
 ADZE_API adze_engine_options adze_engine_options_default(void);

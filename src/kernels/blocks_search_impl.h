@@ -283,8 +283,9 @@ static inline float size_of_block(const float *x)
 }
 
 /* Weights of 256 elements: 1, or with a matrix its importance, somewhat more for large elements.
- * They are within a factor of a million of each other, so that columns that never mattered keep some
- * shape and no group is without weight. */
+ * They are within a factor of 2^14 of each other: columns that hardly mattered keep their shape where one
+ * matters enormously (inputs of a few tokens can be a thousand times the others), and what least squares
+ * subtracts is not lost in rounding. */
 static inline void weigh(const float *scaled, const float *importance, float *weight)
 {
     const f8 one = f8_set(1);
@@ -296,7 +297,7 @@ static inline void weigh(const float *scaled, const float *importance, float *we
     }
     if (!(f8_most(most) > 0.0f))
         return;
-    const f8 up = f8_set(unit_of(f8_most(most)).up), least = f8_set(0x1p-20f);
+    const f8 up = f8_set(unit_of(f8_most(most)).up), least = f8_set(0x1p-14f);
     for (int j = 0; j < 256; j += 8) {
         const f8 v = f8_load(scaled + j);
         sum = f8_fused(v, v, sum);

@@ -36,8 +36,10 @@ static adze_status choose_sizes(adze_engine *e, const adze_engine_options *optio
 }
 
 /* A model without a tokenizer computes all the same; who needs text is told then. */
-static adze_status open_tokenizer(adze_engine *e, adze_error *err)
+static adze_status open_tokenizer(adze_engine *e, const char *other, adze_error *err)
 {
+    if (other)
+        return adze_tokenizer_open(&e->tokenizer, other, err);
     const adze_gguf_meta *meta = adze_checkpoint_meta(e->checkpoint);
     const char *path = adze_checkpoint_path(e->checkpoint);
     const char *model = adze_gguf_string(meta, "tokenizer.ggml.model", NULL);
@@ -55,7 +57,7 @@ static adze_status fill(adze_engine *e, const char *path, const adze_engine_opti
     ADZE_TRY(adze_checkpoint_open(&e->checkpoint, path, err));
     ADZE_TRY(adze_llm_config_read(&e->config, e->checkpoint, &e->arena, err));
     ADZE_TRY(choose_sizes(e, options, err));
-    ADZE_TRY(open_tokenizer(e, err));
+    ADZE_TRY(open_tokenizer(e, options ? options->tokenizer : NULL, err));
     ADZE_TRY(adze_llm_build(&e->body, &e->head, e->context, e->checkpoint, &e->config, &e->sizes,
                             &e->arena, err));
     ADZE_TRY(adze_plan_create(&e->body_plan, e->body, NULL, err));

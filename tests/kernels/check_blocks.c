@@ -117,6 +117,39 @@ TEST(encoding_is_the_same_at_every_level)
     }
 }
 
+/* One input is a thousand times the others, as models have it at the beginning of a text: its column matters a
+ * million times as much, yet the others must stay what they are. */
+TEST(one_enormous_column_leaves_the_others_alone)
+{
+    enum { N = 256 * 32, HEAVY = 77 };
+    uint64_t seed = 9;
+    adze_blocks_table table;
+    float *row = check_passing_floats(N, &seed), *decoded = check_passing_floats(N, &seed);
+    float *importance = check_passing_floats(N, &seed);
+    adze_blocks_init(&table, adze_cpu_detect());
+    for (size_t t = 0; t < ADZE_COUNT_OF(types); t++) {
+        const adze_block_codec *codec = &table.codec[types[t]];
+        if (!codec->encode || types[t] == ADZE_Q8_1 || types[t] == ADZE_Q8_K)
+            continue;
+        for (int64_t i = 0; i < N; i++) {
+            row[i] = normal(&seed);
+            importance[i] = i % 256 == HEAVY ? 1e4f : 1e-2f * (1.5f + sinf((float)i));
+        }
+        uint8_t *bytes = check_passing_bytes(N * 4, &seed);
+        double error[2] = {0};
+        for (int with = 0; with < 2; with++) {
+            codec->encode(row, N, with ? importance : NULL, NULL, bytes);
+            codec->decode(bytes, N, decoded);
+            for (int64_t i = 0; i < N; i++)
+                if (i % 256 / 32 == HEAVY / 32 && i % 256 != HEAVY)
+                    error[with] += (decoded[i] - row[i]) * (decoded[i] - row[i]);
+        }
+        if (error[1] > 4 * error[0] + 1e-12)
+            FAIL("%s: squared error %g with the matrix, %g without",
+                 adze_dtype_describe(types[t])->name, error[1], error[0]);
+    }
+}
+
 TEST(decoding_is_the_same_at_every_level)
 {
     uint64_t seed = 8;
