@@ -12,6 +12,7 @@
 #include "kernels/kernels.h"
 #include "llm/architectures.h"
 #include "llm/hf_write_impl.h"
+#include "llm/tokenizer.h"
 #include "tensor/dtype.h"
 
 /* One tensor of the folder. */
@@ -417,6 +418,22 @@ static adze_status write_template(writer *w, const char *folder, adze_error *err
     return path ? adze_file_write(path, text, strlen(text), err) : ADZE_OK;
 }
 
+/* A tokenizer that tokenizer.json cannot say is left out, with a word: the weights are what was asked for. */
+static adze_status write_tokenizer(writer *w, const char *folder, adze_error *err)
+{
+    adze_error why = {0};
+    adze_status status = adze_tokenizer_write_folder(adze_checkpoint_meta(w->x.from),
+                                                     adze_checkpoint_path(w->x.from), folder, &why);
+    if (status != ADZE_OK && status != ADZE_UNSUPPORTED && status != ADZE_NOT_FOUND)
+        return adze_fail(err, status, "%s", why.message);
+    if (status != ADZE_OK && w->options.note) {
+        char text[sizeof why.message + 64];
+        snprintf(text, sizeof text, "no tokenizer is written: %s", why.message);
+        w->options.note(w->options.user, text);
+    }
+    return ADZE_OK;
+}
+
 static adze_status write_all(writer *w, const char *folder, adze_error *err)
 {
     json_t *config = NULL, *generation = NULL;
@@ -431,6 +448,8 @@ static adze_status write_all(writer *w, const char *folder, adze_error *err)
         status = write_pooling(w, folder, err);
     if (status == ADZE_OK)
         status = write_template(w, folder, err);
+    if (status == ADZE_OK)
+        status = write_tokenizer(w, folder, err);
     return status == ADZE_OK ? write_weights(w, folder, err) : status;
 }
 
@@ -569,9 +588,6 @@ adze_status adze_llm_write_folder(adze_context *context, const char *path, const
         status = list_all(&w, err);
     if (status == ADZE_OK)
         status = write_beside(&w, out, err);
-    if (status == ADZE_OK && w.options.note)
-        w.options.note(w.options.user, "no tokenizer is written: copy tokenizer.json and "
-                                       "tokenizer_config.json from the model's own folder");
     adze_free(w.whole);
     adze_checkpoint_close(&w.source);
     adze_arena_free(&w.arena);

@@ -46,14 +46,14 @@
 
 static const tok_pre pres[] = {
     {"default", {"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}, 0},
-    {"llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
+    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
      {CL100K("\\p{N}{1,3}")},
      TOK_PRE_IGNORE_MERGES | TOK_PRE_ADD_BOS},
     {"dbrx smaug-bpe", {CL100K("\\p{N}{1,3}")}, 0},
     {"chatglm-bpe", {CL100K("\\p{N}{1,3}")}, TOK_PRE_NO_BOS},
     {"glm4 glm5", {CL100K("\\p{N}{1,3}")}, TOK_PRE_NO_BOS | TOK_PRE_IGNORE_MERGES},
     {"minicpm5", {"\\p{N}{1,3}", CL100K("\\p{N}+")}, TOK_PRE_IGNORE_MERGES},
-    {"stablelm2 qwen2 deepseek-r1-qwen kormo f2llmv2 megrez hunyuan solar-open grok-2",
+    {"qwen2 stablelm2 deepseek-r1-qwen kormo f2llmv2 megrez hunyuan solar-open grok-2",
      {CL100K("\\p{N}")},
      0},
     {"qwen35",
@@ -85,7 +85,7 @@ static const tok_pre pres[] = {
      {GPT2},
      0},
     {"jina-v1-en jina-v2-code roberta-bpe", {GPT2}, TOK_PRE_ADD_SEP},
-    {"starcoder refact command-r smollm codeshell exaone minerva-7b mellum2", {"\\p{N}", GPT2}, 0},
+    {"smollm starcoder refact command-r codeshell exaone minerva-7b mellum2", {"\\p{N}", GPT2}, 0},
     {"falcon", {"[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, "[0-9][0-9][0-9]"}, 0},
     {"deepseek-llm",
      {"[\\r\\n]", "\\s?[" CASED_LETTERS "]+", "\\s?[!-/:-~！-／：-～‘-‟　-。]+", "\\s+$",
@@ -155,4 +155,9 @@ const tok_pre *tok_pre_find(const char *name)
         if (names(pres[i].names, name))
             return &pres[i];
     return NULL;
+}
+
+const tok_pre *tok_pre_at(int i)
+{
+    return i < (int)ADZE_COUNT_OF(pres) ? &pres[i] : NULL;
 }

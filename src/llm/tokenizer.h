@@ -13,4 +13,10 @@ adze_status adze_tokenizer_from_meta(adze_tokenizer **out, const adze_gguf_meta 
 adze_status adze_tokenizer_meta_from_folder(adze_gguf_meta *meta, const char *folder,
                                             adze_error *err) ADZE_MUST_CHECK;
 
+/* The way back: tokenizer.json and tokenizer_config.json in `folder`, such that Hugging Face's tokenizers encodes as
+ * adze does with the metadata. Fails with ADZE_NOT_FOUND (no tokenizer in the metadata), ADZE_UNSUPPORTED (one that
+ * tokenizer.json cannot say; nothing is written), ADZE_BAD_FILE, ADZE_IO. */
+adze_status adze_tokenizer_write_folder(const adze_gguf_meta *meta, const char *where,
+                                        const char *folder, adze_error *err) ADZE_MUST_CHECK;
+
 #endif

@@ -20,7 +20,7 @@ static size_t home_of(int32_t left, int32_t right, size_t mask)
     return (size_t)(key ^ key >> 32) & mask;
 }
 
-static const tok_merge *find_merge(const tok_bpe *b, int32_t left, int32_t right)
+const tok_merge *tok_bpe_find_merge(const tok_bpe *b, int32_t left, int32_t right)
 {
     for (size_t i = home_of(left, right, b->mask);; i = (i + 1) & b->mask) {
         const tok_merge *m = &b->merges[i];
@@ -176,7 +176,7 @@ static void try_pair(tok_encoder *e, const char *text, int32_t left, int32_t rig
     const tok_symbol *l = &e->symbols[left], *r = &e->symbols[right];
     tok_pair pair = {.left = left, .length = l->length + r->length};
     if (b->merges) {
-        const tok_merge *m = l->id < 0 || r->id < 0 ? NULL : find_merge(b, l->id, r->id);
+        const tok_merge *m = l->id < 0 || r->id < 0 ? NULL : tok_bpe_find_merge(b, l->id, r->id);
         if (!m)
             return;
         pair.id = m->id;

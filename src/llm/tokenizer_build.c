@@ -170,6 +170,26 @@ static const known_row known[] = {
     {"<|fim_middle|>", FILL},
     {"<fim-middle>", FILL},
     {"<fim_middle>", FILL},
+    {"<\xEF\xBD\x9C"
+     "fim\xE2\x96\x81"
+     "begin\xEF\xBD\x9C>",
+     FILL},
+    {"<\xEF\xBD\x9C"
+     "fim\xE2\x96\x81hole\xEF\xBD\x9C>",
+     FILL},
+    {"<\xEF\xBD\x9C"
+     "fim\xE2\x96\x81"
+     "end\xEF\xBD\x9C>",
+     FILL},
+    {"<PRE>", FILL},
+    {"<SUF>", FILL},
+    {"<MID>", FILL},
+    {"\xE2\x96\x81<PRE>", FILL},
+    {"\xE2\x96\x81<SUF>", FILL},
+    {"\xE2\x96\x81<MID>", FILL},
+    {"<|code_prefix|>", FILL},
+    {"<|code_suffix|>", FILL},
+    {"<|code_middle|>", FILL},
     {"<|channel|>", PLAIN},
     {"<|message|>", PLAIN},
     {"<|start|>", PLAIN},

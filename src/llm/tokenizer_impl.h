@@ -335,6 +335,8 @@ adze_status tok_finish_vocabulary(adze_tokenizer *t, bool byte_level,
 adze_status tok_bpe_build(adze_tokenizer *t, const tok_merge_list *merges, const char *where,
                           adze_error *err) ADZE_MUST_CHECK;
 adze_status tok_bpe_rank(adze_tokenizer *t, const float *scores, adze_error *err) ADZE_MUST_CHECK;
+/* NULL: the two do not merge. Only where there is a list of merges. */
+const tok_merge *tok_bpe_find_merge(const tok_bpe *b, int32_t left, int32_t right);
 adze_status tok_added_build(adze_tokenizer *t, adze_error *err) ADZE_MUST_CHECK;
 /* Adds TOK_SPLIT_WORDS where it is safe. */
 adze_status tok_split_words_build(adze_tokenizer *t, adze_error *err) ADZE_MUST_CHECK;
@@ -367,5 +369,6 @@ enum {
 };
 
 const tok_pre *tok_pre_find(const char *name); /* NULL: not known */
+const tok_pre *tok_pre_at(int i);              /* all of them in turn, then NULL */
 
 #endif
