@@ -358,6 +358,15 @@ static adze_status group_norm_channels(adze_node *node, adze_node **last, adze_e
     return ADZE_OK;
 }
 
+/* Before opset 16 there was no shift by half a pixel. */
+static adze_status roi_align_mode(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    if (!adze_node_set_string(node, "coordinate_transformation_mode", "output_half_pixel"))
+        return out_of_memory(err);
+    return ADZE_OK;
+}
+
 static adze_status drop_consumed(adze_node *node, adze_node **last, adze_error *err)
 {
     ADZE_UNUSED(last);
@@ -399,6 +408,7 @@ static const rule rules[] = {
     {"Reshape", 5, shape_to_input},
     {"Resize", 11, resize_inputs},
     {"Resize", INT32_MAX, resize_empty_inputs},
+    {"RoiAlign", 16, roi_align_mode},
     {"Scatter", INT32_MAX, scatter_name},
     {"Slice", 10, slice_inputs},
     {"Softmax", 13, softmax_matrix},

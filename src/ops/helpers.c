@@ -272,6 +272,14 @@ adze_status adze_ops_prepare_move(adze_prepare *prepare, adze_error *err)
     return ADZE_OK;
 }
 
+adze_status adze_ops_prepare_float(adze_prepare *prepare, adze_error *err)
+{
+    const adze_tensor *x = adze_prepare_input(prepare, 0);
+    if (x->quant || !adze_ops_is_float(x->dtype))
+        return adze_ops_unsupported(adze_prepare_node(prepare), x->dtype, err);
+    return ADZE_OK;
+}
+
 void adze_ops_cost_move(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
                         const adze_tensor *const *outputs)
 {

@@ -1,0 +1,87 @@
+/* Boxes, regions and deformable convolution: what the cases of ONNX do not show. */
+#include "op_case.h"
+
+#include <math.h>
+
+static void open_nms(op_case *c, const float *boxes, const float *scores, const float *iou)
+{
+    static const int64_t most[1] = {10};
+    op_case_open(c, NULL);
+    op_case_input(c, ADZE_F32, 3, (int64_t[]){1, 3, 4}, boxes, NULL);
+    op_case_input(c, ADZE_F32, 3, (int64_t[]){1, 1, 3}, scores, NULL);
+    op_case_input(c, ADZE_I64, 1, (int64_t[]){1}, most, NULL);
+    op_case_input(c, ADZE_F32, 1, (int64_t[]){1}, iou, NULL);
+    op_case_node(c, "NonMaxSuppression", 1);
+}
+
+TEST(nms_keeps_order_of_equal_scores_and_ignores_nan)
+{
+    const float boxes[12] = {0, 0, 1, 1, 5, 5, 6, 6, 9, 9, 10, 10};
+    const float scores[3] = {0.5f, NAN, 0.5f}, iou = 0.5f, bad = 1.5f;
+    op_case c;
+    open_nms(&c, boxes, scores, &iou);
+    op_case_run(&c);
+    const int64_t *y = c.output[0].data;
+    CHECK_EQ(c.output[0].dims[0], 2);
+    CHECK_EQ(y[2], 0);
+    CHECK_EQ(y[5], 2);
+    op_case_close(&c);
+    open_nms(&c, boxes, scores, &bad);
+    CHECK_FAILS(op_case_try(&c), ADZE_BAD_MODEL, &c.error);
+    op_case_close(&c);
+}
+
+TEST(regions_of_absent_pictures_and_endless_regions_fail)
+{
+    float x[16] = {0}, roi[4] = {0, 0, 3, 3};
+    int64_t picture[1] = {1};
+    for (int i = 0; i < 2; i++) {
+        op_case c;
+        op_case_open(&c, NULL);
+        op_case_input(&c, ADZE_F32, 4, (int64_t[]){1, 1, 4, 4}, x, NULL);
+        op_case_input(&c, ADZE_F32, 2, (int64_t[]){1, 4}, roi, NULL);
+        op_case_input(&c, ADZE_I64, 1, (int64_t[]){1}, picture, NULL);
+        op_case_node(&c, "RoiAlign", 1);
+        CHECK_FAILS(op_case_try(&c), ADZE_BAD_DATA, &c.error);
+        op_case_close(&c);
+        picture[0] = 0;
+        roi[2] = roi[3] = 1e30f;
+    }
+}
+
+TEST(unpool_refuses_places_outside)
+{
+    const float x[1] = {1};
+    const int64_t place[1] = {4};
+    op_case c;
+    op_case_open(&c, NULL);
+    op_case_input(&c, ADZE_F32, 4, (int64_t[]){1, 1, 1, 1}, x, NULL);
+    op_case_input(&c, ADZE_I64, 4, (int64_t[]){1, 1, 1, 1}, place, NULL);
+    op_case_node(&c, "MaxUnpool", 1);
+    CHECK(adze_node_set_ints(c.node, "kernel_shape", 2, (int64_t[]){2, 2}));
+    CHECK_FAILS(op_case_try(&c), ADZE_BAD_DATA, &c.error);
+    op_case_close(&c);
+}
+
+/* Whole offsets shift the picture; a volume has eight pixels around a place; far offsets read zeros. */
+TEST(deformable_convolution_of_volumes)
+{
+    float x[27], w[1] = {2}, offset[3 * 27], expected[27];
+    for (int i = 0; i < 27; i++) {
+        x[i] = (float)i;
+        offset[i] = 0;
+        offset[27 + i] = 0.5f;               /* between two rows */
+        offset[54 + i] = i == 0 ? 1e30f : 0; /* far outside */
+        float below = i / 3 % 3 < 2 ? (float)(i + 3) : 0;
+        expected[i] = i == 0 ? 0 : (float)i + below;
+    }
+    op_case c;
+    op_case_open(&c, NULL);
+    op_case_input(&c, ADZE_F32, 5, (int64_t[]){1, 1, 3, 3, 3}, x, NULL);
+    op_case_input(&c, ADZE_F32, 5, (int64_t[]){1, 1, 1, 1, 1}, w, NULL);
+    op_case_input(&c, ADZE_F32, 5, (int64_t[]){1, 3, 3, 3, 3}, offset, NULL);
+    op_case_node(&c, "DeformConv", 1);
+    op_case_run(&c);
+    CHECK_FLOATS(c.output[0].data, expected, 27, 1e-5, 1e-5);
+    op_case_close(&c);
+}
