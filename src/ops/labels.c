@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ops/helpers.h"
+#include "ops/classic.h"
 
 typedef struct entry {
     adze_string text; /* data NULL: a number */
@@ -27,29 +27,10 @@ typedef struct table {
 
 /* ---- the lists of a node ---- */
 
-static bool list_of(const adze_node *node, const char *name, adze_tensor *out)
-{
-    const adze_attr *a = adze_node_attr(node, name);
-    int64_t n = a ? a->count : 0;
-    *out = (adze_tensor){.rank = 1};
-    if (!a)
-        return false;
-    switch (a->type) {
-    case ADZE_ATTR_INTS: *out = adze_tensor_view(ADZE_I64, 1, &n, (void *)a->as.ints); break;
-    case ADZE_ATTR_FLOATS: *out = adze_tensor_view(ADZE_F32, 1, &n, (void *)a->as.floats); break;
-    case ADZE_ATTR_STRINGS:
-        *out = adze_tensor_view(ADZE_STRING, 1, &n, (void *)a->as.strings);
-        break;
-    case ADZE_ATTR_TENSOR: *out = *a->as.tensor; break;
-    default: return false;
-    }
-    return true;
-}
-
 static bool any_list(const adze_node *node, const char *const *names, adze_tensor *out)
 {
     for (; *names; names++)
-        if (list_of(node, *names, out))
+        if (adze_classic_list(node, *names, out))
             return true;
     return false;
 }
@@ -68,10 +49,10 @@ static bool find_lists(const adze_node *node, adze_dtype dtype_in, adze_tensor *
     if (any_list(node, key_names, keys))
         return any_list(node, value_names, values);
     adze_tensor strings, ints = {.dtype = ADZE_I64, .rank = 1};
-    if (list_of(node, "cats_strings", &strings)) {
-        if (!list_of(node, "cats_int64s", &ints))
+    if (adze_classic_list(node, "cats_strings", &strings)) {
+        if (!adze_classic_list(node, "cats_int64s", &ints))
             return false;
-    } else if (list_of(node, "classes_strings", &strings)) {
+    } else if (adze_classic_list(node, "classes_strings", &strings)) {
         ints.dims[0] = strings.dims[0];
     } else {
         return false;
@@ -152,7 +133,7 @@ static bool set_fallback(table *t, const adze_node *node)
 {
     void *at = &t->fallback;
     adze_dtype dtype = t->values.dtype;
-    if (list_of(node, "default_tensor", &t->otherwise))
+    if (adze_classic_list(node, "default_tensor", &t->otherwise))
         return t->otherwise.dtype == dtype && adze_tensor_elements(&t->otherwise) == 1;
     if (dtype == ADZE_STRING) {
         const char *text = adze_node_string(node, "default_string", "_Unused");

@@ -11,7 +11,7 @@
     X(pooling) X(normalization) X(reduction) X(selection) X(shape) X(arrange) X(pad) \
     X(recurrent) X(detection) X(deformable) \
     X(index) X(resize) X(grid) X(quantize) X(qlinear) \
-    X(strings) X(tfidf) X(labels) X(features) \
+    X(strings) X(tfidf) X(labels) X(features) X(trees) X(linear_models) \
     X(language) X(language_cache) X(language_moe)
 /* clang-format on */
 

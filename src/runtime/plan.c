@@ -83,12 +83,24 @@ static bool outputs_are_symbolic(const adze_graph *graph, const adze_node *node)
     return true;
 }
 
+/* An input whose shape is there only when its turn comes: the data decide it, or its maker, a dynamic step,
+ * makes something else that they decide. */
+static bool has_late_input(const adze_graph *graph, const adze_node *node, const bool *made_late)
+{
+    for (int k = 0; k < node->input_count; k++)
+        if (node->inputs[k] &&
+            (!is_symbolic(graph, node->inputs[k]) || made_late[node->inputs[k]->id]))
+            return true;
+    return false;
+}
+
 /* Prepares all steps; collects what is not supported into one message. */
 static adze_status prepare_steps(adze_plan *plan, adze_arena *scratch, adze_error *err)
 {
     adze_graph *g = plan->graph;
     plan->steps = ADZE_ARENA_ARRAY(&plan->arena, adze_step, (size_t)g->node_count + 1);
-    if (!plan->steps)
+    bool *made_late = ADZE_ARENA_ARRAY(scratch, bool, (size_t)g->value_count + 1);
+    if (!plan->steps || !made_late)
         return adze_fail(err, ADZE_NO_MEMORY, "plan");
     adze_text reasons = {0};
     int failures = 0;
@@ -114,9 +126,10 @@ static adze_status prepare_steps(adze_plan *plan, adze_arena *scratch, adze_erro
             *err = why;
         step->dynamic = !outputs_are_symbolic(g, step->node) ||
                         (step->node->op && (step->node->op->flags & ADZE_OP_DATA_SIZED));
-        for (int k = 0; k < step->node->input_count; k++)
-            step->late |= step->node->inputs[k] && !is_symbolic(g, step->node->inputs[k]);
-        step->late |= step->dynamic;
+        step->late = step->dynamic || has_late_input(g, step->node, made_late);
+        for (int k = 0; k < step->node->output_count && step->dynamic; k++)
+            if (step->node->outputs[k])
+                made_late[step->node->outputs[k]->id] = true;
         plan->all_static &= !step->dynamic;
     }
     if (status == ADZE_OK && failures > 0)
