@@ -367,6 +367,15 @@ static adze_status roi_align_mode(adze_node *node, adze_node **last, adze_error 
     return ADZE_OK;
 }
 
+/* Before opset 20 the axis was an attribute with another default. */
+static adze_status dft_axis(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    int64_t axis = adze_node_int(node, "axis", 1);
+    adze_node_remove_attr(node, "axis");
+    return set_input(node, 2, constant_ints(node, "axis", 1, &axis, true), err);
+}
+
 static adze_status drop_consumed(adze_node *node, adze_node **last, adze_error *err)
 {
     ADZE_UNUSED(last);
@@ -390,6 +399,7 @@ static const rule rules[] = {
     {"PRelu", 7, prelu_slope},
     {"BatchNormalization", 14, batch_norm_outputs},
     {"Clip", 11, clip_bounds},
+    {"DFT", 20, dft_axis},
     {"Dropout", 12, drop_training},
     {"GroupNormalization", 21, group_norm_channels},
     {"Hardmax", 13, softmax_matrix},

@@ -1,0 +1,169 @@
+/* See fourier.h. */
+#include "ops/fourier.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LARGEST_RADIX = 13 };
+
+static adze_complex times(adze_complex a, adze_complex b)
+{
+    return (adze_complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+
+static adze_complex plus(adze_complex a, adze_complex b)
+{
+    return (adze_complex){a.re + b.re, a.im + b.im};
+}
+
+static adze_complex minus(adze_complex a, adze_complex b)
+{
+    return (adze_complex){a.re - b.re, a.im - b.im};
+}
+
+/* Next radix of n: 4, else the smallest prime factor; 0 when that is too large. */
+static int64_t radix_of(int64_t n)
+{
+    if (n % 4 == 0)
+        return 4;
+    for (int64_t p = 2; p <= LARGEST_RADIX; p++)
+        if (n % p == 0)
+            return p;
+    return 0;
+}
+
+static int64_t padded_length(int64_t n)
+{
+    int64_t rest = n, padded = 1;
+    while (rest > 1 && radix_of(rest))
+        rest /= radix_of(rest);
+    if (rest == 1)
+        return 0;
+    while (padded < 2 * n - 1)
+        padded *= 2;
+    return padded;
+}
+
+size_t adze_fourier_table(int64_t n)
+{
+    int64_t padded = padded_length(n);
+    return (size_t)(padded ? 2 * padded + n : n);
+}
+
+size_t adze_fourier_work(int64_t n)
+{
+    return 2 * (size_t)padded_length(n);
+}
+
+/* y[k + q m] = sum over r of y[r m + k] * root^(r (k + q m)): joins 4 transforms of length m. */
+static void join_four(const adze_complex *roots, int64_t step, int64_t m, adze_complex *y)
+{
+    for (int64_t k = 0; k < m; k++) {
+        adze_complex a = y[k], b = times(y[m + k], roots[k * step]);
+        adze_complex c = times(y[2 * m + k], roots[2 * k * step]);
+        adze_complex d = times(y[3 * m + k], roots[3 * k * step]);
+        adze_complex even = plus(a, c), odd = minus(a, c), sum = plus(b, d), rest = minus(b, d);
+        adze_complex turned = {rest.im, -rest.re};
+        y[k] = plus(even, sum);
+        y[m + k] = plus(odd, turned);
+        y[2 * m + k] = minus(even, sum);
+        y[3 * m + k] = minus(odd, turned);
+    }
+}
+
+static void join(const adze_complex *roots, int64_t length, int64_t step, int64_t radix, int64_t m,
+                 adze_complex *y)
+{
+    for (int64_t k = 0; k < m; k++) {
+        adze_complex parts[LARGEST_RADIX];
+        for (int64_t r = 0; r < radix; r++)
+            parts[r] = times(y[r * m + k], roots[r * k * step]);
+        for (int64_t q = 0; q < radix; q++) {
+            adze_complex sum = parts[0];
+            for (int64_t r = 1; r < radix; r++)
+                sum = plus(sum, times(parts[r], roots[r * q * m * step % length]));
+            y[q * m + k] = sum;
+        }
+    }
+}
+
+/* Transform of x[0], x[stride], ... (n of them); the whole is of `length` = n * stride. Depth: the
+ * number of factors. */
+static void transform(const adze_complex *roots, int64_t length, int64_t n, int64_t stride,
+                      const adze_complex *x, adze_complex *y)
+{
+    if (n == 1) {
+        *y = *x;
+        return;
+    }
+    int64_t radix = radix_of(n), m = n / radix;
+    for (int64_t r = 0; r < radix; r++)
+        transform(roots, length, m, stride * radix, x + r * stride, y + r * m);
+    if (radix == 4)
+        join_four(roots, stride, m, y);
+    else
+        join(roots, length, stride, radix, m, y);
+}
+
+static adze_complex turn(double part)
+{
+    const double pi = 3.14159265358979323846;
+    return (adze_complex){cos(2 * pi * part), -sin(2 * pi * part)};
+}
+
+void adze_fourier_make(adze_fourier *f, int64_t n, adze_complex *table, adze_complex *work)
+{
+    int64_t padded = padded_length(n), length = padded ? padded : n;
+    *f = (adze_fourier){.n = n, .padded = padded, .roots = table};
+    for (int64_t k = 0; k < length; k++)
+        table[k] = turn((double)k / (double)length);
+    if (!padded)
+        return;
+    adze_complex *chirp = table + padded, *filter = chirp + n;
+    f->chirp = chirp;
+    f->filter = filter;
+    memset(work, 0, (size_t)padded * sizeof *work);
+    for (int64_t k = 0; k < n; k++) {
+        uint64_t square = (uint64_t)k * (uint64_t)k % (2 * (uint64_t)n);
+        chirp[k] = turn((double)square / (double)(2 * n));
+        work[k] = (adze_complex){chirp[k].re, -chirp[k].im};
+        work[(padded - k) % padded] = work[k];
+    }
+    transform(f->roots, padded, padded, 1, work, filter);
+}
+
+static void conjugate(int64_t n, adze_complex *x, double scale)
+{
+    for (int64_t k = 0; k < n; k++)
+        x[k] = (adze_complex){x[k].re * scale, -x[k].im * scale};
+}
+
+static void through_chirp(const adze_fourier *f, const adze_complex *x, adze_complex *y,
+                          adze_complex *work)
+{
+    adze_complex *a = work, *b = work + f->padded;
+    memset(a, 0, (size_t)f->padded * sizeof *a);
+    for (int64_t k = 0; k < f->n; k++)
+        a[k] = times(x[k], f->chirp[k]);
+    transform(f->roots, f->padded, f->padded, 1, a, b);
+    for (int64_t k = 0; k < f->padded; k++)
+        b[k] = times(b[k], f->filter[k]);
+    conjugate(f->padded, b, 1);
+    transform(f->roots, f->padded, f->padded, 1, b, a);
+    conjugate(f->n, a, 1 / (double)f->padded);
+    for (int64_t k = 0; k < f->n; k++)
+        y[k] = times(a[k], f->chirp[k]);
+}
+
+void adze_fourier_run(const adze_fourier *f, bool inverse, adze_complex *x, adze_complex *y,
+                      adze_complex *work)
+{
+    if (inverse)
+        conjugate(f->n, x, 1);
+    if (f->padded)
+        through_chirp(f, x, y, work);
+    else
+        transform(f->roots, f->n, f->n, 1, x, y);
+    if (inverse)
+        conjugate(f->n, y, 1 / (double)f->n);
+}

@@ -1,0 +1,28 @@
+/* Discrete Fourier transforms of any length in double precision. Lengths whose prime factors are small go
+ * through mixed radices; others through a convolution with a chirp (Bluestein). */
+#ifndef ADZE_OPS_FOURIER_H
+#define ADZE_OPS_FOURIER_H
+#include "base/error.h"
+
+typedef struct adze_complex {
+    double re, im;
+} adze_complex;
+
+typedef struct adze_fourier {
+    int64_t n, padded;          /* padded: length of the convolution, 0: none */
+    const adze_complex *roots;  /* e^(-2 pi i k / length) of n, or of padded */
+    const adze_complex *chirp;  /* [n] e^(-pi i k^2 / n) */
+    const adze_complex *filter; /* [padded] transform of the chirp, conjugate and wrapped */
+} adze_fourier;
+
+/* Numbers that a plan keeps, and that one call needs to work. */
+size_t adze_fourier_table(int64_t n);
+size_t adze_fourier_work(int64_t n);
+/* A plan for length n >= 1 in `table`. */
+void adze_fourier_make(adze_fourier *f, int64_t n, adze_complex *table, adze_complex *work);
+/* y = transform of x; both [n], not the same. inverse: of the other sign, and divided by n. x may be
+ * overwritten. */
+void adze_fourier_run(const adze_fourier *f, bool inverse, adze_complex *x, adze_complex *y,
+                      adze_complex *work);
+
+#endif
