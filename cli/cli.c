@@ -1,6 +1,7 @@
 /* Option parsing and the small services of commands. */
 #include "cli.h"
 #include "adze/formats.h"
+#include "adze/ops_extra.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -153,6 +154,8 @@ int cli_open(cli_model *m, const char *path)
     adze_context_options options = adze_context_options_default();
     options.threads = (int)m->threads;
     adze_status status = adze_context_open(&m->context, &options, &err);
+    if (status == ADZE_OK)
+        status = adze_ops_extra_register(m->context, &err);
     if (status == ADZE_OK && path)
         status = adze_model_open(&m->model, m->context, path, &err);
     for (int i = 0; i < m->shapes.count && status == ADZE_OK; i++)

@@ -18,7 +18,7 @@ install(FILES ${PROJECT_BINARY_DIR}/adze.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/
 
 # The package finds the libraries again by the names that they had when adze was built.
 set(ADZE_FIND_LIBRARIES)
-foreach(name ZLIB JANSSON PCRE2 UTF8PROC SODIUM SQLITE JPEG PNG)
+foreach(name ZLIB JANSSON PCRE2 UTF8PROC SODIUM SQLITE JPEG PNG WEBP OPENJPEG TIFF)
   if(ADZE_${name}_FOUND)
     list(JOIN ADZE_${name}_MODULE_NAME " " modules)
     string(APPEND ADZE_FIND_LIBRARIES

@@ -14,8 +14,18 @@ static decoder decoder_of(const uint8_t *bytes, size_t size)
         return adze_png_decode;
     if (size >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0)
         return adze_jpeg_decode;
-    if (size >= 2 && bytes[0] == 'P' && memchr("2356", bytes[1], 4))
+    if (size >= 2 && bytes[0] == 'P' && memchr("123456", bytes[1], 6))
         return adze_pnm_decode;
+    if (size >= 26 && memcmp(bytes, "BM", 2) == 0 && bytes[15] == 0 &&
+        (bytes[14] == 12 || (bytes[14] >= 40 && bytes[14] <= 124)))
+        return adze_bmp_decode;
+    if (size >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0)
+        return adze_webp_decode;
+    if (size >= 12 && (memcmp(bytes, "\0\0\0\x0cjP  \r\n\x87\n", 12) == 0 ||
+                       memcmp(bytes, "\xff\x4f\xff\x51", 4) == 0))
+        return adze_jpeg2000_decode;
+    if (size >= 8 && (memcmp(bytes, "II*\0", 4) == 0 || memcmp(bytes, "MM\0*", 4) == 0))
+        return adze_tiff_decode;
     return NULL;
 }
 
@@ -48,7 +58,8 @@ adze_status adze_image_decode(adze_image *out, const uint8_t *bytes, size_t size
 {
     decoder decode = decoder_of(bytes, size);
     if (!decode)
-        return adze_fail(err, ADZE_BAD_FILE, "%s: not a PNG, JPEG, PPM or PGM picture", where);
+        return adze_fail(err, ADZE_BAD_FILE,
+                         "%s: not a PNG, JPEG, BMP, WebP, JPEG 2000, TIFF or PNM picture", where);
     return decode(out, bytes, size, where, err);
 }
 

@@ -1,4 +1,5 @@
-/* Pictures -> 8-bit samples: PNG (libpng), JPEG (libjpeg), PPM and PGM (ours). Recognised by content.
+/* Pictures -> 8-bit samples: PNG (libpng), JPEG (libjpeg), PPM, PGM, PBM and BMP (ours); WebP, JPEG 2000 and
+ * TIFF where the libraries for them are there. Recognised by content.
  * Alpha is dropped, palettes are expanded, 16 bits become 8, colour profiles and EXIF are not applied:
  * of 8-bit files the same samples as Pillow's convert("RGB") or, of a grey file, convert("L"). */
 #ifndef ADZE_FORMATS_IMAGE_H

@@ -11,6 +11,14 @@ adze_status adze_png_decode(adze_image *out, const uint8_t *bytes, size_t size, 
                             adze_error *err) ADZE_MUST_CHECK;
 adze_status adze_jpeg_decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,
                              adze_error *err) ADZE_MUST_CHECK;
+adze_status adze_bmp_decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,
+                            adze_error *err) ADZE_MUST_CHECK;
+adze_status adze_webp_decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,
+                             adze_error *err) ADZE_MUST_CHECK;
+adze_status adze_jpeg2000_decode(adze_image *out, const uint8_t *bytes, size_t size,
+                                 const char *where, adze_error *err) ADZE_MUST_CHECK;
+adze_status adze_tiff_decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,
+                             adze_error *err) ADZE_MUST_CHECK;
 adze_status adze_pnm_decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,
                             adze_error *err) ADZE_MUST_CHECK;
 

@@ -1,4 +1,5 @@
-/* PGM and PPM (netpbm): "P5 width height maxval" and samples, in text (P2, P3) or binary (P5, P6). */
+/* PBM, PGM and PPM (netpbm): "P5 width height maxval" and samples, in text (P1, P2, P3) or binary (P4, P5, P6);
+ * PBM has no maximum, and 1 is black. */
 #include <ctype.h>
 
 #include "base/cursor.h"
@@ -40,28 +41,47 @@ static bool read_samples(adze_image *image, adze_cursor *c, bool text, int64_t m
     return true;
 }
 
+/* A bit for each pixel: digits that need no blank between them, or packed with rows of whole bytes. */
+static bool read_bits(adze_image *image, adze_cursor *c, bool text)
+{
+    for (int y = 0; y < image->height; y++)
+        for (int x = 0, byte = 0; x < image->width; x++) {
+            if (!text && x % 8 == 0)
+                byte = adze_cursor_u8(c);
+            while (text && c->at < c->end && isspace(*c->at))
+                c->at++;
+            int bit = text ? adze_cursor_u8(c) - '0' : byte >> (7 - x % 8) & 1;
+            if (c->failed || bit < 0 || bit > 1)
+                return false;
+            image->pixels[(size_t)y * (size_t)image->width + (size_t)x] = bit ? 0 : 255;
+        }
+    return true;
+}
+
 adze_status adze_pnm_decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,
                             adze_error *err)
 {
     adze_cursor c = adze_cursor_over(bytes, size);
     (void)adze_cursor_u8(&c);
     uint8_t kind = adze_cursor_u8(&c);
-    bool text = kind < '5';
+    bool text = kind < '4', bits = kind == '1' || kind == '4';
     int channels = kind == '3' || kind == '6' ? 3 : 1;
-    int64_t width = read_number(&c), height = read_number(&c), most = read_number(&c);
+    int64_t width = read_number(&c), height = read_number(&c);
+    int64_t most = bits ? 1 : read_number(&c);
     if (!text)
         (void)adze_cursor_u8(&c); /* one white space */
     if (c.failed || width < 0 || height < 0 || most < 1 || most > 65535)
         return adze_fail(err, ADZE_BAD_FILE,
                          "%s: PNM header: expected width, height and a maximum of 1 to 65535",
                          where);
-    /* every sample takes a byte at least: no memory for pictures that cannot be there */
-    if (height > 0 && (uint64_t)width > adze_cursor_left(&c) / (uint64_t)height)
+    /* every sample takes a byte (or bit) at least: no memory for pictures that cannot be there */
+    uint64_t room = adze_cursor_left(&c) * (kind == '4' ? 8 : 1);
+    if (height > 0 && (uint64_t)width > room / (uint64_t)height)
         return adze_fail(err, ADZE_BAD_FILE, "%s: cut off: fewer samples than %lld x %lld pixels",
                          where, (long long)width, (long long)height);
     adze_image image;
     ADZE_TRY(adze_image_make(&image, (uint64_t)width, (uint64_t)height, channels, where, err));
-    if (!read_samples(&image, &c, text, most)) {
+    if (!(bits ? read_bits(&image, &c, text) : read_samples(&image, &c, text, most))) {
         adze_image_free(&image);
         return adze_fail(err, ADZE_BAD_FILE, "%s: cut off: samples are missing", where);
     }
