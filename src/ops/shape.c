@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "ops/helpers.h"
+#include "ops/random.h"
 
 /* ---- Shape, Size ---- */
 
@@ -106,23 +107,41 @@ static adze_status identity_infer(adze_infer *infer, adze_error *err)
 static adze_status dropout_infer(adze_infer *infer, adze_error *err)
 {
     const adze_type *x = adze_ops_ranked(infer, 0);
-    const adze_tensor *training = adze_infer_content(infer, 2);
-    if (training && adze_tensor_elements(training) == 1 && adze_tensor_get_i64(training, 0)) {
-        const adze_tensor *ratio = adze_infer_content(infer, 1);
-        if (!ratio || adze_tensor_get_f64(ratio, 0) != 0)
-            return adze_fail(err, ADZE_UNSUPPORTED, "node %s (Dropout): training mode",
-                             adze_node_name(adze_infer_node(infer)));
-    }
     if (x)
         adze_infer_set_tensor(infer, 1, ADZE_BOOL, x->rank, x->dims);
     return adze_ops_infer_move(infer, err);
 }
 
+/* Training: elements fall out with probability `ratio`, the others grow. */
+static adze_status dropout_train(adze_run *run, double ratio, adze_error *err)
+{
+    const adze_tensor *x = run->inputs[0];
+    adze_tensor *y = adze_ops_output(run, 0), *mask = adze_ops_output(run, 1);
+    if (!(ratio >= 0 && ratio < 1))
+        return adze_ops_bad(run->node, err, "ratio must lie in [0, 1)");
+    if (x->quant || !adze_ops_is_float(x->dtype))
+        return adze_ops_unsupported(run->node, x->dtype, err);
+    adze_twister t;
+    adze_twister_open(&t, run->node);
+    for (int64_t i = 0; i < adze_tensor_elements(x); i++) {
+        bool keep = adze_twister_uniform(&t) >= ratio;
+        if (mask)
+            ((uint8_t *)mask->data)[i] = keep;
+        if (y)
+            adze_ops_put(y, i, adze_ops_get(x, i) * (keep ? 1 / (1 - ratio) : 0));
+    }
+    return ADZE_OK;
+}
+
 static adze_status dropout_run(adze_run *run, adze_error *err)
 {
-    ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
-    adze_tensor *y = run->outputs[0];
+    const adze_tensor *ratio = adze_ops_input(run, 1), *training = adze_ops_input(run, 2);
+    adze_tensor *y = adze_ops_output(run, 0);
+    double part = ratio && adze_tensor_elements(ratio) == 1 ? adze_tensor_get_f64(ratio, 0) : 0.5;
+    if (training && adze_tensor_elements(training) == 1 && adze_tensor_get_i64(training, 0) &&
+        part != 0)
+        return dropout_train(run, part, err);
     if (y)
         adze_ops_copy_bytes(run, y->data, x->data, y->size);
     adze_tensor *mask = adze_ops_output(run, 1);
