@@ -7,7 +7,7 @@
 
 /* clang-format off */
 #define ADZE_OP_FAMILIES(X) \
-    X(onnx_attention) X(rotary) X(linear_attention) \
+    X(onnx_attention) X(rotary) X(linear_attention) X(einsum) \
     X(activation) X(softmax) X(elementwise) X(cast) X(convolution) X(transposed) X(matrix) \
     X(pooling) X(normalization) X(reduction) X(selection) X(shape) X(arrange) X(pad) \
     X(recurrent) X(detection) X(deformable) X(losses) X(signal) X(random) X(optimizers) \
