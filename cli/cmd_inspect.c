@@ -21,6 +21,18 @@ static int inspect_llm(const cli_model *m, const char *path, int64_t tokens)
     return code;
 }
 
+/* Types and attributes without a kernel are known once everything was prepared to run. */
+static void find_refused(const cli_model *m)
+{
+    adze_error ignored = {0};
+    adze_plan *plan = NULL;
+    adze_plan_options options = adze_plan_options_default();
+    options.refused = adze_model_add_refused;
+    options.refused_user = m->model;
+    if (adze_plan_create(&plan, adze_model_graph(m->model), &options, &ignored) == ADZE_OK)
+        adze_plan_free(&plan);
+}
+
 CLI_COMMAND(inspect)
 {
     cli_model m = {0};
@@ -37,6 +49,7 @@ CLI_COMMAND(inspect)
         return inspect_llm(&m, path, tokens);
     if ((code = cli_open(&m, path)) != 0)
         return code;
+    find_refused(&m);
     adze_error err = {0};
     char *json = NULL, *text = NULL;
     adze_status status = adze_model_describe(m.model, &json, &text, &err);

@@ -40,6 +40,9 @@ typedef struct adze_issue {
 } adze_issue;
 ADZE_API int adze_model_issue_count(const adze_model *model);
 ADZE_API const adze_issue *adze_model_issue(const adze_model *model, int i);
+/** adze_plan_options.refused with `model` as its user: adds what the plan of the model's graph found out (types and
+ * attributes without a kernel) to the issues. */
+ADZE_API void adze_model_add_refused(void *model, const adze_node *node, const adze_error *why);
 
 /** "NAME=1x3x224x224": gives a graph input these dimensions ("N" or "?" keeps one symbolic); without NAME=
  * the only input is meant. Infers again. Fails with ADZE_BAD_ARGUMENT, ADZE_BAD_MODEL. */

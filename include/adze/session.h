@@ -17,6 +17,9 @@ typedef struct adze_plan_options {
     bool fuse; /* rewriting passes; false: operators as the file has them */
     bool
         keep_all; /* every named value of the graph keeps its memory until the run's end (dumping) */
+    /** Called for each node that cannot run, with the reason, before the plan fails; or NULL. */
+    void (*refused)(void *user, const adze_node *node, const adze_error *why);
+    void *refused_user;
 } adze_plan_options;
 
 ADZE_API adze_plan_options adze_plan_options_default(void);

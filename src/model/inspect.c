@@ -131,7 +131,7 @@ static adze_status add_issue(adze_model *m, const char *what, const char *remedy
     for (int i = 0; i < m->issue_count; i++)
         if (strcmp(m->issues[i].what, what) == 0) {
             m->issues[i].nodes++;
-            m->issues[i].operations += share;
+            m->issues[i].operations += share >= 0 && m->issues[i].operations >= 0 ? share : 0;
             return ADZE_OK;
         }
     if (!adze_arena_grow(&m->arena, &m->issues, &m->issue_capacity, m->issue_count,
@@ -146,17 +146,61 @@ static adze_status add_issue(adze_model *m, const char *what, const char *remedy
                                               : adze_fail(err, ADZE_NO_MEMORY, "list of issues");
 }
 
+enum { NEWEST_OPSET = 28 };
+
+/* What would cure an operator that is not known. */
+static const char *cure_of(const adze_model *m, const adze_node *node)
+{
+    static const struct cure {
+        const char *domain, *remedy;
+    } cures[] = {
+        {"ai.onnx.training", "it belongs to training: export the model for inference"},
+        {"ai.onnx.preview.training", "it belongs to training: export the model for inference"},
+        {"com.microsoft",
+         "ONNX Runtime's optimizer makes it: take the model from before, or optimize "
+         "at level basic"},
+        {"org.pytorch",
+         "a PyTorch operator without a translation: export with a newer opset, or with "
+         "torch.onnx.export(dynamo=True)"},
+        {"ai.onnx.contrib",
+         "pre- or post-processing of onnxruntime-extensions: take the model without "
+         "it and do it outside"},
+    };
+    static const char *const domains[] = {"", "ai.onnx.ml", "com.microsoft"};
+    for (size_t i = 0; i < ADZE_COUNT_OF(domains); i++)
+        if (strcmp(domains[i], node->domain) != 0 &&
+            adze_op_find(m->graph->context, domains[i], node->op_type))
+            return *domains[i] == '\0' ? "ai.onnx has an operator of this name: change the node's "
+                                         "domain if that is meant"
+                                       : "another domain has an operator of this name: change the "
+                                         "node's domain if that is meant";
+    for (size_t i = 0; i < ADZE_COUNT_OF(cures); i++)
+        if (adze_starts_with(node->domain, cures[i].domain))
+            return cures[i].remedy;
+    if (*node->domain)
+        return "register a custom operator (docs/add-an-operator.md), or export it as standard "
+               "operators or as a model-local function";
+    if (m->opset > NEWEST_OPSET)
+        return "export with an older opset (onnx.version_converter)";
+    return "decompose it into other operators of ONNX, or register a custom operator "
+           "(docs/add-an-operator.md)";
+}
+
+static adze_status check_graph(adze_model *m, const adze_graph *g, const double *ops, double total,
+                               adze_error *err);
+
 static adze_status check_node(adze_model *m, const adze_node *node, double share, adze_error *err)
 {
     char what[256];
     if (!node->op) {
         snprintf(what, sizeof what, "operator %s%s%s is not known", node->domain,
                  *node->domain ? "." : "", node->op_type);
-        return add_issue(m, what, "register a custom operator, or export it as standard operators",
-                         node, -1, err);
+        ADZE_TRY(add_issue(m, what, cure_of(m, node), node, -1, err));
     }
     for (int a = 0; a < node->attr_count; a++) {
-        if (!node->op->attrs || lists_attr(node->op->attrs, node->attrs[a].name))
+        if (node->attrs[a].type == ADZE_ATTR_GRAPH)
+            ADZE_TRY(check_graph(m, node->attrs[a].as.graph, NULL, 0, err));
+        if (!node->op || !node->op->attrs || lists_attr(node->op->attrs, node->attrs[a].name))
             continue;
         snprintf(what, sizeof what, "attribute %s of %s is not known", node->attrs[a].name,
                  node->op_type);
@@ -166,6 +210,16 @@ static adze_status check_node(adze_model *m, const adze_node *node, double share
     return ADZE_OK;
 }
 
+/* ops NULL: a graph inside a node, whose share is not known. */
+static adze_status check_graph(adze_model *m, const adze_graph *g, const double *ops, double total,
+                               adze_error *err)
+{
+    adze_status status = ADZE_OK;
+    for (int i = 0; i < g->node_count && status == ADZE_OK; i++)
+        status = check_node(m, g->nodes[i], !ops ? -1 : total > 0 ? ops[i] / total : 0, err);
+    return status;
+}
+
 adze_status adze_model_find_issues(adze_model *m, adze_error *err)
 {
     double total;
@@ -173,11 +227,58 @@ adze_status adze_model_find_issues(adze_model *m, adze_error *err)
     if (!ops)
         return adze_fail(err, ADZE_NO_MEMORY, "list of issues");
     m->issue_count = 0;
-    adze_status status = ADZE_OK;
-    for (int i = 0; i < m->graph->node_count && status == ADZE_OK; i++)
-        status = check_node(m, m->graph->nodes[i], total > 0 ? ops[i] / total : 0, err);
+    adze_status status = check_graph(m, m->graph, ops, total, err);
     adze_free(ops);
     return status;
+}
+
+/* Share of the node of this name and operator; -1: it is inside another, or was made by a pass. */
+static double share_of(const adze_model *m, const adze_node *node)
+{
+    double total, share = -1;
+    double *ops = node_operations(m->graph, &total);
+    for (int i = 0; ops && i < m->graph->node_count; i++)
+        if (strcmp(m->graph->nodes[i]->name, node->name) == 0 &&
+            strcmp(m->graph->nodes[i]->op_type, node->op_type) == 0)
+            share = total > 0 ? ops[i] / total : 0;
+    adze_free(ops);
+    return share;
+}
+
+static const adze_node *own_node(const adze_graph *g, const adze_node *node)
+{
+    const adze_node *found = NULL;
+    for (int i = 0; i < g->node_count && !found; i++) {
+        if (strcmp(g->nodes[i]->name, node->name) == 0)
+            return g->nodes[i];
+        for (int a = 0; a < g->nodes[i]->attr_count && !found; a++)
+            if (g->nodes[i]->attrs[a].type == ADZE_ATTR_GRAPH)
+                found = own_node(g->nodes[i]->attrs[a].as.graph, node);
+    }
+    return found;
+}
+
+void adze_model_add_refused(void *model, const adze_node *node, const adze_error *why)
+{
+    adze_model *m = model;
+    const adze_node *own = own_node(m->graph, node);
+    char what[300], start[256];
+    if (!node->op)
+        return; /* listed when the model was opened */
+    /* The same reason at other nodes is the same issue: without the node's name. */
+    const char *reason = why->message;
+    snprintf(start, sizeof start, "node %s (%s): ", node->name, node->op_type);
+    if (adze_starts_with(reason, start))
+        reason += strlen(start);
+    snprintf(what, sizeof what, "%.64s: %.200s", node->op_type, reason);
+    bool type = strstr(reason, "no kernel for ") != NULL;
+    adze_error ignored;
+    /* Without memory for it the issue is missing here; the plan fails all the same. */
+    if (add_issue(m, what,
+                  type ? "cast its inputs to float32 (its outputs back), or export in float32"
+                       : "export it with other attributes, or decompose it into other operators",
+                  own ? own : m->graph->nodes[0], share_of(m, node), &ignored) != ADZE_OK)
+        return;
 }
 
 int adze_model_issue_count(const adze_model *model)
@@ -334,9 +435,14 @@ static void print(adze_text *out, const adze_model *m, const json_t *json)
     print_values(out, "outputs", g, g->outputs, g->output_count);
     print_operators(out, json_object_get(json, "operators"));
     adze_text_printf(out, m->issue_count ? "\nnot supported:\n" : "\neverything is supported\n");
-    for (int i = 0; i < m->issue_count; i++)
-        adze_text_printf(out, "  %s (%d nodes, first '%s'): %s\n", m->issues[i].what,
-                         m->issues[i].nodes, m->issues[i].example, m->issues[i].remedy);
+    for (int i = 0; i < m->issue_count; i++) {
+        const adze_issue *p = &m->issues[i];
+        char share[48] = "share of the operations unknown";
+        if (p->operations >= 0)
+            snprintf(share, sizeof share, "%.1f %% of the operations", 100 * p->operations);
+        adze_text_printf(out, "  %s\n      %d node%s, %s, first '%s'\n      cure: %s\n", p->what,
+                         p->nodes, p->nodes == 1 ? "" : "s", share, p->example, p->remedy);
+    }
 }
 
 /* Strings leave the library in memory of adze_alloc. */

@@ -117,6 +117,8 @@ static adze_status prepare_steps(adze_plan *plan, adze_arena *scratch, adze_erro
             status = prepare_step(plan, step, scratch, &why);
         if (why.status == ADZE_UNSUPPORTED) {
             status = ADZE_OK;
+            if (plan->options.refused)
+                plan->options.refused(plan->options.refused_user, step->node, &why);
             if (failures++ < 12)
                 adze_text_printf(&reasons, "\n  %s '%s': %s", step->node->op_type, step->node->name,
                                  why.message);
