@@ -25,4 +25,8 @@ adze_status adze_onnx_tensor_view(adze_tensor *out, const adze_onnx_tensor *tens
 adze_status adze_onnx_adapt_node(adze_node *node, int64_t opset, adze_node **last,
                                  adze_error *err) ADZE_MUST_CHECK;
 
+/* Writes a quantized operator of com.microsoft out in ONNX's own (onnx_contrib.c); other nodes stay as
+ * they are. Appends what comes before the node. */
+adze_status adze_onnx_expand_contrib(adze_node *node, adze_error *err) ADZE_MUST_CHECK;
+
 #endif
