@@ -46,7 +46,8 @@ ADZE_MUST_CHECK ADZE_API adze_status adze_infer_broadcast(adze_infer *infer, adz
 
 /* ---- execution ---- */
 
-/** A value at run time. Tensors are by far the most; sequences hold items, optionals 0 or 1. */
+/** A value at run time. Tensors are by far the most; sequences hold items, optionals 0 or 1. A map (ZipMap) is a
+ * sequence of two tensors, its keys and its values. */
 typedef struct adze_item {
     adze_value_kind kind;
     adze_tensor tensor;

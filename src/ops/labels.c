@@ -1,5 +1,5 @@
 /* LabelEncoder and CategoryMapper (ai.onnx.ml): a table from keys to values, strings or numbers. Preparation
- * sorts the keys; of equal keys the last one counts. */
+ * sorts the keys; of equal keys the last one counts. And ZipMap, which puts labels beside scores. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,6 +217,57 @@ static adze_status labels_run(adze_run *run, adze_error *err)
     return ADZE_OK;
 }
 
+/* ---- ZipMap: a map of labels to scores for each row ---- */
+
+static adze_status zip_infer(adze_infer *infer, adze_error *err)
+{
+    const adze_node *node = adze_infer_node(infer);
+    const adze_type *x = adze_ops_ranked(infer, 0);
+    adze_labels labels = adze_classic_labels(node);
+    if (labels.count == 0)
+        return adze_ops_bad(node, err, "no class labels");
+    if (x && (x->rank < 1 || x->rank > 2 ||
+              (x->dims[x->rank - 1] >= 0 && x->dims[x->rank - 1] != labels.count)))
+        return adze_ops_bad(node, err, "the input must be [N, labels]");
+    adze_type y = {.kind = ADZE_VALUE_SEQUENCE, .rank = -1};
+    adze_infer_set(infer, 0, &y);
+    return ADZE_OK;
+}
+
+static adze_status zip_prepare(adze_prepare *prepare, adze_error *err)
+{
+    const adze_tensor *x = adze_prepare_input(prepare, 0);
+    bool ok = x->dtype == ADZE_F32 || x->dtype == ADZE_F64;
+    return ok ? ADZE_OK : adze_ops_unsupported(adze_prepare_node(prepare), x->dtype, err);
+}
+
+/* A map is a sequence of two tensors: its keys and its values. */
+static adze_status zip_run(adze_run *run, adze_error *err)
+{
+    const adze_tensor *x = run->inputs[0];
+    adze_labels labels = adze_classic_labels(run->node);
+    int64_t rows = adze_classic_rows(x), n = labels.count;
+    size_t row_bytes = (size_t)n * adze_ops_element(x->dtype);
+    if (adze_classic_columns(x) != n || rows > INT32_MAX)
+        return adze_ops_bad(run->node, err, "the input must be [N, labels]");
+    adze_item *maps = adze_run_alloc(run, 0, ((size_t)rows * 3 + 1) * sizeof *maps);
+    char *values = adze_run_alloc(run, 0, (size_t)rows * row_bytes + 1);
+    if (!maps || !values)
+        return adze_fail(err, ADZE_NO_MEMORY, "ZipMap '%s'", adze_node_name(run->node));
+    memcpy(values, rows ? x->data : "", (size_t)rows * row_bytes);
+    for (int64_t r = 0; r < rows; r++) {
+        adze_item *pair = maps + rows + 2 * r;
+        pair[0] = (adze_item){.tensor = labels.list};
+        pair[1] = (adze_item){
+            .tensor = adze_tensor_view(x->dtype, 1, &n, values + (size_t)r * row_bytes)};
+        maps[r] = (adze_item){.kind = ADZE_VALUE_SEQUENCE, .count = 2, .items = pair};
+    }
+    run->output_items[0]->kind = ADZE_VALUE_SEQUENCE;
+    run->output_items[0]->count = (int)rows;
+    run->output_items[0]->items = maps;
+    return ADZE_OK;
+}
+
 #define LABELS(op, v, list)                                                                        \
     {                                                                                              \
         .domain = "ai.onnx.ml", .name = op, .since = v, .min_inputs = 1, .max_inputs = 1,          \
@@ -230,5 +281,16 @@ const adze_op adze_ops_labels[] = {
            "keys_int64s keys_strings keys_tensor values_floats values_int64s values_strings "
            "values_tensor"),
     LABELS("CategoryMapper", 1, "cats_int64s cats_strings default_int64 default_string"),
+    {.domain = "ai.onnx.ml",
+     .name = "ZipMap",
+     .since = 1,
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "classlabels_int64s classlabels_strings",
+     .infer = zip_infer,
+     .prepare = zip_prepare,
+     .run = zip_run},
     {.name = NULL},
 };
