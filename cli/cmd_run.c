@@ -40,16 +40,40 @@ static void dump_value(void *user, const adze_node *node, int output, const adze
             save(d->folder, adze_value_name(adze_node_output(node, output)), tensor, &d->err);
 }
 
-static adze_status execute(cli_model *m, const adze_plan_options *plan_options, adze_tensor *inputs,
+/* Sequences and optionals: each element with its place behind the name. */
+static adze_status show(const char *name, const adze_item *item, const char *folder,
+                        adze_error *err)
+{
+    char text[512];
+    if (item->kind == ADZE_VALUE_TENSOR) {
+        printf("%s  %s\n", name, adze_tensor_format(&item->tensor, text, sizeof text));
+        bool saved = folder && item->tensor.dtype != ADZE_STRING;
+        return saved ? save(folder, name, &item->tensor, err) : ADZE_OK;
+    }
+    printf("%s  %s of %d\n", name, item->kind == ADZE_VALUE_SEQUENCE ? "sequence" : "optional",
+           item->count);
+    adze_status status = ADZE_OK;
+    for (int i = 0; i < item->count && status == ADZE_OK; i++) {
+        snprintf(text, sizeof text, "%.480s.%d", name, i);
+        status = show(text, &item->items[i], folder, err);
+    }
+    return status;
+}
+
+static adze_status execute(cli_model *m, const adze_plan_options *plan_options,
+                           const adze_session_options *limits, const adze_tensor *inputs,
                            const char *output_dir, const char *dump_dir, adze_error *err)
 {
     const adze_graph *graph = adze_model_graph(m->model);
-    int count = adze_graph_output_count(graph);
-    adze_tensor *outputs = calloc((size_t)count + 1, sizeof *outputs);
+    int count = adze_graph_output_count(graph), given = adze_graph_input_count(graph);
+    adze_item *items = calloc((size_t)count + (size_t)given + 1, sizeof *items);
+    adze_item *outputs = items + given;
     adze_plan *plan = NULL;
     adze_session *session = NULL;
     dump d = {.folder = dump_dir};
-    adze_session_options options = adze_session_options_default();
+    adze_session_options options = *limits;
+    for (int i = 0; i < given; i++)
+        items[i].tensor = inputs[i];
     if (dump_dir) {
         options.observe = dump_value;
         options.observe_user = &d;
@@ -58,21 +82,16 @@ static adze_status execute(cli_model *m, const adze_plan_options *plan_options, 
     if (status == ADZE_OK)
         status = adze_session_open(&session, plan, &options, err);
     if (status == ADZE_OK)
-        status = adze_session_run(session, inputs, outputs, err);
+        status = adze_session_run_items(session, items, outputs, err);
     if (status == ADZE_OK && d.status != ADZE_OK) {
         *err = d.err;
         status = d.status;
     }
-    for (int i = 0; i < count && status == ADZE_OK; i++) {
-        const char *name = adze_value_name(adze_graph_output(graph, i));
-        char text[256];
-        printf("%s  %s\n", name, adze_tensor_format(&outputs[i], text, sizeof text));
-        if (output_dir)
-            status = save(output_dir, name, &outputs[i], err);
-    }
+    for (int i = 0; i < count && status == ADZE_OK; i++)
+        status = show(adze_value_name(adze_graph_output(graph, i)), &outputs[i], output_dir, err);
     adze_session_close(&session);
     adze_plan_free(&plan);
-    free(outputs);
+    free(items);
     return status;
 }
 
@@ -84,12 +103,28 @@ static int make_folder(const char *path)
     return 5;
 }
 
+static int read_limits(const cli_command *self, const char *seconds, const char *bytes,
+                       adze_session_options *out)
+{
+    double size = 0;
+    char *end = NULL;
+    if (seconds)
+        out->max_seconds = strtod(seconds, &end);
+    if (seconds && (end == seconds || *end || !(out->max_seconds > 0)))
+        return cli_usage(self, "--max-time '%s': expected seconds, as 2.5", seconds);
+    if (bytes && (!cli_bytes(bytes, &size) || size < 1 || size > 1e18))
+        return cli_usage(self, "--max-ram '%s': expected bytes, as 250000000 or 400M", bytes);
+    out->max_bytes = (size_t)size;
+    return 0;
+}
+
 CLI_COMMAND(run)
 {
     cli_model m = {0};
     cli_list files = {0};
-    const char *output_dir = NULL, *dump_dir = NULL, *path;
+    const char *output_dir = NULL, *dump_dir = NULL, *path, *seconds = NULL, *bytes = NULL;
     adze_plan_options plan = adze_plan_options_default();
+    adze_session_options limits = adze_session_options_default();
     const cli_option options[] = {
         CLI_MODEL_OPTIONS(m),
         {CLI_LIST, "input", "NAME=FILE.npy", "an input (NAME= may be left out when there is one)",
@@ -98,10 +133,17 @@ CLI_COMMAND(run)
         {CLI_STRING, "dump-values", "DIR", "write every computed value as DIR/<name>.npy",
          &dump_dir},
         {CLI_ON_OFF, "fuse", "on|off", "rewriting passes (default on)", &plan.fuse},
+        {CLI_STRING, "max-time", "SECONDS", "stop a run that takes longer", &seconds},
+        {CLI_STRING, "max-ram", "N", "refuse a run that needs more memory, as 400M", &bytes},
         {0}};
     int count, code = cli_parse(self, options, argc, argv, &path, 1, 1, &count);
     if (code >= 0 || (code = cli_open(&m, path)) != 0)
         return code;
+    code = read_limits(self, seconds, bytes, &limits);
+    if (code) {
+        cli_close(&m);
+        return code;
+    }
     adze_error err = {0};
     adze_tensor *inputs;
     code = cli_load_inputs(&m, &files, &inputs);
@@ -109,7 +151,7 @@ CLI_COMMAND(run)
         code = make_folder(output_dir);
     if (!code)
         code = make_folder(dump_dir);
-    if (!code && execute(&m, &plan, inputs, output_dir, dump_dir, &err) != ADZE_OK)
+    if (!code && execute(&m, &plan, &limits, inputs, output_dir, dump_dir, &err) != ADZE_OK)
         code = cli_fail(&err);
     cli_free_inputs(&m, inputs);
     cli_close(&m);

@@ -52,6 +52,7 @@ ADZE_BEGIN_C
     X(IO, 5, "input or output failed")                                                             \
     X(LIMIT, 5, "a limit was exceeded")                                                            \
     X(CANCELLED, 5, "cancelled")                                                                   \
+    X(TIMEOUT, 5, "the time allowed is over")                                                      \
     X(INTERNAL, 5, "internal error: please report it")
 
 typedef enum adze_status {

@@ -376,6 +376,13 @@ static adze_status dft_axis(adze_node *node, adze_node **last, adze_error *err)
     return set_input(node, 2, constant_ints(node, "axis", 1, &axis, true), err);
 }
 
+/* Scan-8 has an axis of batches in front and lengths as its first input. */
+static adze_status scan_batches(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    return adze_node_set_int(node, "batched", 1) ? ADZE_OK : out_of_memory(err);
+}
+
 static adze_status drop_consumed(adze_node *node, adze_node **last, adze_error *err)
 {
     ADZE_UNUSED(last);
@@ -419,6 +426,7 @@ static const rule rules[] = {
     {"Resize", 11, resize_inputs},
     {"Resize", INT32_MAX, resize_empty_inputs},
     {"RoiAlign", 16, roi_align_mode},
+    {"Scan", 9, scan_batches},
     {"Scatter", INT32_MAX, scatter_name},
     {"Slice", 10, slice_inputs},
     {"Softmax", 13, softmax_matrix},

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "ops/control.h"
+
 #define MAX_DEPTH 32    /* of nested subgraphs and function calls */
 #define MAX_CALLS 65536 /* of functions, all levels together */
 
@@ -112,7 +114,9 @@ static adze_type convert_type(scope *s, const adze_onnx_value *value, bool is_in
 {
     const adze_onnx_type *from = &value->type;
     adze_type type = {.rank = -1};
+    bool sequence = false;
     while (from->kind == ADZE_ONNX_SEQUENCE || from->kind == ADZE_ONNX_OPTIONAL) {
+        sequence |= from->kind == ADZE_ONNX_SEQUENCE;
         if (type.kind == ADZE_VALUE_TENSOR)
             type.kind =
                 from->kind == ADZE_ONNX_SEQUENCE ? ADZE_VALUE_SEQUENCE : ADZE_VALUE_OPTIONAL;
@@ -120,9 +124,15 @@ static adze_type convert_type(scope *s, const adze_onnx_value *value, bool is_in
             return type;
         from = from->inner;
     }
+    if (type.kind != ADZE_VALUE_TENSOR)
+        is_input = false; /* elements may differ in size: their dimensions are bound to nothing */
     if (from->kind != ADZE_ONNX_TENSOR)
         return type;
     type.dtype = adze_dtype_from_onnx(from->elem);
+    if (type.kind == ADZE_VALUE_OPTIONAL && sequence)
+        type.inner = adze_ops_sequence_type(type.dtype);
+    if (type.kind != ADZE_VALUE_TENSOR)
+        return type;
     if (from->rank < 0 || from->rank > ADZE_MAX_RANK)
         return type;
     type.rank = from->rank;
@@ -475,7 +485,8 @@ static adze_status add_inputs(scope *s, const adze_onnx_graph *from, adze_error 
             return adze_fail(err, ADZE_BAD_MODEL, "two inputs are called '%s'", v->name);
         if (known)
             continue; /* an initializer: its content is the default and never overridden */
-        adze_type type = convert_type(s, v, true);
+        /* What goes into a subgraph may change its size from turn to turn: no symbols of its own. */
+        adze_type type = convert_type(s, v, !s->parent);
         if (!bind(s, v->name, adze_graph_add_input(s->graph, v->name, &type)))
             return out_of_memory(err);
     }

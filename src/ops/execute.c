@@ -170,7 +170,8 @@ adze_status adze_op_run_single(adze_tensor *outputs, const adze_node *node,
         return adze_fail(err, ADZE_NO_MEMORY, "executing %s", node->op_type);
     ADZE_TRY(single_infer(types, node, inputs, arena, err));
     adze_context *context = node->graph->context;
-    single host = {.host = {single_resize, single_alloc}, .arena = arena, .items = items};
+    single host = {
+        .host = {.resize = single_resize, .alloc = single_alloc}, .arena = arena, .items = items};
     adze_run run = {.node = node,
                     .context = context,
                     .pool = context->pool,

@@ -20,6 +20,11 @@ typedef struct adze_run_host {
     adze_status (*resize)(adze_run *run, int i, adze_dtype dtype, int rank, const int64_t *dims,
                           adze_error *err);
     void *(*alloc)(adze_run *run, int i, size_t size);
+    /* See ops/control.h; NULL where no graphs can be run. */
+    adze_status (*graph)(adze_run *run, const adze_graph *graph, const adze_item *inputs,
+                         adze_item *outputs, adze_error *err);
+    bool (*lasts)(adze_run *run, const adze_graph *graph, int output);
+    void *(*shelf)(adze_run *run, int slot, size_t size);
 } adze_run_host;
 
 /* Executes one node on tensors: infers the output types, prepares, runs. Outputs (node->output_count of

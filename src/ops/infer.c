@@ -208,6 +208,8 @@ static void gather_inputs(walk *w, const adze_node *node)
     for (int i = 0; i < node->input_count; i++) {
         const adze_value *v = node->inputs[i];
         inputs[i] = v ? &v->type : NULL;
+        while (v && v->role == ADZE_ROLE_CAPTURE && v->outer)
+            v = v->outer;
         contents[i] = v && v->role == ADZE_ROLE_CONSTANT ? v->constant : NULL;
         known[i] = v ? v->known : NULL;
         known_counts[i] = v ? v->known_count : 0;

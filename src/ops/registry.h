@@ -11,6 +11,7 @@
     X(activation) X(softmax) X(elementwise) X(cast) X(convolution) X(transposed) X(matrix) \
     X(pooling) X(normalization) X(reduction) X(selection) X(shape) X(arrange) X(pad) \
     X(recurrent) X(detection) X(deformable) X(losses) X(signal) X(random) X(optimizers) \
+    X(control) X(scan) X(sequence) X(optional) \
     X(index) X(resize) X(grid) X(quantize) X(qlinear) \
     X(strings) X(tfidf) X(labels) X(features) X(trees) X(linear_models) \
     X(language) X(language_cache) X(language_moe)

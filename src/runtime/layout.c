@@ -58,6 +58,12 @@ static void find_last_uses(const adze_plan *plan, int *last)
         for (int i = 0; i < node->input_count; i++)
             if (node->inputs[i] && last[node->inputs[i]->id] < end)
                 last[node->inputs[i]->id] = s;
+        for (int k = 0; k < plan->steps[s].child_count; k++) {
+            const adze_graph *inside = plan->steps[s].children[k].graph;
+            for (int i = 0; i < inside->capture_count; i++)
+                if (last[inside->captures[i]->outer->id] < end)
+                    last[inside->captures[i]->outer->id] = s;
+        }
     }
     for (int i = 0; i < g->output_count; i++)
         last[g->outputs[i]->id] = end;

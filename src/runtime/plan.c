@@ -30,7 +30,7 @@ static bool input_type_unknown(const adze_node *node)
 {
     for (int i = 0; i < node->input_count; i++)
         if (node->inputs[i] && node->inputs[i]->type.kind == ADZE_VALUE_TENSOR &&
-            node->inputs[i]->type.dtype == ADZE_UNDEFINED)
+            (node->inputs[i]->type.dtype == ADZE_UNDEFINED || node->inputs[i]->type.rank < 0))
             return true;
     return false;
 }
@@ -57,14 +57,14 @@ static adze_status prepare_step(adze_plan *plan, adze_step *step, adze_arena *sc
                             .outputs = pointers + node->input_count,
                             .kernels = plan->context->kernels,
                             .arena = &plan->arena};
-    if (node->op->prepare && !input_type_unknown(node))
+    step->raw = node->op->prepare && input_type_unknown(node);
+    if (node->op->prepare && !step->raw)
         ADZE_TRY(node->op->prepare(&prepare, err));
     step->prepared = prepare.prepared;
-    return ADZE_OK;
+    return node->op->flags & ADZE_OP_SUBGRAPH ? adze_plan_children(plan, step, err) : ADZE_OK;
 }
 
-/* Its shape is an expression over the symbols of the inputs. */
-static bool is_symbolic(const adze_graph *graph, const adze_value *v)
+bool adze_plan_is_symbolic(const adze_graph *graph, const adze_value *v)
 {
     if (v->type.kind != ADZE_VALUE_TENSOR || v->type.rank < 0 || v->type.dtype == ADZE_UNDEFINED ||
         v->type.dtype == ADZE_STRING)
@@ -78,7 +78,7 @@ static bool is_symbolic(const adze_graph *graph, const adze_value *v)
 static bool outputs_are_symbolic(const adze_graph *graph, const adze_node *node)
 {
     for (int o = 0; o < node->output_count; o++)
-        if (node->outputs[o] && !is_symbolic(graph, node->outputs[o]))
+        if (node->outputs[o] && !adze_plan_is_symbolic(graph, node->outputs[o]))
             return false;
     return true;
 }
@@ -89,7 +89,7 @@ static bool has_late_input(const adze_graph *graph, const adze_node *node, const
 {
     for (int k = 0; k < node->input_count; k++)
         if (node->inputs[k] &&
-            (!is_symbolic(graph, node->inputs[k]) || made_late[node->inputs[k]->id]))
+            (!adze_plan_is_symbolic(graph, node->inputs[k]) || made_late[node->inputs[k]->id]))
             return true;
     return false;
 }
@@ -126,9 +126,10 @@ static adze_status prepare_steps(adze_plan *plan, adze_arena *scratch, adze_erro
         }
         if (status != ADZE_OK && err)
             *err = why;
-        step->dynamic = !outputs_are_symbolic(g, step->node) ||
-                        (step->node->op && (step->node->op->flags & ADZE_OP_DATA_SIZED));
-        step->late = step->dynamic || has_late_input(g, step->node, made_late);
+        step->dynamic =
+            !outputs_are_symbolic(g, step->node) ||
+            (step->node->op && (step->node->op->flags & (ADZE_OP_DATA_SIZED | ADZE_OP_SUBGRAPH)));
+        step->late = step->dynamic || step->raw || has_late_input(g, step->node, made_late);
         for (int k = 0; k < step->node->output_count && step->dynamic; k++)
             if (step->node->outputs[k])
                 made_late[step->node->outputs[k]->id] = true;
@@ -141,10 +142,9 @@ static adze_status prepare_steps(adze_plan *plan, adze_arena *scratch, adze_erro
     return status;
 }
 
-static adze_status fill(adze_plan *plan, const adze_graph *graph, adze_arena *scratch,
-                        adze_error *err)
+/* plan->graph is there. */
+static adze_status fill(adze_plan *plan, adze_arena *scratch, adze_error *err)
 {
-    ADZE_TRY(adze_graph_clone(&plan->graph, graph, err));
     adze_pass_options passes = adze_pass_options_default();
     passes.fuse = plan->options.fuse;
     ADZE_TRY(adze_passes_run(plan->graph, &passes, err));
@@ -163,7 +163,30 @@ adze_status adze_plan_create(adze_plan **out, const adze_graph *graph,
     plan->options = options ? *options : adze_plan_options_default();
     plan->context = graph->context;
     adze_arena scratch = {0};
-    adze_status status = fill(plan, graph, &scratch, err);
+    adze_status status = adze_graph_clone(&plan->graph, graph, err);
+    if (status == ADZE_OK)
+        status = fill(plan, &scratch, err);
+    adze_arena_free(&scratch);
+    if (status != ADZE_OK)
+        adze_plan_free(&plan);
+    else
+        *out = plan;
+    return status;
+}
+
+adze_status adze_plan_create_child(adze_plan **out, const adze_plan *parent, adze_graph *graph,
+                                   adze_error *err)
+{
+    adze_plan *plan = adze_alloc(1, sizeof *plan);
+    if (!plan)
+        return adze_fail(err, ADZE_NO_MEMORY, "plan");
+    plan->options = parent->options;
+    plan->options.refused = NULL; /* the node around is refused, with the reason */
+    plan->context = parent->context;
+    plan->graph = graph;
+    plan->is_child = true;
+    adze_arena scratch = {0};
+    adze_status status = fill(plan, &scratch, err);
     adze_arena_free(&scratch);
     if (status != ADZE_OK)
         adze_plan_free(&plan);
@@ -176,7 +199,9 @@ void adze_plan_free(adze_plan **plan)
 {
     if (!plan || !*plan)
         return;
-    adze_graph_free(&(*plan)->graph);
+    adze_plan_free_children(*plan);
+    if (!(*plan)->is_child)
+        adze_graph_free(&(*plan)->graph);
     adze_arena_free(&(*plan)->arena);
     adze_free(*plan);
     *plan = NULL;
@@ -189,5 +214,10 @@ const adze_graph *adze_plan_graph(const adze_plan *plan)
 
 size_t adze_plan_memory(const adze_plan *plan)
 {
-    return plan->arena.used;
+    size_t total = plan->arena.used;
+    for (int s = 0; s < plan->step_count; s++)
+        for (int c = 0; c < plan->steps[s].child_count; c++)
+            if (plan->steps[s].children[c].plan)
+                total += adze_plan_memory(plan->steps[s].children[c].plan);
+    return total;
 }

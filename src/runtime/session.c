@@ -39,7 +39,10 @@ static adze_status host_resize(adze_run *run, int i, adze_dtype dtype, int rank,
 static void *host_alloc(adze_run *run, int i, size_t size)
 {
     adze_session *s = run->session;
-    return adze_arena_alloc(&s->value_arenas[run->node->outputs[i]->id], 1, size);
+    adze_arena *arena = &s->value_arenas[run->node->outputs[i]->id];
+    if (adze_session_take(s, 0, size, NULL) != ADZE_OK)
+        return NULL;
+    return adze_arena_alloc(arena, 1, size);
 }
 
 /* ---- opening ---- */
@@ -71,6 +74,8 @@ static bool make_arrays(adze_session *s)
     s->value_arenas = ADZE_ARENA_ARRAY(a, adze_arena, values);
     s->runs = ADZE_ARENA_ARRAY(a, adze_run, steps);
     s->seconds = ADZE_ARENA_ARRAY(a, double, steps);
+    s->inside = ADZE_ARENA_ARRAY(a, adze_inside, steps);
+    s->late = ADZE_ARENA_ARRAY(a, adze_late, steps);
     s->infer.inputs = ADZE_ARENA_ARRAY(a, const adze_type *, (size_t)inputs);
     s->infer.contents = ADZE_ARENA_ARRAY(a, const adze_tensor *, (size_t)inputs);
     s->infer.known = ADZE_ARENA_ARRAY(a, const adze_dim *, (size_t)inputs);
@@ -82,9 +87,10 @@ static bool make_arrays(adze_session *s)
     s->infer_dims.arena = &s->infer_memory;
     s->infer.dims = &s->infer_dims;
     return s->items && s->dim_values && s->last_dims && s->sizes && s->offsets && s->pack_scratch &&
-           s->buffers && s->capacities && s->value_arenas && s->runs && s->seconds &&
-           s->infer.inputs && s->infer.contents && s->infer.known && s->infer.known_counts &&
-           s->infer.outputs && s->infer.known_out && s->infer.known_out_counts && s->infer_known;
+           s->buffers && s->capacities && s->value_arenas && s->runs && s->seconds && s->inside &&
+           s->late && adze_session_make_late(s) && s->infer.inputs && s->infer.contents &&
+           s->infer.known && s->infer.known_counts && s->infer.outputs && s->infer.known_out &&
+           s->infer.known_out_counts && s->infer_known;
 }
 
 /* Each step's adze_run points at the items of its values once and for all. */
@@ -128,6 +134,7 @@ static bool wire_step(adze_session *s, int step)
 static adze_status fill_state(adze_session *s, const adze_value *v, adze_error *err)
 {
     size_t size = ADZE_MAX(v->constant->size, 64);
+    ADZE_TRY(adze_session_take(s, 0, size, err));
     s->buffers[v->id] = adze_alloc(1, size);
     if (!s->buffers[v->id])
         return adze_fail(err, ADZE_NO_MEMORY, "state '%s': %zu bytes", v->name, size);
@@ -176,6 +183,7 @@ static adze_status make_spares(adze_session *s, adze_error *err)
     s->spares = ADZE_ARENA_ARRAY(&s->memory, void *, (size_t)g->state_count + 1);
     bool made = s->spares != NULL;
     for (int i = 0; i < g->state_count && made; i++) {
+        ADZE_TRY(adze_session_take(s, 0, s->capacities[g->states[i]->id], err));
         s->spares[i] = adze_alloc(1, ADZE_MAX(s->capacities[g->states[i]->id], 64));
         made = s->spares[i] != NULL;
     }
@@ -191,18 +199,24 @@ static adze_status open_session(adze_session *s, adze_error *err)
             return adze_fail(err, ADZE_NO_MEMORY, "session");
     ADZE_TRY(fill_sources(s, err));
     ADZE_TRY(make_spares(s, err));
-    return adze_session_plan_bounds(s, err);
+    ADZE_TRY(adze_session_open_children(s, err));
+    return s->around ? ADZE_OK : adze_session_plan_bounds(s, err);
 }
 
-adze_status adze_session_open(adze_session **out, const adze_plan *plan,
-                              const adze_session_options *options, adze_error *err)
+static adze_status open_over(adze_session **out, const adze_plan *plan,
+                             const adze_session_options *options, const adze_session *around,
+                             adze_error *err)
 {
     adze_session *s = adze_alloc(1, sizeof *s);
     if (!s)
         return adze_fail(err, ADZE_NO_MEMORY, "session");
-    s->host = (adze_run_host){host_resize, host_alloc};
+    s->host = (adze_run_host){host_resize, host_alloc, adze_session_run_graph,
+                              adze_session_graph_lasts, adze_session_shelf};
     s->plan = plan;
+    s->around = around;
     s->options = options ? *options : adze_session_options_default();
+    s->own_budget.most = s->options.max_bytes;
+    s->budget = around ? around->budget : &s->own_budget;
     adze_status status = open_session(s, err);
     if (status != ADZE_OK)
         adze_session_close(&s);
@@ -211,11 +225,25 @@ adze_status adze_session_open(adze_session **out, const adze_plan *plan,
     return status;
 }
 
+adze_status adze_session_open_child(adze_session **out, const adze_plan *plan,
+                                    const adze_session *around, adze_error *err)
+{
+    return open_over(out, plan, NULL, around, err);
+}
+
+adze_status adze_session_open(adze_session **out, const adze_plan *plan,
+                              const adze_session_options *options, adze_error *err)
+{
+    return open_over(out, plan, options, NULL, err);
+}
+
 void adze_session_close(adze_session **session)
 {
     if (!session || !*session)
         return;
     adze_session *s = *session;
+    adze_session_close_children(s);
+    adze_session_free_late(s);
     for (int i = 0; s->value_arenas && s->buffers && i < s->plan->graph->value_count; i++) {
         adze_free(s->buffers[i]);
         adze_arena_free(&s->value_arenas[i]);
@@ -247,8 +275,11 @@ void adze_session_reset(adze_session *s)
 static void release_pool_items(adze_session *s, const adze_node *node)
 {
     for (int o = 0; o < node->output_count; o++)
-        if (node->outputs[o] && s->value_arenas[node->outputs[o]->id].blocks)
+        if (node->outputs[o] && s->value_arenas[node->outputs[o]->id].blocks) {
+            size_t used = s->value_arenas[node->outputs[o]->id].used;
+            s->budget->used -= ADZE_MIN(used, s->budget->used);
             adze_arena_free(&s->value_arenas[node->outputs[o]->id]);
+        }
 }
 
 static adze_status run_step(adze_session *s, int i, adze_error *err)
@@ -267,12 +298,15 @@ static adze_status run_step(adze_session *s, int i, adze_error *err)
             s->items[step->node->inputs[0]->id].tensor.data;
         return ADZE_OK;
     }
+    if (step->raw)
+        ADZE_TRY(adze_session_prepare_late(s, i, err));
     if (step->state)
         s->items[step->node->outputs[0]->id].tensor.data = s->buffers[step->state->id];
     if (step->late && op->scratch)
         ADZE_TRY(adze_session_reserve_scratch(s, op->scratch(run), err));
     run->scratch = s->scratch;
-    return op->run(run, err);
+    ADZE_TRY(op->run(run, err));
+    return step->dynamic ? adze_session_check_promises(s, i, err) : ADZE_OK;
 }
 
 static void observe(adze_session *s, const adze_node *node)
@@ -283,9 +317,18 @@ static void observe(adze_session *s, const adze_node *node)
                                &s->items[node->outputs[o]->id].tensor);
 }
 
+static adze_status check_time(const adze_session *s, adze_error *err)
+{
+    if (s->budget->deadline <= 0 || adze_now() < s->budget->deadline)
+        return ADZE_OK;
+    return adze_fail(err, ADZE_TIMEOUT, "the run took longer than it may");
+}
+
 static adze_status run_steps(adze_session *s, adze_error *err)
 {
+    ADZE_TRY(check_time(s, err)); /* turns of an empty body too */
     for (int i = 0; i < s->plan->step_count; i++) {
+        ADZE_TRY(check_time(s, err));
         double start = s->options.profile ? adze_now() : 0;
         ADZE_TRY(run_step(s, i, err));
         if (s->options.profile)
@@ -333,13 +376,19 @@ adze_status adze_session_run_items(adze_session *s, const adze_item *inputs, adz
                                    adze_error *err)
 {
     const adze_graph *g = s->plan->graph;
+    if (!s->around)
+        s->budget->deadline = s->options.max_seconds > 0 ? adze_now() + s->options.max_seconds : 0;
     for (int i = 0; i < g->input_count; i++) {
         const adze_quant *quant = s->items[g->inputs[i]->id].tensor.quant;
         s->items[g->inputs[i]->id] = inputs[i];
         s->items[g->inputs[i]->id].tensor.quant = quant;
     }
     ADZE_TRY(adze_session_lay_out(s, err));
-    ADZE_TRY(run_steps(s, err));
+    adze_status status = run_steps(s, err);
+    if (status == ADZE_NO_MEMORY && s->budget->exceeded)
+        return adze_session_take(s, 0, SIZE_MAX, err);
+    if (status != ADZE_OK)
+        return status;
     for (int i = 0; i < g->output_count; i++) {
         outputs[i] = s->items[g->outputs[i]->id];
         outputs[i].tensor.owner = ADZE_BORROWED;
@@ -382,7 +431,7 @@ const adze_tensor *adze_session_value(const adze_session *s, const char *name)
 
 size_t adze_session_memory(const adze_session *s)
 {
-    size_t total = s->arena_size + s->scratch_size;
+    size_t total = s->arena_size + s->scratch_size + adze_session_inside_memory(s);
     for (int i = 0; i < s->plan->graph->value_count; i++)
         total += s->capacities[i] + s->value_arenas[i].used;
     return total;

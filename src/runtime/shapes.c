@@ -47,12 +47,14 @@ static adze_status bind_input(adze_session *s, const adze_value *input, adze_err
         return ADZE_OK;
     bool fits = t->rank == type->rank;
     for (int i = 0; i < type->rank && fits; i++)
-        fits = type->dims[i] < 0 || type->dims[i] == t->dims[i];
+        fits = type->dims[i] < 0 ? !s->around || s->dim_values[-1 - type->dims[i]] == UNKNOWN ||
+                                       s->dim_values[-1 - type->dims[i]] == t->dims[i]
+                                 : type->dims[i] == t->dims[i];
     if (!fits || (t->dtype != type->dtype && type->dtype != ADZE_UNDEFINED))
         return adze_fail(err, ADZE_BAD_DATA, "input '%s': expected %s, found %s", input->name,
                          adze_type_format(s->plan->graph, type, expected, sizeof expected),
                          adze_tensor_format(t, found, sizeof found));
-    for (int i = 0; i < type->rank; i++) {
+    for (int i = 0; i < type->rank && !s->around; i++) {
         int def = (int)(-1 - type->dims[i]);
         if (type->dims[i] < 0 && s->plan->graph->dims->defs[def].kind == ADZE_DIM_SYMBOL)
             ADZE_TRY(bind_symbol(s, def, t->dims[i], input, i, err));
@@ -63,13 +65,28 @@ static adze_status bind_input(adze_session *s, const adze_value *input, adze_err
 static adze_status bind_dims(adze_session *s, adze_error *err)
 {
     const adze_graph *g = s->plan->graph;
-    for (int i = 0; i < g->dims->count; i++)
+    size_t size = (size_t)g->dims->count * sizeof *s->dim_values;
+    if (s->around && s->around->dim_values)
+        memcpy(s->dim_values, s->around->dim_values, size);
+    for (int i = 0; i < g->dims->count && !s->around; i++)
         s->dim_values[i] = UNKNOWN;
     for (int i = 0; i < g->input_count; i++)
         ADZE_TRY(bind_input(s, g->inputs[i], err));
-    for (int i = 0; i < g->dims->count; i++)
+    for (int i = 0; i < g->dims->count && !s->around; i++)
         if (g->dims->defs[i].kind != ADZE_DIM_SYMBOL)
             s->dim_values[i] = evaluate(&g->dims->defs[i], s->dim_values);
+    return ADZE_OK;
+}
+
+adze_status adze_session_take(adze_session *s, size_t from, size_t to, adze_error *err)
+{
+    adze_budget *b = s->budget;
+    size_t used = b->used - ADZE_MIN(from, b->used);
+    b->exceeded |= b->most && (to > b->most || used > b->most - to);
+    if (b->exceeded)
+        return adze_fail(err, ADZE_LIMIT, "the model needs more than the %zu bytes it may have",
+                         b->most);
+    b->used = used + to;
     return ADZE_OK;
 }
 
@@ -78,6 +95,7 @@ adze_status adze_session_reserve(adze_session *s, int id, size_t size, adze_erro
     if (s->capacities[id] >= size && s->buffers[id])
         return ADZE_OK;
     size_t capacity = ADZE_MAX(size + size / 4, 64);
+    ADZE_TRY(adze_session_take(s, s->capacities[id], capacity, err));
     void *bytes = adze_alloc(1, capacity);
     if (!bytes)
         return adze_fail(err, ADZE_NO_MEMORY, "value '%s': %zu bytes",
@@ -92,6 +110,7 @@ adze_status adze_session_reserve_scratch(adze_session *s, size_t size, adze_erro
 {
     if (s->scratch_size >= size && s->scratch)
         return ADZE_OK;
+    ADZE_TRY(adze_session_take(s, s->scratch_size, ADZE_MAX(size, 64), err));
     adze_free(s->scratch);
     s->scratch = adze_alloc(1, ADZE_MAX(size, 64));
     s->scratch_size = s->scratch ? ADZE_MAX(size, 64) : 0;
@@ -124,6 +143,7 @@ static adze_status repack(adze_session *s, adze_error *err)
 {
     size_t total = adze_plan_pack(s->plan, s->sizes, s->offsets, s->pack_scratch);
     if (total > s->arena_size || !s->arena) {
+        ADZE_TRY(adze_session_take(s, s->arena_size, ADZE_MAX(total, 64), err));
         adze_free(s->arena);
         s->arena_size = 0;
         s->arena = adze_alloc(1, ADZE_MAX(total, 64));
@@ -151,9 +171,9 @@ static adze_status shape_values(adze_session *s, bool *grown, adze_error *err)
     for (int i = 0; i < plan->graph->value_count; i++) {
         const adze_slot *slot = &plan->slots[i];
         const adze_value *v = plan->graph->values[i];
+        size_t size;
         if (!is_planned_place(slot->place) || made_by_dynamic_step(plan, v))
             continue;
-        size_t size;
         ADZE_TRY(concretize(s, v, &size, err));
         size = (size + 63) & ~(size_t)63;
         if (size > s->sizes[slot->root]) {
@@ -227,6 +247,7 @@ static void gather_concrete(adze_session *s, const adze_node *node)
             continue;
         const adze_item *item = &s->items[node->inputs[i]->id];
         types[i] = node->inputs[i]->type;
+        types[i].kind = item->kind;
         if (item->kind == ADZE_VALUE_TENSOR) {
             types[i] = adze_type_tensor(item->tensor.dtype, item->tensor.rank, item->tensor.dims);
             types[i].quant = item->tensor.quant;
@@ -263,6 +284,8 @@ adze_status adze_session_infer_step(adze_session *s, int step, adze_error *err)
 {
     const adze_step *st = &s->plan->steps[step];
     const adze_node *node = st->node;
+    if (node->op->flags & ADZE_OP_SUBGRAPH)
+        return ADZE_OK;
     s->infer_dims.count = 0;
     gather_concrete(s, node);
     ADZE_TRY(adze_infer_run(&s->infer, err));
@@ -324,6 +347,30 @@ static void forget_known(adze_session *s, const adze_node *node)
 {
     for (int i = 0; i < node->input_count; i++)
         ((const adze_dim **)s->infer.known)[i] = NULL;
+}
+
+adze_status adze_session_check_promises(adze_session *s, int step, adze_error *err)
+{
+    const adze_node *node = s->plan->steps[step].node;
+    for (int o = 0; o < node->output_count; o++) {
+        const adze_value *v = node->outputs[o];
+        if (!v || !adze_plan_is_symbolic(s->plan->graph, v))
+            continue;
+        const adze_item *item = &s->items[v->id];
+        bool same = item->kind == ADZE_VALUE_TENSOR && item->tensor.rank == v->type.rank &&
+                    item->tensor.dtype == v->type.dtype;
+        for (int i = 0; same && i < v->type.rank; i++) {
+            adze_dim d = v->type.dims[i];
+            same = item->tensor.dims[i] == (d >= 0 ? d : s->dim_values[-1 - d]);
+        }
+        char expected[160], found[160];
+        if (!same)
+            return adze_fail(err, ADZE_BAD_DATA, "%s '%s': output '%s' is %s, expected %s",
+                             node->op_type, node->name, v->name,
+                             adze_tensor_format(&item->tensor, found, sizeof found),
+                             adze_type_format(s->plan->graph, &v->type, expected, sizeof expected));
+    }
+    return ADZE_OK;
 }
 
 static bool same_shape(const adze_type *type, const adze_tensor *tensor)
