@@ -167,3 +167,107 @@ void adze_fourier_run(const adze_fourier *f, bool inverse, adze_complex *x, adze
     if (inverse)
         conjugate(f->n, y, 1 / (double)f->n);
 }
+
+/* ---- single precision: the factors one after another, results in order (Stockham) ---- */
+
+typedef adze_complex_f32 single;
+
+static single plus_f32(single a, single b)
+{
+    return (single){a.re + b.re, a.im + b.im};
+}
+
+static single minus_f32(single a, single b)
+{
+    return (single){a.re - b.re, a.im - b.im};
+}
+
+/* v times root k, which is turned the other way for the inverse. */
+static single turned_f32(const adze_fourier *f, bool inverse, single v, int64_t k)
+{
+    float re = (float)f->roots[k].re, im = -(float)f->roots[k].im;
+    if (inverse)
+        return (single){v.re * re - v.im * im, v.re * im + v.im * re};
+    return (single){v.re * re + v.im * im, v.im * re - v.re * im};
+}
+
+static void five_f32(bool inverse, const single *c, single *d)
+{
+    float sign = inverse ? 1 : -1;
+    float r1 = 0.30901699437494742410f, i1 = sign * 0.95105651629515357212f;
+    float r2 = -0.80901699437494742410f, i2 = sign * 0.58778525229247312917f;
+    single t1 = plus_f32(c[1], c[4]), t4 = minus_f32(c[1], c[4]);
+    single t2 = plus_f32(c[2], c[3]), t3 = minus_f32(c[2], c[3]);
+    single a = {c[0].re + r1 * t1.re + r2 * t2.re, c[0].im + r1 * t1.im + r2 * t2.im};
+    single b = {-(i1 * t4.im + i2 * t3.im), i1 * t4.re + i2 * t3.re};
+    d[0] = (single){c[0].re + t1.re + t2.re, c[0].im + t1.im + t2.im};
+    d[1] = plus_f32(a, b);
+    d[4] = minus_f32(a, b);
+    a = (single){c[0].re + r2 * t1.re + r1 * t2.re, c[0].im + r2 * t1.im + r1 * t2.im};
+    b = (single){-(i2 * t4.im - i1 * t3.im), i2 * t4.re - i1 * t3.re};
+    d[2] = plus_f32(a, b);
+    d[3] = minus_f32(a, b);
+}
+
+/* Transform of `radix` numbers. */
+static void small_f32(const adze_fourier *f, bool inverse, int64_t radix, const single *c,
+                      single *d)
+{
+    if (radix == 2) {
+        d[0] = plus_f32(c[0], c[1]);
+        d[1] = minus_f32(c[0], c[1]);
+    } else if (radix == 4) {
+        single t2 = plus_f32(c[0], c[2]), t1 = minus_f32(c[0], c[2]);
+        single t3 = plus_f32(c[1], c[3]), t4 = minus_f32(c[1], c[3]);
+        t4 = inverse ? (single){-t4.im, t4.re} : (single){t4.im, -t4.re};
+        d[0] = plus_f32(t2, t3);
+        d[1] = plus_f32(t1, t4);
+        d[2] = minus_f32(t2, t3);
+        d[3] = minus_f32(t1, t4);
+    } else if (radix == 5)
+        five_f32(inverse, c, d);
+    else
+        for (int64_t u = 0; u < radix; u++) {
+            d[u] = c[0];
+            for (int64_t b = 1; b < radix; b++)
+                d[u] = plus_f32(d[u], turned_f32(f, inverse, c[b], u * b % radix * (f->n / radix)));
+        }
+}
+
+static void pass_f32(const adze_fourier *f, bool inverse, int64_t radix, int64_t before,
+                     const single *x, single *y)
+{
+    int64_t inner = f->n / (before * radix);
+    for (int64_t k = 0; k < before; k++)
+        for (int64_t i = 0; i < inner; i++) {
+            single c[LARGEST_RADIX], d[LARGEST_RADIX];
+            for (int64_t b = 0; b < radix; b++)
+                c[b] = x[i + inner * (b + radix * k)];
+            small_f32(f, inverse, radix, c, d);
+            for (int64_t u = 0; u < radix; u++)
+                y[i + inner * (k + before * u)] =
+                    i && u ? turned_f32(f, inverse, d[u], u * before * i) : d[u];
+        }
+}
+
+adze_complex_f32 *adze_fourier_run_f32(const adze_fourier *f, bool inverse, adze_complex_f32 *x,
+                                       adze_complex_f32 *y)
+{
+    int64_t before = 1;
+    bool first_two = f->n % 2 == 0; /* a single factor 2 comes first, after it the fours */
+    for (int64_t rest = f->n; rest % 4 == 0; rest /= 4)
+        first_two = rest / 4 % 2 == 0;
+    while (before < f->n) {
+        int64_t radix = first_two ? 2 : radix_of(f->n / before);
+        first_two = false;
+        pass_f32(f, inverse, radix, before, x, y);
+        before *= radix;
+        adze_complex_f32 *t = x;
+        x = y;
+        y = t;
+    }
+    float scale = 1 / (float)f->n;
+    for (int64_t k = 0; inverse && k < f->n; k++)
+        x[k] = (single){x[k].re * scale, x[k].im * scale};
+    return x;
+}

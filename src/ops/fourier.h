@@ -25,4 +25,13 @@ void adze_fourier_make(adze_fourier *f, int64_t n, adze_complex *table, adze_com
 void adze_fourier_run(const adze_fourier *f, bool inverse, adze_complex *x, adze_complex *y,
                       adze_complex *work);
 
+/* The same in single precision, for plans that are not padded. The operations are those of pocketfft
+ * (M. Reinecke), as NumPy has it, so that radices 2, 4 and 5 round as ONNX's reference does. x and y are
+ * overwritten; returns the one with the result. */
+typedef struct adze_complex_f32 {
+    float re, im;
+} adze_complex_f32;
+adze_complex_f32 *adze_fourier_run_f32(const adze_fourier *f, bool inverse, adze_complex_f32 *x,
+                                       adze_complex_f32 *y);
+
 #endif

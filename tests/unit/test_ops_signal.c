@@ -37,6 +37,34 @@ TEST(fourier_of_any_length_is_the_plain_sum)
     }
 }
 
+TEST(fourier_in_single_precision_agrees)
+{
+    static const int64_t lengths[] = {1, 2, 4, 6, 8, 10, 21, 32, 60, 143, 400};
+    for (size_t i = 0; i < ADZE_COUNT_OF(lengths); i++) {
+        int64_t n = lengths[i];
+        adze_complex *all = calloc(3 * (size_t)n, sizeof *all), *x = all + n, *y = x + n;
+        adze_complex_f32 *a = calloc(2 * (size_t)n, sizeof *a), *b;
+        adze_fourier f;
+        CHECK(all && a);
+        CHECK_EQ(adze_fourier_work(n), 0u);
+        adze_fourier_make(&f, n, all, NULL);
+        for (int inverse = 0; inverse < 2; inverse++) {
+            for (int64_t k = 0; k < n; k++) {
+                a[k] = (adze_complex_f32){(float)sin((double)(k + 1)), (float)cos((double)(k * k))};
+                x[k] = (adze_complex){(double)a[k].re, (double)a[k].im};
+            }
+            b = adze_fourier_run_f32(&f, inverse, a, a + n);
+            adze_fourier_run(&f, inverse, x, y, NULL);
+            for (int64_t k = 0; k < n; k++) {
+                CHECK_NEAR((double)b[k].re, y[k].re, 1e-4);
+                CHECK_NEAR((double)b[k].im, y[k].im, 1e-4);
+            }
+        }
+        free(all);
+        free(a);
+    }
+}
+
 TEST(frames_longer_than_the_signal_are_refused)
 {
     float x[8] = {0};
