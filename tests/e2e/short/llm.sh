@@ -27,6 +27,15 @@ grep -q '"architecture": "llama"' inspect.json && grep -q '"kv_cache_per_token"'
 "$ADZE" tokenize "$model" --file "$text" --ids >ids
 [ "$(wc -l <ids)" -le 1 ] && [ "$(wc -w <ids)" -gt 1000 ] || fail "ids: $(head -c 200 ids)"
 
+# To a folder and back, the tokenizer too.
+"$ADZE" convert "$model" folder >/dev/null 2>&1 && "$ADZE" convert folder again.gguf >/dev/null 2>&1 || fail "convert"
+[ -s folder/tokenizer.json ] && [ -s folder/tokenizer_config.json ] || fail "no tokenizer in the folder"
+for other in folder again.gguf; do
+    "$ADZE" tokenize $other --file "$text" --ids | cmp - ids || fail "other ids in $other"
+    again=$("$ADZE" generate $other --prompt "Once upon a time" --tokens 40)
+    [ "$again" = "$story" ] || fail "$other said: $again"
+done
+
 # Perplexity, a saved base, a smaller type against it.
 "$ADZE" perplexity "$model" --file "$text" --context 128 --chunks 4 --save-base f16.base --json >f16.json 2>/dev/null
 "$ADZE" imatrix "$model" --file "$text" --output m.gguf --chunks 2 --context 128 >/dev/null 2>&1

@@ -1,0 +1,124 @@
+/* Any bytes as a GGUF language model: refused with a message, or opened (configuration, tokenizer, names and shapes of
+ * weights, graphs), computed for a few tokens where it is small, its tokenizer written as tokenizer.json and
+ * read again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "adze/llm.h"
+#include "base/file.h"
+#include "llm/tokenizer.h"
+
+static adze_context *context;
+static char folder[64];
+
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1:max_allocation_size_mb=256";
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    ADZE_UNUSED(argc);
+    ADZE_UNUSED(argv);
+    adze_context_options options = adze_context_options_default();
+    options.threads = 1;
+    (void)snprintf(folder, sizeof folder, "/dev/shm/adze-fuzz-%ld", (long)getpid());
+    if (adze_context_open(&context, &options, NULL) != ADZE_OK ||
+        adze_folder_make(folder, NULL) != ADZE_OK)
+        abort();
+    return 0;
+}
+
+/* Where no message came of a failure, something is wrong. */
+static bool done(adze_status status, const adze_error *err)
+{
+    if (status != ADZE_OK && !err->message[0])
+        abort();
+    return status == ADZE_OK;
+}
+
+static int64_t encode(const adze_tokenizer *t, int32_t *ids, int64_t most)
+{
+    static const char text[] = "ab <s> 12\n\xE2\x96\x81\xF0\x9F\x98\x80\xFF";
+    static const adze_encode_options all = {.special = true, .ends = true};
+    adze_error err = {0};
+    int32_t *found;
+    int64_t count;
+    char *back;
+    size_t length;
+    if (!done(adze_tokenizer_encode(t, &found, &count, text, sizeof text - 1, &all, &err), &err))
+        return 0;
+    if (done(adze_tokenizer_decode(t, &back, &length, found, count, true, &err), &err))
+        adze_string_free(&back);
+    count = ADZE_MIN(count, most);
+    if (count)
+        memcpy(ids, found, (size_t)count * sizeof *ids);
+    adze_tokens_free(&found);
+    return count;
+}
+
+static void compute(const adze_engine *engine)
+{
+    enum { MOST = 4 };
+    int32_t ids[MOST] = {0};
+    const float *logits;
+    adze_error err = {0};
+    adze_chat *chat;
+    const adze_tokenizer *t = adze_engine_tokenizer(engine);
+    int64_t count = t ? encode(t, ids, MOST) : 1;
+    if (adze_engine_is_encoder(engine)) {
+        float *out = adze_alloc((size_t)adze_engine_width(engine) + 1, sizeof *out);
+        for (int64_t i = 0; i < count; i++)
+            ids[i] = 0;
+        if (out && count)
+            (void)done(adze_engine_embed(engine, out, ids, count, &err), &err);
+        adze_free(out);
+        return;
+    }
+    if (!done(adze_chat_open(&chat, engine, NULL, &err), &err))
+        return;
+    if (done(adze_chat_append(chat, ids, count, &err), &err) && count)
+        (void)done(adze_chat_logits(chat, &logits, &err), &err);
+    adze_chat_close(&chat);
+}
+
+/* Vocabulary to folder and back to metadata: written, or refused with a word. */
+static void convert_tokenizer(const char *path)
+{
+    adze_arena arena = {0};
+    adze_gguf_meta meta;
+    adze_error err = {0};
+    adze_gguf *gguf;
+    if (!done(adze_gguf_open_header(&gguf, path, &err), &err))
+        return;
+    adze_gguf_meta_init(&meta, &arena);
+    if (done(adze_tokenizer_write_folder(&gguf->meta, path, folder, &err), &err))
+        (void)done(adze_tokenizer_meta_from_folder(&meta, folder, &err), &err);
+    adze_gguf_close(&gguf);
+    adze_arena_free(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const adze_engine_options small = {.context = 8, .batch = 4};
+    char path[64];
+    adze_error err = {0};
+    adze_engine *engine;
+    int fd = memfd_create("fuzz", 0);
+    if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+        abort();
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    convert_tokenizer(path);
+    if (done(adze_engine_open(&engine, context, path, &small, &err), &err)) {
+        compute(engine);
+        adze_engine_close(&engine);
+    }
+    (void)close(fd);
+    return 0;
+}
