@@ -42,13 +42,19 @@ static void add_merge(tok_bpe *b, tok_merge merge)
     b->merges[i] = merge;
 }
 
+static int shown(adze_string text)
+{
+    return (int)adze_utf8_valid_prefix(text.data, ADZE_MIN(text.length, (size_t)60));
+}
+
 static adze_status bad_merge(const char *where, int64_t i, adze_string left, adze_string right,
                              const char *missing, adze_error *err)
 {
     return adze_fail(err, ADZE_BAD_FILE,
-                     "%s: merge %lld joins '%.*s' and '%.*s': %s is no token of the vocabulary",
-                     where, (long long)i, (int)ADZE_MIN(left.length, (size_t)100), left.data,
-                     (int)ADZE_MIN(right.length, (size_t)100), right.data, missing);
+                     "%s: merge %lld joins '%.*s' and '%.*s': %s is no token of the vocabulary; "
+                     "vocabulary and merges are not of one model: get the file again",
+                     where, (long long)i, shown(left), left.data, shown(right), right.data,
+                     missing);
 }
 
 /* Ids of both sides and of what they make, which lacks the prefix of the right side. */

@@ -28,12 +28,14 @@ static adze_status get_array(const reader *r, const adze_gguf_entry **out, const
     bool ok = e->type == ADZE_GGUF_ARRAY && (e->element == ADZE_GGUF_STRING) == is_string &&
               e->element != ADZE_GGUF_ARRAY;
     if (!ok)
-        return adze_fail(r->err, ADZE_BAD_FILE, "%s: %s is no array of %s", r->where, key,
+        return adze_fail(r->err, ADZE_BAD_FILE,
+                         "%s: %s: expected an array of %s; convert the model again", r->where, key,
                          is_string ? "strings" : "numbers");
     if (count >= 0 && e->count != count)
         return adze_fail(r->err, ADZE_BAD_FILE,
-                         "%s: %s has %lld elements, but there are %lld tokens", r->where, key,
-                         (long long)e->count, (long long)count);
+                         "%s: %s has %lld elements, but there are %lld tokens; convert the model "
+                         "again",
+                         r->where, key, (long long)e->count, (long long)count);
     return ADZE_OK;
 }
 
@@ -44,7 +46,8 @@ static adze_status read_texts(reader *r)
     const adze_gguf_entry *tokens;
     ADZE_TRY(get_array(r, &tokens, KEY("tokens"), true, -1));
     if (!tokens || tokens->count < 1)
-        return adze_fail(r->err, ADZE_BAD_FILE, "%s: no tokens: %s is missing", r->where,
+        return adze_fail(r->err, ADZE_BAD_FILE,
+                         "%s: no tokens: %s is missing; convert the model again", r->where,
                          KEY("tokens"));
     if (tokens->count > MOST_TOKENS)
         return adze_fail(r->err, ADZE_LIMIT, "%s: %lld tokens; at most %d", r->where,
@@ -88,8 +91,9 @@ static adze_status read_scores(reader *r)
     ADZE_TRY(get_array(r, &scores, KEY("scores"), false, count));
     if (!scores)
         return adze_fail(r->err, ADZE_BAD_FILE,
-                         "%s: %s is missing, which this kind of vocabulary needs", r->where,
-                         KEY("scores"));
+                         "%s: %s is missing, which this kind of vocabulary needs; convert the "
+                         "model again",
+                         r->where, KEY("scores"));
     r->scores = ADZE_ARENA_ARRAY(&r->t->arena, float, (size_t)count);
     if (!r->scores)
         return tok_no_memory(r->err);
@@ -107,8 +111,10 @@ static adze_status read_merges(reader *r)
     const adze_gguf_entry *merges;
     ADZE_TRY(get_array(r, &merges, KEY("merges"), true, -1));
     if (!merges)
-        return adze_fail(r->err, ADZE_BAD_FILE, "%s: %s is missing, which byte pair encoding needs",
-                         r->where, KEY("merges"));
+        return adze_fail(
+            r->err, ADZE_BAD_FILE,
+            "%s: %s is missing, which byte pair encoding needs; convert the model again", r->where,
+            KEY("merges"));
     adze_arena scratch = {0};
     tok_merge_list list = {ADZE_ARENA_ARRAY(&scratch, adze_string, 2 * (size_t)merges->count),
                            merges->count};
@@ -148,8 +154,9 @@ static adze_status read_id(const reader *r, int32_t *out, const char *key, int32
     if (id >= 0 && id < count)
         *out = (int32_t)id;
     else if (strict)
-        return adze_fail(r->err, ADZE_BAD_FILE, "%s: %s is %lld, but there are %d tokens", r->where,
-                         key, (long long)id, (int)count);
+        return adze_fail(r->err, ADZE_BAD_FILE,
+                         "%s: %s is %lld, but there are %d tokens; convert the model again",
+                         r->where, key, (long long)id, (int)count);
     return ADZE_OK;
 }
 
@@ -311,8 +318,11 @@ static adze_status read_bpe(reader *r, bool gemma4, bool whitespace)
     const tok_pre *pre =
         whitespace ? tok_pre_find("gpt-2") : tok_pre_find(*name ? name : "default");
     if (!pre)
-        return adze_fail(r->err, ADZE_UNSUPPORTED, "%s: pre-tokenizer '%s' (%s) is not known",
-                         r->where, name, KEY("pre"));
+        return adze_fail(
+            r->err, ADZE_UNSUPPORTED,
+            "%s: pre-tokenizer '%.100s' (%s) is not known; docs/tokenizers.md lists those that "
+            "are",
+            r->where, name, KEY("pre"));
     role_defaults defaults = {
         gemma4 || (pre->flags & TOK_PRE_NO_BOS) ? -1 : 11, gemma4 ? -1 : 11, -1, -1, -1, -1};
     bool marks = (pre->flags & TOK_PRE_MARKS) || whitespace;
@@ -493,8 +503,11 @@ static adze_status read_all(reader *r)
     bool spm = strcmp(model, "llama") == 0, bert = strcmp(model, "bert") == 0;
     bool t5 = strcmp(model, "t5") == 0;
     if (!spm && !bert && !t5 && !gemma4 && !whitespace && strcmp(model, "gpt2") != 0)
-        return adze_fail(r->err, ADZE_UNSUPPORTED, "%s: tokenizer model '%s' (%s) is not known",
-                         r->where, model, KEY("model"));
+        return adze_fail(
+            r->err, ADZE_UNSUPPORTED,
+            "%s: tokenizer model '%.100s' (%s) is not known; expected llama, gpt2, bert, t5, "
+            "gemma4 or whitespace",
+            r->where, model, KEY("model"));
     ADZE_TRY(read_texts(r));
     ADZE_TRY(read_types(r));
     if (spm)

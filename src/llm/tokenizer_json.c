@@ -2,18 +2,50 @@
 #include "llm/tokenizer_json_impl.h"
 
 #include <float.h>
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 
 enum { LARGEST_FILE = 256 << 20, MOST_TOKENS = 1 << 24, LARGEST_GAP = 1 << 16 };
 
+/* What the end of each message says: only the tokenizers package knows what the file should have been. */
+#define REMEDY "; download the file again, or save it again with the tokenizers package"
+
 /* ---- members ---- */
 
-adze_status tok_json_bad(const tok_doc *d, const char *what, const char *expected)
+/* A value in a few words. */
+static void describe(char out[96], const json_t *value)
 {
-    return adze_fail(d->err, ADZE_BAD_FILE, "%s: %s: expected %s", d->path, what, expected);
+    if (!value)
+        (void)snprintf(out, 96, "nothing");
+    else if (json_is_string(value))
+        (void)snprintf(out, 96, "'%.*s'",
+                       (int)adze_utf8_valid_prefix(json_string_value(value),
+                                                   ADZE_MIN(json_string_length(value), (size_t)60)),
+                       json_string_value(value));
+    else if (json_is_object(value))
+        (void)snprintf(out, 96, "an object of %zu members", json_object_size(value));
+    else if (json_is_array(value))
+        (void)snprintf(out, 96, "an array of %zu elements", json_array_size(value));
+    else if (json_is_integer(value))
+        (void)snprintf(out, 96, "%lld", (long long)json_integer_value(value));
+    else if (json_is_real(value))
+        (void)snprintf(out, 96, "%g", json_real_value(value));
+    else
+        (void)snprintf(out, 96, "%s",
+                       json_is_null(value)   ? "null"
+                       : json_is_true(value) ? "true"
+                                             : "false");
+}
+
+adze_status tok_json_bad(const tok_doc *d, const char *what, const char *expected,
+                         const json_t *found)
+{
+    char words[96];
+    describe(words, found);
+    return adze_fail(d->err, ADZE_BAD_FILE, "%s: %s: expected %s, found %s" REMEDY, d->path, what,
+                     expected, words);
 }
 
 bool tok_json_absent(const json_t *object, const char *key)
@@ -30,7 +62,7 @@ adze_status tok_json_bool(const tok_doc *d, bool *out, const json_t *object, con
     if (!value || json_is_null(value))
         return ADZE_OK;
     if (!json_is_boolean(value))
-        return tok_json_bad(d, key, "true or false");
+        return tok_json_bad(d, key, "true or false", value);
     *out = json_is_true(value);
     return ADZE_OK;
 }
@@ -43,7 +75,7 @@ adze_status tok_json_int(const tok_doc *d, int64_t *out, const json_t *object, c
     if (!value || json_is_null(value))
         return ADZE_OK;
     if (!json_is_integer(value) || json_integer_value(value) < 0)
-        return tok_json_bad(d, key, "a whole number, not negative");
+        return tok_json_bad(d, key, "a whole number, not negative", value);
     *out = json_integer_value(value);
     return ADZE_OK;
 }
@@ -56,7 +88,7 @@ adze_status tok_json_string(const tok_doc *d, adze_string *out, const json_t *ob
     if (!value || json_is_null(value))
         return ADZE_OK;
     if (!json_is_string(value))
-        return tok_json_bad(d, key, "a string");
+        return tok_json_bad(d, key, "a string", value);
     out->length = json_string_length(value);
     out->data = adze_arena_strndup(&d->t->arena, json_string_value(value), out->length);
     return out->data ? ADZE_OK : tok_no_memory(d->err);
@@ -72,8 +104,8 @@ adze_status tok_json_load(json_t **out, const char *path, adze_error *err)
     adze_free(text);
     if (*out)
         return ADZE_OK;
-    return adze_fail(err, ADZE_BAD_FILE, "%s:%d:%d: not valid JSON: %s", path, why.line, why.column,
-                     why.text);
+    return adze_fail(err, ADZE_BAD_FILE, "%s:%d:%d: not valid JSON: %.*s" REMEDY, path, why.line,
+                     why.column, (int)adze_utf8_valid_prefix(why.text, strlen(why.text)), why.text);
 }
 
 /* ---- the vocabulary: of the model, then added tokens, which may lie beyond ---- */
@@ -89,13 +121,21 @@ typedef struct vocabulary {
     size_t count, capacity, given, total;
 } vocabulary;
 
+/* How much of a token a message shows. */
+static int shown(const char *text)
+{
+    return (int)adze_utf8_valid_prefix(text, strnlen(text, 60));
+}
+
 static adze_status put(const tok_doc *d, vocabulary *v, const char *text, size_t length,
                        json_int_t id, bool added)
 {
     if (id < 0 || id >= MOST_TOKENS || (size_t)id > v->given * 4 + LARGEST_GAP)
-        return adze_fail(d->err, ADZE_BAD_FILE,
-                         "%s: token '%.100s' has id %lld, with %zu tokens in the file", d->path,
-                         text, (long long)id, v->given);
+        return adze_fail(
+            d->err, ADZE_BAD_FILE,
+            "%s: token '%.*s' has id %lld; expected at most about %zu, as the file has "
+            "%zu tokens" REMEDY,
+            d->path, shown(text), text, (long long)id, v->given, v->given);
     if ((size_t)id >= v->capacity) {
         size_t old = v->capacity;
         ADZE_TRY(tok_grow(&v->entries, &v->capacity, (size_t)id + 1, sizeof *v->entries, d->err));
@@ -103,8 +143,10 @@ static adze_status put(const tok_doc *d, vocabulary *v, const char *text, size_t
     }
     entry *e = &v->entries[id];
     if (e->text && !added)
-        return adze_fail(d->err, ADZE_BAD_FILE, "%s: id %lld is both '%.100s' and '%.100s'",
-                         d->path, (long long)id, e->text, text);
+        return adze_fail(d->err, ADZE_BAD_FILE,
+                         "%s: model.vocab: id %lld is both '%.*s' and '%.*s'; expected one token "
+                         "to an id" REMEDY,
+                         d->path, (long long)id, shown(e->text), e->text, shown(text), text);
     if (e->text) /* the model's token stands, and is found by its own spelling */
         return ADZE_OK;
     *e = (entry){text, length, added};
@@ -120,7 +162,7 @@ static adze_status collect_object(const tok_doc *d, vocabulary *v, json_t *objec
     json_object_foreach(object, text, id)
     {
         if (!json_is_integer(id))
-            return tok_json_bad(d, "model.vocab", "whole numbers as ids");
+            return tok_json_bad(d, "model.vocab", "whole numbers as ids", id);
         ADZE_TRY(put(d, v, text, strlen(text), json_integer_value(id), false));
     }
     return ADZE_OK;
@@ -134,7 +176,7 @@ static adze_status collect_pairs(const tok_doc *d, vocabulary *v, json_t *array)
     {
         json_t *text = json_array_get(pair, 0);
         if (!json_is_string(text) || !json_is_number(json_array_get(pair, 1)))
-            return tok_json_bad(d, "model.vocab", "pairs of a string and a number");
+            return tok_json_bad(d, "model.vocab", "pairs of a string and a number", pair);
         ADZE_TRY(
             put(d, v, json_string_value(text), json_string_length(text), (json_int_t)i, false));
     }
@@ -147,12 +189,12 @@ static adze_status collect_added(const tok_doc *d, vocabulary *v)
     json_t *one, *list = json_object_get(d->root, "added_tokens");
     const json_t *vocab = json_object_get(json_object_get(d->root, "model"), "vocab");
     if (list && !json_is_array(list) && !json_is_null(list))
-        return tok_json_bad(d, "added_tokens", "an array");
+        return tok_json_bad(d, "added_tokens", "an array", list);
     json_array_foreach(list, i, one)
     {
         json_t *content = json_object_get(one, "content"), *id = json_object_get(one, "id");
         if (!json_is_string(content) || !json_is_integer(id))
-            return tok_json_bad(d, "added_tokens", "objects with content and id");
+            return tok_json_bad(d, "added_tokens", "objects with content and id", one);
         if (json_is_object(vocab) && json_object_get(vocab, json_string_value(content)))
             continue; /* the model's id counts */
         ADZE_TRY(put(d, v, json_string_value(content), json_string_length(content),
@@ -161,11 +203,16 @@ static adze_status collect_added(const tok_doc *d, vocabulary *v)
     return ADZE_OK;
 }
 
+static const json_t *vocab_of(const tok_doc *d)
+{
+    return json_object_get(json_object_get(d->root, "model"), "vocab");
+}
+
 static adze_status store(const tok_doc *d, const vocabulary *v)
 {
     adze_tokenizer *t = d->t;
     if (v->count == 0)
-        return tok_json_bad(d, "model.vocab", "at least one token");
+        return tok_json_bad(d, "model.vocab", "at least one token", vocab_of(d));
     t->types = ADZE_ARENA_ARRAY(&t->arena, uint8_t, v->count);
     if (!t->types || !tok_texts_reserve(&t->texts, &t->arena, (int32_t)v->count, v->total))
         return tok_no_memory(d->err);
@@ -185,7 +232,7 @@ static adze_status read_vocabulary(const tok_doc *d)
     adze_status status = json_is_object(vocab) ? collect_object(d, &v, vocab)
                          : json_is_array(vocab)
                              ? collect_pairs(d, &v, vocab)
-                             : tok_json_bad(d, "model.vocab", "an object or an array");
+                             : tok_json_bad(d, "model.vocab", "an object or an array", vocab);
     if (status == ADZE_OK)
         status = collect_added(d, &v);
     if (status == ADZE_OK)
@@ -202,12 +249,14 @@ static adze_status get_unknown(const tok_doc *d, const json_t *model, bool neede
     ADZE_TRY(tok_json_string(d, &text, model, "unk_token"));
     d->t->unknown = text.length ? tok_texts_find(&d->t->texts, text.data, text.length) : -1;
     if (d->t->unknown < 0 && (text.length || needed))
-        return tok_json_bad(d, "model.unk_token", "a token of the vocabulary");
+        return tok_json_bad(d, "model.unk_token", "a token of the vocabulary",
+                            json_object_get(model, "unk_token"));
     return ADZE_OK;
 }
 
 static adze_status split_merge(const tok_doc *d, const json_t *merge, adze_string *pair, size_t i)
 {
+    char words[96];
     if (json_is_array(merge) && json_array_size(merge) == 2) {
         for (size_t k = 0; k < 2; k++) {
             const json_t *side = json_array_get(merge, k);
@@ -223,10 +272,11 @@ static adze_status split_merge(const tok_doc *d, const json_t *merge, adze_strin
             return ADZE_OK;
         }
     }
-    return adze_fail(
-        d->err, ADZE_BAD_FILE,
-        "%s: model.merges: element %zu: expected two tokens: [\"a\", \"b\"] or \"a b\"", d->path,
-        i);
+    describe(words, merge);
+    return adze_fail(d->err, ADZE_BAD_FILE,
+                     "%s: model.merges: element %zu: expected two tokens: [\"a\", \"b\"] or \"a "
+                     "b\", found %s" REMEDY,
+                     d->path, i, words);
 }
 
 static adze_status read_merges(const tok_doc *d, const json_t *model)
@@ -234,7 +284,7 @@ static adze_status read_merges(const tok_doc *d, const json_t *model)
     adze_arena scratch = {0};
     json_t *merges = json_object_get(model, "merges");
     if (!json_is_array(merges))
-        return tok_json_bad(d, "model.merges", "an array");
+        return tok_json_bad(d, "model.merges", "an array", merges);
     size_t count = json_array_size(merges);
     tok_merge_list list = {ADZE_ARENA_ARRAY(&scratch, adze_string, 2 * count), (int64_t)count};
     adze_status status = list.pairs ? ADZE_OK : tok_no_memory(d->err);
@@ -252,7 +302,8 @@ static adze_status read_bpe(const tok_doc *d, const json_t *model)
     const json_t *dropout = json_object_get(model, "dropout");
     t->kind = "bpe";
     if (dropout && json_number_value(dropout) != 0)
-        return adze_fail(d->err, ADZE_UNSUPPORTED, "%s: model.dropout: encoding would be random",
+        return adze_fail(d->err, ADZE_UNSUPPORTED,
+                         "%s: model.dropout: encoding would be random; set it to null in the file",
                          d->path);
     ADZE_TRY(get_unknown(d, model, false));
     ADZE_TRY(tok_json_string(d, &t->bpe.prefix, model, "continuing_subword_prefix"));
@@ -273,11 +324,12 @@ static adze_status read_unigram(const tok_doc *d, const json_t *model)
     t->model = TOK_UNIGRAM;
     t->unigram.find_fused = true;
     if (!json_is_array(vocab))
-        return tok_json_bad(d, "model.vocab", "pairs of a string and a number");
+        return tok_json_bad(d, "model.vocab", "pairs of a string and a number", vocab);
     ADZE_TRY(tok_json_bool(d, &t->unigram.byte_fallback, model, "byte_fallback", false));
     ADZE_TRY(tok_json_int(d, &unknown, model, "unk_id", -1));
     if (unknown >= (int64_t)count)
-        return tok_json_bad(d, "model.unk_id", "an id of the vocabulary");
+        return tok_json_bad(d, "model.unk_id", "an id of the vocabulary",
+                            json_object_get(model, "unk_id"));
     t->unknown = (int32_t)unknown;
     tok_key *keys = adze_alloc(count + 1, sizeof *keys);
     t->unigram.scores = ADZE_ARENA_ARRAY(&t->arena, double, (size_t)t->texts.count);
@@ -306,7 +358,7 @@ static adze_status build_wordpiece(const tok_doc *d, adze_string prefix)
     tok_key *keys = adze_alloc(2 * count, sizeof *keys);
     if (!keys)
         return tok_no_memory(d->err);
-    const json_t *vocab = json_object_get(json_object_get(d->root, "model"), "vocab");
+    const json_t *vocab = vocab_of(d);
     for (int32_t i = 0; i < t->texts.count; i++) {
         const char *text = tok_texts_get(&t->texts, i, &length);
         if (!length || !json_object_get(vocab, text))
@@ -358,14 +410,16 @@ static adze_status find_model(const tok_doc *d, const model_row **row)
     const json_t *model = json_object_get(d->root, "model");
     const char *type = tok_json_type(model);
     if (!json_is_object(model))
-        return tok_json_bad(d, "model", "an object");
+        return tok_json_bad(d, "model", "an object", model);
     for (size_t i = 0; i < ADZE_COUNT_OF(models); i++)
         if (*type ? strcmp(type, models[i].name) == 0
                   : json_object_get(model, models[i].sign) != NULL) {
             *row = &models[i];
             return ADZE_OK;
         }
-    return adze_fail(d->err, ADZE_UNSUPPORTED, "%s: not known: model '%s'", d->path, type);
+    return adze_fail(d->err, ADZE_UNSUPPORTED,
+                     "%s: not known: model '%.100s'; expected BPE, Unigram, WordPiece or WordLevel",
+                     d->path, type);
 }
 
 /* ---- added tokens ---- */
@@ -525,7 +579,7 @@ static adze_status read_all(const tok_doc *d)
     const model_row *model = NULL;
     adze_tokenizer *t = d->t;
     if (!json_is_object(d->root))
-        return tok_json_bad(d, "the file", "a JSON object");
+        return tok_json_bad(d, "the file", "a JSON object", d->root);
     ADZE_TRY(find_model(d, &model));
     ADZE_TRY(tok_json_check(d));
     t->pre = "";

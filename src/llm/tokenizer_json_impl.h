@@ -21,7 +21,9 @@ adze_status tok_json_check(const tok_doc *d) ADZE_MUST_CHECK;
 
 /* ---- members of an object; those of another type fail with ADZE_BAD_FILE and the name ---- */
 
-adze_status tok_json_bad(const tok_doc *d, const char *what, const char *expected) ADZE_MUST_CHECK;
+/* `found`: what stands there, NULL: nothing. */
+adze_status tok_json_bad(const tok_doc *d, const char *what, const char *expected,
+                         const json_t *found) ADZE_MUST_CHECK;
 bool tok_json_absent(const json_t *object, const char *key); /* or null */
 adze_status tok_json_bool(const tok_doc *d, bool *out, const json_t *object, const char *key,
                           bool otherwise) ADZE_MUST_CHECK;

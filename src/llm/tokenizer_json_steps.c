@@ -22,11 +22,13 @@ static adze_status get_pattern(const tok_doc *d, adze_regex **regex, adze_string
 {
     json_t *pattern = json_object_get(object, "pattern");
     json_t *expression = json_object_get(pattern, "Regex");
-    if (expression && json_is_string(expression))
-        return adze_regex_open(regex, json_string_value(expression), json_string_length(expression),
-                               d->err);
+    if (expression && json_is_string(expression)) {
+        adze_status status = adze_regex_open(regex, json_string_value(expression),
+                                             json_string_length(expression), d->err);
+        return status == ADZE_OK ? ADZE_OK : adze_wrap(d->err, status, "%s: pattern", d->path);
+    }
     if (tok_json_absent(pattern, "String"))
-        return tok_json_bad(d, "pattern", "{\"String\": ...} or {\"Regex\": ...}");
+        return tok_json_bad(d, "pattern", "{\"String\": ...} or {\"Regex\": ...}", pattern);
     return tok_json_string(d, literal, pattern, "String");
 }
 
@@ -51,7 +53,8 @@ static adze_status get_behavior(const tok_doc *d, tok_behavior *out, const json_
         }
     return tok_json_bad(d, "behavior",
                         "Removed, Isolated, MergedWithPrevious, MergedWithNext or "
-                        "Contiguous");
+                        "Contiguous",
+                        json_object_get(object, "behavior"));
 }
 
 static adze_status new_normalizer(const tok_doc *d, tok_normalizer **out, tok_normal_kind kind)
@@ -200,7 +203,8 @@ static adze_status normal_precompiled(const tok_doc *d, const json_t *o)
     for (size_t i = 0; i < text.length; i++) {
         int digit = base64_digit(text.data[i]);
         if (digit < 0)
-            return tok_json_bad(d, "precompiled_charsmap", "base64");
+            return tok_json_bad(d, "precompiled_charsmap", "base64",
+                                json_object_get(o, "precompiled_charsmap"));
         bits = bits << 6 | (uint32_t)digit;
         if (i % 4) /* the second digit completes the first byte, and so on */
             bytes[size++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
@@ -262,14 +266,17 @@ static adze_status get_scheme(const tok_doc *d, tok_scheme *out, const json_t *o
     else if (name && strcmp(name, "never") == 0)
         *out = TOK_PREPEND_NEVER;
     else
-        return tok_json_bad(d, "prepend_scheme", "always, first or never");
+        return tok_json_bad(d, "prepend_scheme", "always, first or never",
+                            json_object_get(o, "prepend_scheme"));
     return ADZE_OK;
 }
 
 static adze_status get_mark(const tok_doc *d, adze_string *mark, const json_t *o)
 {
     ADZE_TRY(tok_json_string(d, mark, o, "replacement"));
-    return mark->length ? ADZE_OK : tok_json_bad(d, "replacement", "a character");
+    return mark->length
+               ? ADZE_OK
+               : tok_json_bad(d, "replacement", "a character", json_object_get(o, "replacement"));
 }
 
 static adze_status split_metaspace(const tok_doc *d, const json_t *o)
@@ -452,7 +459,8 @@ static adze_status get_end(const tok_doc *d, int32_t *id, const json_t *pair, co
     json_t *number = json_array_get(json_object_get(pair, name), 1);
     json_int_t value = json_integer_value(number);
     if (!json_is_integer(number) || value < 0 || value >= d->t->texts.count)
-        return tok_json_bad(d, name, "[\"token\", id] with an id of the vocabulary");
+        return tok_json_bad(d, name, "[\"token\", id] with an id of the vocabulary",
+                            json_object_get(pair, name));
     *id = (int32_t)value;
     return ADZE_OK;
 }
@@ -475,13 +483,13 @@ static adze_status add_special(const tok_doc *d, const json_t *o, const char *na
     json_t *id;
     size_t i;
     if (!json_is_array(list))
-        return tok_json_bad(d, "special_tokens", "ids of each token in the template");
+        return tok_json_bad(d, "special_tokens", "ids of each token in the template", list);
     json_array_foreach(list, i, id)
     {
         json_int_t value = json_integer_value(id);
         if (!json_is_integer(id) || value < 0 || value >= d->t->texts.count || *count == most)
             return tok_json_bad(d, "special_tokens",
-                                "ids of the vocabulary, at most 32 to a template");
+                                "ids of the vocabulary, at most 32 to a template", id);
         ids[(*count)++] = (int32_t)value;
     }
     return ADZE_OK;
@@ -504,10 +512,10 @@ static adze_status ends_template(const tok_doc *d, const json_t *o)
         else if (json_object_get(piece, "Sequence") && !behind)
             behind = 1;
         else
-            return tok_json_bad(d, "single", "special tokens around one Sequence");
+            return tok_json_bad(d, "single", "special tokens around one Sequence", piece);
     }
     if (!behind)
-        return tok_json_bad(d, "single", "a Sequence among the special tokens");
+        return tok_json_bad(d, "single", "a Sequence among the special tokens", single);
     ADZE_TRY(add_ends(d, ids[0], counts[0], false));
     return add_ends(d, ids[1], counts[1], true);
 }
@@ -561,7 +569,7 @@ static adze_status flatten(const tok_doc *d, adze_arena *arena, flat_list *to, c
     if (!step || json_is_null(step))
         return ADZE_OK;
     if (!json_is_object(step) || depth > 8)
-        return tok_json_bad(d, section->name, "an object with a type");
+        return tok_json_bad(d, section->name, "an object with a type", step);
     if (strcmp(tok_json_type(step), "Sequence") != 0) {
         if (!adze_arena_grow(arena, &to->items, &to->capacity, to->count, sizeof *to->items))
             return tok_no_memory(d->err);
@@ -570,7 +578,7 @@ static adze_status flatten(const tok_doc *d, adze_arena *arena, flat_list *to, c
     }
     list = json_object_get(step, section->list);
     if (!json_is_array(list))
-        return tok_json_bad(d, section->list, "an array");
+        return tok_json_bad(d, section->list, "an array", list);
     json_array_foreach(list, i, one) ADZE_TRY(flatten(d, arena, to, one, section, depth + 1));
     return ADZE_OK;
 }
@@ -602,7 +610,8 @@ adze_status tok_json_check(const tok_doc *d)
                                  sections[i].name, tok_json_type(steps[k]));
     }
     if (status == ADZE_OK && unknown.length)
-        status = adze_fail(d->err, ADZE_UNSUPPORTED, "%s: not known: %s", d->path,
+        status = adze_fail(d->err, ADZE_UNSUPPORTED,
+                           "%s: not known: %s; docs/tokenizers.md lists those that are", d->path,
                            adze_text_get(&unknown));
     adze_text_free(&unknown);
     adze_arena_free(&arena);
@@ -618,7 +627,7 @@ static adze_status parse_section(const tok_doc *d, const section_row *section)
     for (int i = 0; i < count && status == ADZE_OK; i++) {
         const type_row *row = find_type(section->types, tok_json_type(steps[i]));
         if (!row)
-            status = tok_json_bad(d, section->name, "a known type");
+            status = tok_json_bad(d, section->name, "a known type", steps[i]);
         else if (row->parse)
             status = row->parse(d, steps[i]);
     }

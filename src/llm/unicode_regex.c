@@ -72,7 +72,8 @@ static adze_status open_with(adze_regex **out, const char *pattern, size_t lengt
         PCRE2_UCHAR text[200] = "";
         (void)pcre2_get_error_message(why, text, sizeof text);
         return adze_fail(err, ADZE_UNSUPPORTED, "regular expression %.*s: at byte %zu: %s",
-                         (int)ADZE_MIN(length, (size_t)500), pattern, where, (const char *)text);
+                         (int)adze_utf8_valid_prefix(pattern, ADZE_MIN(length, (size_t)500)),
+                         pattern, where, (const char *)text);
     }
     regex->compiled = pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0;
     *out = regex;

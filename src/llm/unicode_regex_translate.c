@@ -39,9 +39,10 @@ static const set_row *find_set(char letter)
 
 static adze_status fail(const source *s, const char *what)
 {
-    return adze_fail(s->err, ADZE_UNSUPPORTED, "regular expression %.*s: at byte %zu: %s",
-                     (int)ADZE_MIN(s->end - s->begin, 500), s->begin, (size_t)(s->at - s->begin),
-                     what);
+    return adze_fail(
+        s->err, ADZE_UNSUPPORTED, "regular expression %.*s: at byte %zu: %s",
+        (int)adze_utf8_valid_prefix(s->begin, (size_t)ADZE_MIN(s->end - s->begin, 500)), s->begin,
+        (size_t)(s->at - s->begin), what);
 }
 
 static bool looking_at(const source *s, const char *text)
