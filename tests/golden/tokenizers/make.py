@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """tokenizer.json files, strings, and the ids that Hugging Face's tokenizers gives for them.
 
-    make.py golden                 what lies here: two tokenizers trained on the repository's text, 1,000 strings, their ids
+    make.py golden                 what lies here: five small tokenizers trained on the repository's text, 160 strings, their
+                                   ids (the text grows, so each run makes others; all of them belong together)
     make.py compare ADZE VOCABULARIES [TOKENIZER.json ...]
-                                   the same for those two, for four converted from GGUF vocabularies (the folder with
-                                   ggml-vocab-*.gguf) and for others by path, against the program ADZE
+                                   the program ADZE on 1,000 strings: those five, four converted from GGUF vocabularies
+                                   (the folder with ggml-vocab-*.gguf), and others by path
 
-Needs the packages tokenizers and, to convert, gguf. Files: <name>.json.gz (tokenizer), strings.json.gz, <name>.ids.gz (a
-line for each string: ids with special text parsed and ends added; then, after '|', without either)."""
-import gzip
+Needs the packages tokenizers and, to convert, gguf. Files, read by tests/unit/test_tokenizer_golden.c: strings.json;
+<name>.json, the tokenizer; <name>.ids.json, for each string "special": ids with special text parsed and ends added,
+"plain": without either, "text": what the former decode to, "spelt": the same with special tokens spelt out."""
 import json
 import os
 import random
@@ -23,6 +24,10 @@ from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normaliz
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 MARK = "\u2581"
+QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+        r"\s+(?!\S)|\s+")
+SPECIAL = ["<s>", "</s>", "<unk>", "<|endoftext|>", "<|im_start|>", "<|im_end|> ", "adze", "  ", " [mask]", "<é>",
+           "<e\u0301>", "[CLS]", "[SEP]", "[MASK]"]
 
 PHRASES = [
     "Hello, world! It's a test, isn't it? I'm sure they've DONE'S 'ſ", "Привет, как дела? Ёлка",
@@ -118,7 +123,51 @@ def trained_bpe(text):
     return t
 
 
-TRAINED = {"unigram": trained_unigram, "bpe": trained_bpe}
+def trained_wordpiece(text):
+    """As all-MiniLM-L6-v2's."""
+    t = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
+    t.normalizer = normalizers.BertNormalizer(lowercase=True)
+    t.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    t.decoder = decoders.WordPiece("##", cleanup=True)
+    trainer = trainers.WordPieceTrainer(vocab_size=900, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    t.train_from_iterator(text.split("\n"), trainer)
+    t.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[(x, t.token_to_id(x)) for x in ("[CLS]", "[SEP]")])
+    return t
+
+
+def trained_spm(text):
+    """As Llama 2's: merges, spaces as marks, bytes for what has no token."""
+    first = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
+    t = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    t.normalizer = normalizers.Sequence([normalizers.Prepend(MARK), normalizers.Replace(" ", MARK)])
+    t.decoder = decoders.Sequence([decoders.Replace(MARK, " "), decoders.ByteFallback(), decoders.Fuse(),
+                                   decoders.Strip(" ", 1, 0)])
+    trainer = trainers.BpeTrainer(vocab_size=1000, special_tokens=first, limit_alphabet=90)
+    t.train_from_iterator(text.replace(" ", "\n ").split("\n"), trainer)
+    made = json.loads(t.to_str())
+    made["added_tokens"] = [a for a in made["added_tokens"] if not a["content"].startswith("<0x")]
+    t = Tokenizer.from_str(json.dumps(made))
+    t.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return t
+
+
+def trained_qwen(text):
+    """As Qwen's: its own expression, and bytes."""
+    t = Tokenizer(models.BPE())
+    t.normalizer = normalizers.NFC()
+    t.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(QWEN), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    t.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=900, special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    t.train_from_iterator(text.split("\n"), trainer)
+    return t
+
+
+TRAINED = {"unigram": trained_unigram, "bpe": trained_bpe, "wordpiece": trained_wordpiece, "spm": trained_spm,
+           "qwen": trained_qwen}
 
 
 # ---- converted from GGUF vocabularies ----
@@ -151,10 +200,8 @@ def from_gpt2(path):
 
 
 def from_qwen2(path):
-    regex = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
-             r"\s+(?!\S)|\s+")
     t = byte_bpe(path, pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(regex), "isolated"),
+        pre_tokenizers.Split(Regex(QWEN), "isolated"),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]))
     t.normalizer = normalizers.NFC()
     return t
@@ -196,20 +243,22 @@ def expected(t, strings, special):
 
 def golden():
     text = repository_text()
-    strings = make_strings(text, ["<s>", "</s>", "<unk>", "<|endoftext|>", "<|im_start|>", "<|im_end|> ", "adze", "  ",
-                                  " [mask]", "<é>", "<e\u0301>"])
+    strings = make_strings(text, SPECIAL, 160)
 
-    def write(name, content):
-        with open(os.path.join(HERE, name), "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
-            file.write(content.encode())
+    def write(name, lines):
+        with open(os.path.join(HERE, name), "w", encoding="utf-8") as file:
+            file.write("[" + ",\n".join(json.dumps(x, ensure_ascii=False, separators=(",", ":")) for x in lines) + "]\n")
 
-    write("strings.json.gz", json.dumps(strings, ensure_ascii=False))
+    write("strings.json", strings)
     for name, train in TRAINED.items():
         t = train(text)
-        parsed, plain = expected(t, strings, True), expected(t, strings, False)
-        write(name + ".json.gz", t.to_str())
-        write(name + ".ids.gz", "".join(" ".join(map(str, a)) + "|" + " ".join(map(str, b)) + "\n"
-                                        for a, b in zip(parsed, plain)))
+        rows = []
+        for special, plain in zip(expected(t, strings, True), expected(t, strings, False)):
+            rows.append({"special": special, "plain": plain, "text": t.decode(special, skip_special_tokens=True),
+                         "spelt": t.decode(special, skip_special_tokens=False)})
+        write(name + ".ids.json", rows)
+        with open(os.path.join(HERE, name + ".json"), "w", encoding="utf-8") as file:
+            json.dump(json.loads(t.to_str()), file, ensure_ascii=False, separators=(",", ":"))
 
 
 def ids_of(adze, path, strings, special):
