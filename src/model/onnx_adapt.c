@@ -256,6 +256,10 @@ static adze_status drop_training(adze_node *node, adze_node **last, adze_error *
 /* Before opset 14 the extra outputs of BatchNormalization belong to training. */
 static adze_status batch_norm_outputs(adze_node *node, adze_node **last, adze_error *err)
 {
+    if (adze_node_int(node, "spatial", 1) == 0 && node->inputs[0] && node->inputs[0]->type.rank > 2)
+        return adze_fail(err, ADZE_UNSUPPORTED,
+                         "BatchNormalization '%s': spatial = 0, statistics of every element",
+                         node->name);
     ADZE_TRY(drop_training(node, last, err));
     for (int i = 1; i < node->output_count; i++)
         if (node->outputs[i])
@@ -383,6 +387,186 @@ static adze_status scan_batches(adze_node *node, adze_node **last, adze_error *e
     return adze_node_set_int(node, "batched", 1) ? ADZE_OK : out_of_memory(err);
 }
 
+/* ---- opset 1 to 5 ---- */
+
+static adze_status concat_axis(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    if (!adze_node_has(node, "axis") && !adze_node_set_int(node, "axis", 1))
+        return out_of_memory(err);
+    return ADZE_OK;
+}
+
+/* The type was a word: "FLOAT", "INT64", "DOUBLE". */
+static adze_status cast_word(adze_node *node, adze_node **last, adze_error *err)
+{
+    static const char *const words[] = {"UNDEFINED",  "FLOAT",  "UINT8",  "INT8",   "UINT16",
+                                        "INT16",      "INT32",  "INT64",  "STRING", "BOOL",
+                                        "FLOAT16",    "DOUBLE", "UINT32", "UINT64", "COMPLEX64",
+                                        "COMPLEX128", NULL};
+    ADZE_UNUSED(last);
+    const adze_attr *to = adze_node_attr(node, "to");
+    if (!to || to->type != ADZE_ATTR_STRING)
+        return ADZE_OK;
+    int type = 0;
+    while (words[type] && strcmp(words[type], to->as.s) != 0)
+        type++;
+    if (!words[type])
+        return adze_fail(err, ADZE_BAD_MODEL, "Cast '%s': unknown type '%.60s'", node->name,
+                         to->as.s);
+    return adze_node_set_int(node, "to", type) ? ADZE_OK : out_of_memory(err);
+}
+
+static bool constant_number(const adze_value *v, int64_t *out)
+{
+    if (!v || v->role != ADZE_ROLE_CONSTANT || adze_tensor_elements(v->constant) != 1)
+        return false;
+    *out = adze_tensor_get_i64(v->constant, 0);
+    return true;
+}
+
+/* Inputs were how often, and along which axis. */
+static adze_status tile_axis(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    int64_t tiles, axis, repeats[ADZE_MAX_RANK];
+    int rank = node->inputs[0] ? node->inputs[0]->type.rank : -1;
+    if (node->input_count != 3)
+        return ADZE_OK;
+    if (rank < 0 || !constant_number(node->inputs[1], &tiles) ||
+        !constant_number(node->inputs[2], &axis))
+        return adze_fail(err, ADZE_UNSUPPORTED,
+                         "Tile '%s': tiles and axis (opset 1) must be constants, the rank known",
+                         node->name);
+    if (axis < 0 || axis >= rank)
+        return adze_fail(err, ADZE_BAD_MODEL, "Tile '%s': axis %lld of a tensor of rank %d",
+                         node->name, (long long)axis, rank);
+    for (int i = 0; i < rank; i++)
+        repeats[i] = i == axis ? tiles : 1;
+    node->input_count = 2;
+    return set_input(node, 1, constant_ints(node, "repeats", rank, repeats, false), err);
+}
+
+static adze_status upsample_sides(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    if (!adze_node_has(node, "height_scale") && !adze_node_has(node, "width_scale"))
+        return ADZE_OK;
+    float scales[4] = {1, 1, adze_node_float(node, "height_scale", 1),
+                       adze_node_float(node, "width_scale", 1)};
+    adze_node_remove_attr(node, "height_scale");
+    adze_node_remove_attr(node, "width_scale");
+    return adze_node_set_floats(node, "scales", 4, scales) ? ADZE_OK : out_of_memory(err);
+}
+
+/* The order of the norm was a float. */
+static adze_status lp_order(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    const adze_attr *p = adze_node_attr(node, "p");
+    if (!p || p->type != ADZE_ATTR_FLOAT)
+        return ADZE_OK;
+    float order = p->as.f;
+    if (!(order >= 1 && order <= 1000) || order != (float)(int)order)
+        return adze_fail(err, ADZE_UNSUPPORTED, "%s '%s': order %g of the norm", node->op_type,
+                         node->name, (double)order);
+    return adze_node_set_int(node, "p", (int)order) ? ADZE_OK : out_of_memory(err);
+}
+
+static adze_status drop_words(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    ADZE_UNUSED(err);
+    adze_node_remove_attr(node, "broadcast");       /* Gemm: C broadcasts anyway */
+    adze_node_remove_attr(node, "output_sequence"); /* recurrent: Y is wanted where it is named */
+    return ADZE_OK;
+}
+
+/* ---- operators that were experimental until opset 10 ---- */
+
+/* x -> a * x in front of the node. */
+static adze_status scale_before(adze_node *node, const char *attr, float otherwise, adze_error *err)
+{
+    float a = adze_node_float(node, attr, otherwise);
+    adze_node_remove_attr(node, attr);
+    adze_value *factor = constant_scalar(node, attr, a);
+    adze_node *mul = put_before(node, "Mul", 2);
+    if (!factor || !mul)
+        return out_of_memory(err);
+    mul->inputs[1] = factor;
+    return ADZE_OK;
+}
+
+static adze_status scale_behind(adze_node *node, const char *attr, adze_node **last,
+                                adze_error *err)
+{
+    float a = adze_node_float(node, attr, 1);
+    adze_node_remove_attr(node, attr);
+    adze_value *factor = constant_scalar(node, attr, a);
+    *last = put_behind(node, "Mul", 2);
+    if (!factor || !*last)
+        return out_of_memory(err);
+    (*last)->inputs[1] = factor;
+    return ADZE_OK;
+}
+
+/* alpha * f(beta * x) */
+static adze_status scaled_function(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_TRY(scale_before(node, "beta", 1, err));
+    ADZE_TRY(scale_behind(node, "alpha", last, err));
+    return rename_op(node, strcmp(node->op_type, "ScaledTanh") == 0 ? "Tanh" : "Softplus", err);
+}
+
+/* alpha * x + beta */
+static adze_status affine(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    adze_value *beta = constant_scalar(node, "beta", adze_node_float(node, "beta", 0));
+    adze_node_remove_attr(node, "beta");
+    ADZE_TRY(scale_before(node, "alpha", 1, err));
+    ADZE_TRY(set_input(node, 1, beta, err));
+    return rename_op(node, "Add", err);
+}
+
+/* scale * x + bias of each channel */
+static adze_status image_scaler(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    int n;
+    const float *bias = adze_node_floats(node, "bias", &n);
+    int64_t dims[3] = {n, 1, 1};
+    if (n < 1)
+        return adze_fail(err, ADZE_BAD_MODEL, "ImageScaler '%s': no bias", node->name);
+    adze_tensor t = adze_tensor_view(ADZE_F32, 3, dims, (void *)bias);
+    adze_value *added = adze_graph_add_constant(node->graph, NULL, &t, true);
+    adze_node_remove_attr(node, "bias");
+    ADZE_TRY(scale_before(node, "scale", 1, err));
+    ADZE_TRY(set_input(node, 1, added, err));
+    return rename_op(node, "Add", err);
+}
+
+/* border: left, top, right, bottom; scale: height, width of what stays */
+static adze_status crop(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    int n, sizes;
+    const int64_t *b = adze_node_ints(node, "border", &n);
+    const int64_t *size = adze_node_ints(node, "scale", &sizes);
+    if (n != 4 || (sizes != 0 && sizes != 2) || b[0] < 0 || b[1] < 0 || b[2] < 0 || b[3] < 0)
+        return adze_fail(err, ADZE_BAD_MODEL, "Crop '%s': border must be four counts", node->name);
+    int64_t starts[2] = {b[1], b[0]}, axes[2] = {2, 3};
+    int64_t ends[2] = {b[3] ? -b[3] : INT64_MAX, b[2] ? -b[2] : INT64_MAX};
+    for (int i = 0; i < sizes; i++)
+        ends[i] = size[i] > INT32_MAX || starts[i] > INT32_MAX ? INT64_MAX : starts[i] + size[i];
+    adze_node_remove_attr(node, "border");
+    adze_node_remove_attr(node, "scale");
+    ADZE_TRY(set_input(node, 1, constant_ints(node, "starts", 2, starts, false), err));
+    ADZE_TRY(set_input(node, 2, constant_ints(node, "ends", 2, ends, false), err));
+    ADZE_TRY(set_input(node, 3, constant_ints(node, "axes", 2, axes, false), err));
+    return rename_op(node, "Slice", err);
+}
+
 static adze_status drop_consumed(adze_node *node, adze_node **last, adze_error *err)
 {
     ADZE_UNUSED(last);
@@ -405,13 +589,25 @@ static const rule rules[] = {
     {"Greater", 7, legacy_broadcast},
     {"PRelu", 7, prelu_slope},
     {"BatchNormalization", 14, batch_norm_outputs},
+    {"Affine", INT32_MAX, affine},
+    {"Cast", 6, cast_word},
     {"Clip", 11, clip_bounds},
+    {"Concat", 4, concat_axis},
+    {"Crop", INT32_MAX, crop},
     {"DFT", 20, dft_axis},
     {"Dropout", 12, drop_training},
+    {"GRU", 7, drop_words},
+    {"Gemm", 7, drop_words},
+    {"GlobalLpPool", 2, lp_order},
     {"GroupNormalization", 21, group_norm_channels},
     {"Hardmax", 13, softmax_matrix},
+    {"ImageScaler", INT32_MAX, image_scaler},
+    {"LSTM", 7, drop_words},
     {"LogSoftmax", 13, softmax_matrix},
+    {"LpPool", 2, lp_order},
     {"Pad", 11, pad_inputs},
+    {"ParametricSoftplus", INT32_MAX, scaled_function},
+    {"RNN", 7, drop_words},
     {"ReduceL1", 18, axes_to_input},
     {"ReduceL2", 18, axes_to_input},
     {"ReduceLogSum", 18, axes_to_input},
@@ -426,6 +622,7 @@ static const rule rules[] = {
     {"Resize", 11, resize_inputs},
     {"Resize", INT32_MAX, resize_empty_inputs},
     {"RoiAlign", 16, roi_align_mode},
+    {"ScaledTanh", INT32_MAX, scaled_function},
     {"Scan", 9, scan_batches},
     {"Scatter", INT32_MAX, scatter_name},
     {"Slice", 10, slice_inputs},
@@ -433,8 +630,10 @@ static const rule rules[] = {
     {"Split", 13, split_to_input},
     {"Split", 18, split_count},
     {"Squeeze", 13, axes_to_input},
+    {"Tile", 6, tile_axis},
     {"TopK", 10, topk_input},
     {"Unsqueeze", 13, axes_to_input},
+    {"Upsample", 7, upsample_sides},
     {"Upsample", INT32_MAX, upsample_to_resize},
 };
 
