@@ -196,7 +196,8 @@ bool adze_rw_reshape_target(const adze_type *from, const adze_type *to, int64_t 
         adze_dim d = to->dims[i];
         if (d == 0)
             return false;
-        shape[i] = adze_dim_known(d) ? d : adze_rw_same_dim(d, from->dims[i]) ? 0 : -1;
+        bool copied = i < from->rank && adze_rw_same_dim(d, from->dims[i]);
+        shape[i] = adze_dim_known(d) ? d : copied ? 0 : -1;
         open += shape[i] == -1;
     }
     return open <= 1;
