@@ -195,6 +195,22 @@ void adze_arena_free(adze_arena *arena)
     *arena = (adze_arena){0};
 }
 
+void adze_arena_reset(adze_arena *arena)
+{
+    struct adze_arena_block *first = arena->blocks;
+    size_t total = 0;
+    if (first && !first->next) {
+        memset(block_bytes(first), 0, first->used);
+        first->used = arena->used = 0;
+        return;
+    }
+    for (struct adze_arena_block *block = first; block; block = block->next)
+        total += block->size;
+    adze_arena_free(arena);
+    if (total)
+        add_block(arena, total); /* without it the arena grows as before */
+}
+
 bool adze_arena_grow(adze_arena *arena, void *items_pointer, int *capacity, int count, size_t size)
 {
     if (count < *capacity)

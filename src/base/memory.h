@@ -27,6 +27,8 @@ char *adze_arena_strndup(adze_arena *arena, const char *text, size_t length);
 char *adze_arena_printf(adze_arena *arena, const char *format, ...) ADZE_PRINTF(2, 3);
 void *adze_arena_memdup(adze_arena *arena, const void *bytes, size_t size);
 void adze_arena_free(adze_arena *arena); /* frees all, leaves it usable */
+/* Takes back all that was handed out and keeps room for as much again in one piece. */
+void adze_arena_reset(adze_arena *arena);
 
 #define ADZE_ARENA_NEW(arena, type) ((type *)adze_arena_alloc((arena), 1, sizeof(type)))
 #define ADZE_ARENA_ARRAY(arena, type, n) ((type *)adze_arena_alloc((arena), (n), sizeof(type)))

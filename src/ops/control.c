@@ -166,8 +166,20 @@ static adze_status if_infer(adze_infer *infer, adze_error *err)
         if (graphs[b]->output_count < node->output_count)
             return adze_fail(err, ADZE_BAD_MODEL, "If '%s': %s has %d outputs, expected %d",
                              node->name, names[b], graphs[b]->output_count, node->output_count);
-        if (only < 0 || only == b)
-            ADZE_TRY(adze_ops_infer_graph(graphs[b], err));
+    }
+    for (int b = 0; b < 2; b++) {
+        if (only >= 0 && only != b)
+            continue;
+        adze_error why = {0};
+        adze_status status = adze_ops_infer_graph(graphs[b], &why);
+        if (status == ADZE_BAD_MODEL && only < 0) {
+            only = 1 - b; /* shapes that cannot be: this branch is never meant to be taken */
+            continue;
+        }
+        if (status != ADZE_OK && err)
+            *err = why;
+        if (status != ADZE_OK)
+            return status;
     }
     for (int o = 0; o < infer->output_count; o++) {
         adze_type type = graphs[only == 0 ? 0 : 1]->outputs[o]->type;

@@ -278,7 +278,7 @@ static void release_pool_items(adze_session *s, const adze_node *node)
         if (node->outputs[o] && s->value_arenas[node->outputs[o]->id].blocks) {
             size_t used = s->value_arenas[node->outputs[o]->id].used;
             s->budget->used -= ADZE_MIN(used, s->budget->used);
-            adze_arena_free(&s->value_arenas[node->outputs[o]->id]);
+            adze_arena_reset(&s->value_arenas[node->outputs[o]->id]);
         }
 }
 
@@ -378,6 +378,8 @@ adze_status adze_session_run_items(adze_session *s, const adze_item *inputs, adz
     const adze_graph *g = s->plan->graph;
     if (!s->around)
         s->budget->deadline = s->options.max_seconds > 0 ? adze_now() + s->options.max_seconds : 0;
+    if (!s->around)
+        s->budget->exceeded = false;
     for (int i = 0; i < g->input_count; i++) {
         const adze_quant *quant = s->items[g->inputs[i]->id].tensor.quant;
         s->items[g->inputs[i]->id] = inputs[i];

@@ -55,7 +55,8 @@ struct adze_session {
     adze_run *runs;  /* [step_count] */
     double *seconds; /* [step_count] with options.profile */
     int64_t run_count;
-    bool laid_out;    /* shapes of last_dims are in place */
+    bool laid_out; /* shapes of last_dims are in place */
+    bool outgrown; /* sizes have grown since the arena was packed, if only by a run that failed */
     adze_infer infer; /* for dynamic steps, arrays of the largest node */
     adze_dims infer_dims;
     adze_arena infer_memory;

@@ -1,6 +1,7 @@
 /* The shapes of one run. Symbols are bound by the inputs, expressions evaluated in order, planned values
  * get their dimensions and addresses; only when a size outgrows what was planned is the arena packed
  * again. Dynamic steps are inferred when their turn comes, with the contents computed so far. */
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/session_impl.h"
@@ -38,23 +39,62 @@ static adze_status bind_symbol(adze_session *s, int def, int64_t found, const ad
     return ADZE_OK;
 }
 
+static bool tensor_fits(const int64_t *values, const adze_type *type, const adze_tensor *t)
+{
+    bool fit = (t->dtype == type->dtype || type->dtype == ADZE_UNDEFINED) &&
+               (t->rank == type->rank || type->rank < 0);
+    for (int i = 0; i < type->rank && fit; i++) {
+        int64_t d = type->dims[i] >= 0 ? type->dims[i]
+                    : values           ? values[-1 - type->dims[i]]
+                                       : UNKNOWN;
+        fit = d == UNKNOWN || d == t->dims[i];
+    }
+    return fit;
+}
+
+/* Whether an item is what planning counted on (values: of the dimensions, or NULL). A plain value stands for an optional that is there; where
+ * nothing is known, anything fits. */
+static bool fits(const int64_t *values, const adze_type *type, const adze_item *item)
+{
+    if (type->kind == ADZE_VALUE_TENSOR && type->dtype == ADZE_UNDEFINED && type->rank < 0)
+        return true;
+    if (item->kind == ADZE_VALUE_TENSOR)
+        return type->kind != ADZE_VALUE_SEQUENCE && tensor_fits(values, type, &item->tensor);
+    if (type->kind == ADZE_VALUE_TENSOR ||
+        (item->kind == ADZE_VALUE_OPTIONAL && type->kind != item->kind))
+        return false;
+    for (int i = 0; i < item->count; i++) {
+        const adze_item *element = &item->items[i];
+        if (element->kind == ADZE_VALUE_TENSOR ? !tensor_fits(values, type, &element->tensor)
+                                               : !fits(values, type, element))
+            return false;
+    }
+    return true;
+}
+
+static const char *format_item(const adze_item *item, char *buf, size_t size)
+{
+    static const char *const kinds[] = {"tensor", "sequence", "optional"};
+    if (item->kind == ADZE_VALUE_TENSOR)
+        return adze_tensor_format(&item->tensor, buf, size);
+    char first[120] = "";
+    if (item->count > 0 && item->items[0].kind == ADZE_VALUE_TENSOR)
+        adze_tensor_format(&item->items[0].tensor, first, sizeof first);
+    snprintf(buf, size, "%s of %d %s", kinds[item->kind], item->count, first);
+    return buf;
+}
+
 static adze_status bind_input(adze_session *s, const adze_value *input, adze_error *err)
 {
     const adze_type *type = &input->type;
-    const adze_tensor *t = &s->items[input->id].tensor;
+    const adze_item *item = &s->items[input->id];
+    const adze_tensor *t = &item->tensor;
     char expected[200], found[200];
-    if (type->kind != ADZE_VALUE_TENSOR || type->rank < 0)
-        return ADZE_OK;
-    bool fits = t->rank == type->rank;
-    for (int i = 0; i < type->rank && fits; i++)
-        fits = type->dims[i] < 0 ? !s->around || s->dim_values[-1 - type->dims[i]] == UNKNOWN ||
-                                       s->dim_values[-1 - type->dims[i]] == t->dims[i]
-                                 : type->dims[i] == t->dims[i];
-    if (!fits || (t->dtype != type->dtype && type->dtype != ADZE_UNDEFINED))
+    if (!fits(s->around ? s->dim_values : NULL, type, item)) /* else symbols are bound below */
         return adze_fail(err, ADZE_BAD_DATA, "input '%s': expected %s, found %s", input->name,
                          adze_type_format(s->plan->graph, type, expected, sizeof expected),
-                         adze_tensor_format(t, found, sizeof found));
-    for (int i = 0; i < type->rank && !s->around; i++) {
+                         format_item(item, found, sizeof found));
+    for (int i = 0; i < type->rank && !s->around && type->kind == ADZE_VALUE_TENSOR; i++) {
         int def = (int)(-1 - type->dims[i]);
         if (type->dims[i] < 0 && s->plan->graph->dims->defs[def].kind == ADZE_DIM_SYMBOL)
             ADZE_TRY(bind_symbol(s, def, t->dims[i], input, i, err));
@@ -143,7 +183,11 @@ static adze_status repack(adze_session *s, adze_error *err)
 {
     size_t total = adze_plan_pack(s->plan, s->sizes, s->offsets, s->pack_scratch);
     if (total > s->arena_size || !s->arena) {
-        ADZE_TRY(adze_session_take(s, s->arena_size, ADZE_MAX(total, 64), err));
+        adze_status status = adze_session_take(s, s->arena_size, ADZE_MAX(total, 64), err);
+        if (status != ADZE_OK) { /* a smaller run may still fit */
+            memset(s->sizes, 0, (size_t)s->plan->graph->value_count * sizeof *s->sizes);
+            return status;
+        }
         adze_free(s->arena);
         s->arena_size = 0;
         s->arena = adze_alloc(1, ADZE_MAX(total, 64));
@@ -151,6 +195,7 @@ static adze_status repack(adze_session *s, adze_error *err)
             return adze_fail(err, ADZE_NO_MEMORY, "%zu bytes for activations", total);
         s->arena_size = ADZE_MAX(total, 64);
     }
+    s->outgrown = false;
     return ADZE_OK;
 }
 
@@ -354,21 +399,13 @@ adze_status adze_session_check_promises(adze_session *s, int step, adze_error *e
     const adze_node *node = s->plan->steps[step].node;
     for (int o = 0; o < node->output_count; o++) {
         const adze_value *v = node->outputs[o];
-        if (!v || !adze_plan_is_symbolic(s->plan->graph, v))
+        if (!v || fits(s->dim_values, &v->type, &s->items[v->id]))
             continue;
-        const adze_item *item = &s->items[v->id];
-        bool same = item->kind == ADZE_VALUE_TENSOR && item->tensor.rank == v->type.rank &&
-                    item->tensor.dtype == v->type.dtype;
-        for (int i = 0; same && i < v->type.rank; i++) {
-            adze_dim d = v->type.dims[i];
-            same = item->tensor.dims[i] == (d >= 0 ? d : s->dim_values[-1 - d]);
-        }
         char expected[160], found[160];
-        if (!same)
-            return adze_fail(err, ADZE_BAD_DATA, "%s '%s': output '%s' is %s, expected %s",
-                             node->op_type, node->name, v->name,
-                             adze_tensor_format(&item->tensor, found, sizeof found),
-                             adze_type_format(s->plan->graph, &v->type, expected, sizeof expected));
+        return adze_fail(err, ADZE_BAD_DATA, "%s '%s': output '%s' is %s, expected %s",
+                         node->op_type, node->name, v->name,
+                         format_item(&s->items[v->id], found, sizeof found),
+                         adze_type_format(s->plan->graph, &v->type, expected, sizeof expected));
     }
     return ADZE_OK;
 }
@@ -424,11 +461,11 @@ adze_status adze_session_lay_out(adze_session *s, adze_error *err)
     ADZE_TRY(bind_dims(s, err));
     if (s->laid_out && memcmp(s->dim_values, s->last_dims, dims_size) == 0)
         return ADZE_OK;
-    bool grown = !s->arena;
+    s->outgrown |= !s->arena;
     s->laid_out = false;
-    ADZE_TRY(shape_values(s, &grown, err));
+    ADZE_TRY(shape_values(s, &s->outgrown, err));
     ADZE_TRY(check_steps(s, err));
-    if (grown)
+    if (s->outgrown)
         ADZE_TRY(repack(s, err));
     point_values(s);
     ADZE_TRY(size_scratch(s, err));
