@@ -446,6 +446,7 @@ static adze_status convert_node(scope *s, const adze_onnx_node *from, adze_error
     int first_new = s->graph->node_count;
     ADZE_TRY(adze_onnx_adapt_node(node, opset_of(s, domain), &last, err));
     ADZE_TRY(adze_onnx_expand_contrib(node, err));
+    ADZE_TRY(adze_onnx_expand_fused(node, err));
     if (!adze_graph_append(s->graph, node) || (last && !adze_graph_append(s->graph, last)))
         return out_of_memory(err);
     infer_early(s->graph, first_new);

@@ -28,5 +28,7 @@ adze_status adze_onnx_adapt_node(adze_node *node, int64_t opset, adze_node **las
 /* Writes a quantized operator of com.microsoft out in ONNX's own (onnx_contrib.c); other nodes stay as
  * they are. Appends what comes before the node. */
 adze_status adze_onnx_expand_contrib(adze_node *node, adze_error *err) ADZE_MUST_CHECK;
+/* The same for operators that onnxruntime's optimiser fuses (onnx_fused.c). */
+adze_status adze_onnx_expand_fused(adze_node *node, adze_error *err) ADZE_MUST_CHECK;
 
 #endif

@@ -209,7 +209,8 @@ static void probabilities(const job *j, int64_t batch, int64_t head, int64_t que
     else
         softmax_row(k, sink_of(a, head), keys, row);
     round_to(k, a->precision, keys, row);
-    round_to(k, a->round, keys, row);
+    if (!a->exact)
+        round_to(k, a->round, keys, row);
     show_scores(j, ADZE_SCORES_SOFTMAX, batch, head, query, row);
 }
 

@@ -26,6 +26,7 @@ typedef struct adze_attend {
     float scale, softcap;
     adze_dtype round;         /* type that scores and probabilities are rounded to */
     adze_dtype precision;     /* type of the softmax */
+    bool exact;               /* probabilities are not rounded to `round` */
     bool half_scale;          /* q and k times sqrt(scale), as ONNX; else q k times scale */
     bool smooth;              /* one more in the sum of every softmax: a sink */
     const adze_tensor *sinks; /* or its score for each head, NULL: none */

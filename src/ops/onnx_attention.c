@@ -9,6 +9,13 @@
 
 enum { Q, K, V, MASK, PAST_K, PAST_V, NONPAD };
 
+/* FlexAttention of ai.onnx.preview: 4-D only, probabilities in the precision of the softmax. Its subgraphs
+ * are put in its place when a file is read. */
+static bool is_flex(const adze_node *node)
+{
+    return adze_node_op(node)[0] == 'F';
+}
+
 /* ---- shapes ---- */
 
 static adze_status check_heads(const adze_node *node, const adze_type *q, adze_error *err)
@@ -63,7 +70,8 @@ static adze_status attention_infer(adze_infer *infer, adze_error *err)
     ADZE_TRY(check_attributes(infer, err));
     if (!q || !k || !v)
         return ADZE_OK;
-    if ((q->rank != 3 && q->rank != 4) || k->rank != q->rank || v->rank != q->rank)
+    if ((q->rank != (is_flex(node) ? 4 : 3) && q->rank != 4) || k->rank != q->rank ||
+        v->rank != q->rank)
         return adze_ops_bad(node, err,
                             "queries, keys and values are all of rank 3 or all of rank 4");
     ADZE_TRY(check_heads(node, q, err));
@@ -94,6 +102,9 @@ static adze_status attention_infer(adze_infer *infer, adze_error *err)
 
 static adze_status attention_prepare(adze_prepare *prepare, adze_error *err)
 {
+    const adze_node *node = adze_prepare_node(prepare);
+    if (adze_node_has(node, "score_mod") || adze_node_has(node, "prob_mod"))
+        return adze_fail(err, ADZE_UNSUPPORTED, "score_mod and prob_mod");
     for (int i = Q; i <= PAST_V; i++) {
         const adze_tensor *t = adze_ops_prepare_input(prepare, i);
         if (t && i != MASK && (!adze_ops_is_float(t->dtype) || t->quant))
@@ -213,6 +224,10 @@ static const char *fill(state *s, const adze_run *run)
     a->half_scale = true;
     a->round = q->dtype;
     a->precision = precision_of(node, q->dtype);
+    if (is_flex(node)) {
+        a->exact = true;
+        a->precision = precision_of(node, q->dtype == ADZE_F64 ? ADZE_F64 : ADZE_F32);
+    }
     a->scores = adze_ops_output(run, 3);
     a->mode = (adze_scores_mode)adze_node_int(node, "qk_matmul_output_mode", 0);
     a->valid = nonpad ? nonpad->data : NULL;
@@ -257,13 +272,11 @@ static adze_status attention_run(adze_run *run, adze_error *err)
 static void attention_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
                            const adze_tensor *const *outputs)
 {
-    const int64_t kv = adze_node_int(node, "kv_num_heads", 1);
     const adze_tensor *k = inputs[K];
     const double past = node->input_count > PAST_K && inputs[PAST_K] && inputs[PAST_K]->rank == 4
                             ? (double)inputs[PAST_K]->dims[2]
                             : 0;
     const double keys = k->rank >= 3 ? (double)length_of(k) + past : 0;
-    ADZE_UNUSED(kv);
     cost->operations =
         2 * keys * (double)(adze_tensor_elements(inputs[Q]) + adze_tensor_elements(outputs[0]));
 }
@@ -278,6 +291,19 @@ const adze_op adze_ops_onnx_attention[] = {
      .max_outputs = 4,
      .attrs = "is_causal kv_num_heads q_num_heads qk_matmul_output_mode scale softcap "
               "softmax_precision left_window_size right_window_size",
+     .infer = attention_infer,
+     .cost = attention_cost,
+     .prepare = attention_prepare,
+     .scratch = attention_scratch,
+     .run = attention_run},
+    {.domain = "ai.onnx.preview",
+     .name = "FlexAttention",
+     .since = 1,
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .attrs = "scale softmax_precision",
      .infer = attention_infer,
      .cost = attention_cost,
      .prepare = attention_prepare,
