@@ -43,19 +43,21 @@ static adze_status cast_infer(adze_infer *infer, adze_error *err)
 
 /* ---- numbers and strings ---- */
 
-static adze_status parse_string(const adze_node *node, const adze_string *s, double *out,
-                                adze_error *err)
+enum { LONGEST_NUMBER = 400 };
+
+/* The whole text is one number; text: room for it and a NUL. */
+static adze_status parse_string(const adze_node *node, const adze_string *s, char *text,
+                                double *out, adze_error *err)
 {
-    char text[64];
-    size_t n = ADZE_MIN(s->length, sizeof text - 1);
-    memcpy(text, s->data, n);
+    size_t n = ADZE_MIN(s->length, (size_t)LONGEST_NUMBER);
+    memcpy(text, n ? s->data : "", n);
     text[n] = '\0';
     char *end = text;
     *out = strtod(text, &end);
     while (*end == ' ')
         end++;
-    if (end == text || *end != '\0')
-        return adze_fail(err, ADZE_BAD_DATA, "node %s (Cast): '%s' is not a number",
+    if (end == text || end != text + n || n < s->length)
+        return adze_fail(err, ADZE_BAD_DATA, "node %s (Cast): '%.60s' is not a number",
                          adze_node_name(node), text);
     return ADZE_OK;
 }
@@ -64,14 +66,18 @@ static adze_status from_strings(const adze_run *run, const adze_tensor *x, adze_
                                 adze_error *err)
 {
     const adze_string *s = x->data;
-    bool integer = !adze_ops_is_float(y->dtype);
+    adze_kind kind = adze_dtype_describe(y->dtype)->kind;
+    char text[LONGEST_NUMBER + 1];
     for (int64_t i = 0; i < adze_tensor_elements(x); i++) {
         double v;
-        ADZE_TRY(parse_string(run->node, &s[i], &v, err));
-        if (y->dtype == ADZE_I64 && fabs(v) > 9007199254740992.0)
-            adze_tensor_set_i64(y, i, strtoll(s[i].data, NULL, 10));
+        ADZE_TRY(parse_string(run->node, &s[i], text, &v, err));
+        bool wide = fabs(v) > 9007199254740992.0; /* more than a double counts in ones */
+        if (y->dtype == ADZE_I64 && wide)
+            adze_tensor_set_i64(y, i, strtoll(text, NULL, 10));
+        else if (y->dtype == ADZE_U64 && wide && v > 0)
+            ((uint64_t *)y->data)[i] = strtoull(text, NULL, 10);
         else
-            adze_tensor_set_f64(y, i, integer ? trunc(v) : v);
+            adze_tensor_set_f64(y, i, kind == ADZE_KIND_FLOAT ? v : trunc(v));
     }
     return ADZE_OK;
 }

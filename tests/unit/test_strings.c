@@ -144,3 +144,29 @@ TEST(strings_picture_that_cannot_be_read_is_empty)
     CHECK(c.output[0].dims[0] == 0 && c.output[0].dims[1] == 0 && c.output[0].dims[2] == 3);
     op_case_close(&c);
 }
+
+TEST(strings_cast_to_numbers)
+{
+    /* no NUL behind them: what follows is not theirs */
+    static const char bytes[] = "922337203685477580712";
+    const adze_string texts[] = {{bytes, 19}, {bytes + 19, 1}, {"-7.9 x", 4}};
+    op_case c;
+    open_strings(&c, 3, texts);
+    CHECK(adze_node_set_int(op_case_node(&c, "Cast", 1), "to", 7));
+    op_case_run(&c);
+    const int64_t *y = c.output[0].data;
+    CHECK(y[0] == INT64_MAX && y[1] == 1 && y[2] == -7);
+    op_case_close(&c);
+}
+
+TEST(strings_cast_of_no_number)
+{
+    static const adze_string wrong[] = {TEXT("1\0002"), TEXT(""), TEXT("one"), TEXT("1 2")};
+    for (size_t i = 0; i < ADZE_COUNT_OF(wrong); i++) {
+        op_case c;
+        open_strings(&c, 1, &wrong[i]);
+        CHECK(adze_node_set_int(op_case_node(&c, "Cast", 1), "to", 1));
+        CHECK_EQ(op_case_try(&c), ADZE_BAD_DATA);
+        op_case_close(&c);
+    }
+}
