@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
 #include "kernels/kernels.h"
 #include "search/llm_search_impl.h"
 
@@ -112,7 +115,6 @@ static adze_status measure_tensor(llm_search *s, llm_tensor *t, adze_error *err)
     if (!kept)
         return adze_fail(err, ADZE_NO_MEMORY, "tensor %s", t->name);
     memcpy(kept, weights, size);
-    t->probe = choose_probe(t);
     adze_perplexity result = {0};
     adze_status status = disturb(s, t, weights, err);
     if (status == ADZE_OK)
@@ -120,21 +122,110 @@ static adze_status measure_tensor(llm_search *s, llm_tensor *t, adze_error *err)
     memcpy(weights, kept, size);
     adze_free(kept);
     t->probe_kld = fmax(result.kld.value, 0);
-    double error = t->errors[t->probe];
-    t->sensitivity = error > 0 ? t->probe_kld / error : 0;
     return status;
+}
+
+/* ---- what an earlier search in this folder has measured ---- */
+
+typedef struct memory {
+    char *path;
+    char key[65];    /* of the original's predictions and the importance matrix */
+    json_t *tensors; /* name: {type, divergence} */
+} memory;
+
+static adze_status find_key(const llm_search *s, char key[65], adze_error *err)
+{
+    char part[65];
+    adze_sha256 sha;
+    adze_sha256_init(&sha);
+    ADZE_TRY(adze_file_sha256(part, s->probe_base, err));
+    adze_sha256_add(&sha, part, 64);
+    if (s->imatrix_path) {
+        ADZE_TRY(adze_file_sha256(part, s->imatrix_path, err));
+        adze_sha256_add(&sha, part, 64);
+    }
+    adze_sha256_hex(&sha, key);
+    return ADZE_OK;
+}
+
+/* A file that is missing, damaged, or of another model or text is as good as none. */
+static adze_status remember(memory *m, llm_search *s, adze_error *err)
+{
+    ADZE_TRY(find_key(s, m->key, err));
+    m->path = adze_path_join(&s->arena, s->o.output, "sensitivity.json");
+    if (!m->path)
+        return adze_fail(err, ADZE_NO_MEMORY, "sensitivities");
+    adze_error none;
+    json_t *root = NULL;
+    if (adze_file_exists(m->path) && adze_json_load(&root, m->path, &none) == ADZE_OK) {
+        const char *key = json_string_value(json_object_get(root, "key"));
+        json_t *tensors = json_object_get(root, "tensors");
+        if (key && strcmp(key, m->key) == 0 && json_is_object(tensors))
+            m->tensors = json_incref(tensors);
+    }
+    json_decref(root);
+    if (!m->tensors)
+        m->tensors = json_object();
+    return m->tensors ? ADZE_OK : adze_fail(err, ADZE_NO_MEMORY, "sensitivities");
+}
+
+static bool recall(const memory *m, llm_tensor *t)
+{
+    const json_t *entry = json_object_get(m->tensors, t->name);
+    const char *type = json_string_value(json_object_get(entry, "type"));
+    const json_t *divergence = json_object_get(entry, "divergence");
+    t->probe = choose_probe(t);
+    if (!type || !json_is_number(divergence) ||
+        strcmp(type, adze_dtype_describe(t->types[t->probe])->name) != 0)
+        return false;
+    t->probe_kld = json_number_value(divergence);
+    return true;
+}
+
+static void note(const memory *m, const llm_tensor *t)
+{
+    json_object_set_new(m->tensors, t->name,
+                        json_pack("{s:s, s:f}", "type",
+                                  adze_dtype_describe(t->types[t->probe])->name, "divergence",
+                                  t->probe_kld));
+}
+
+static adze_status keep(const memory *m, adze_error *err)
+{
+    json_t *root = json_pack("{s:s, s:O}", "key", m->key, "tensors", m->tensors);
+    adze_status status = adze_json_save(root, m->path, err);
+    json_decref(root);
+    return status;
+}
+
+static adze_status measure_all(llm_search *s, const memory *m, adze_error *err)
+{
+    enum { KEEP_EVERY = 16 };
+    for (int i = 0, measured = 0; i < s->count; i++) {
+        llm_tensor *t = &s->tensors[i];
+        ADZE_TRY(llm_say(s, err, "sensitivity of %s (%d of %d)", t->name, i + 1, s->count));
+        if (!recall(m, t)) {
+            ADZE_TRY(measure_tensor(s, t, err));
+            note(m, t);
+            if (++measured % KEEP_EVERY == 0)
+                ADZE_TRY(keep(m, err));
+        }
+        const double error = t->errors[t->probe];
+        t->sensitivity = error > 0 ? t->probe_kld / error : 0;
+        for (int k = 0; k < t->type_count; k++)
+            t->choices[k].loss = t->sensitivity * t->errors[k];
+    }
+    return keep(m, err);
 }
 
 adze_status llm_sensitivity_measure(llm_search *s, adze_error *err)
 {
     adze_perplexity own;
+    memory m = {0};
     ADZE_TRY(probe(s, s->probe_base, &own, err));
-    for (int i = 0; i < s->count; i++) {
-        llm_tensor *t = &s->tensors[i];
-        ADZE_TRY(llm_say(s, err, "sensitivity of %s (%d of %d)", t->name, i + 1, s->count));
-        ADZE_TRY(measure_tensor(s, t, err));
-        for (int k = 0; k < t->type_count; k++)
-            t->choices[k].loss = t->sensitivity * t->errors[k];
-    }
-    return ADZE_OK;
+    adze_status status = remember(&m, s, err);
+    if (status == ADZE_OK)
+        status = measure_all(s, &m, err);
+    json_decref(m.tensors);
+    return status;
 }
