@@ -338,14 +338,18 @@ static adze_status attach_outputs(scope *s, adze_node *node, const adze_onnx_nod
 
 static const adze_onnx_function *function_of(const scope *s, const adze_onnx_node *node)
 {
+    const adze_onnx_function *any = NULL;
     for (int i = 0; i < s->model->function_count; i++) {
         const adze_onnx_function *f = &s->model->functions[i];
         if (strcmp(f->name, node->op_type) == 0 &&
             strcmp(normal_domain(f->domain), normal_domain(node->domain)) == 0 &&
-            (!*f->overload || strcmp(f->overload, node->overload) == 0))
-            return f;
+            (!*f->overload || strcmp(f->overload, node->overload) == 0)) {
+            if (strcmp(f->overload, node->overload) == 0)
+                return f;
+            any = f;
+        }
     }
-    return NULL;
+    return any;
 }
 
 /* The body of the function in place of the call. */

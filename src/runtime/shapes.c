@@ -394,11 +394,29 @@ static void forget_known(adze_session *s, const adze_node *node)
         ((const adze_dim **)s->infer.known)[i] = NULL;
 }
 
+/* No turn, no element: the result has the shape that was planned where that is empty too. */
+static void shape_empty(const adze_session *s, const adze_type *type, adze_item *item)
+{
+    adze_tensor *t = &item->tensor;
+    int64_t dims[ADZE_MAX_RANK];
+    if (item->kind != ADZE_VALUE_TENSOR || type->kind != ADZE_VALUE_TENSOR ||
+        type->rank != t->rank || t->size != 0)
+        return;
+    for (int i = 0; i < t->rank; i++) {
+        int64_t d = type->dims[i] >= 0 ? type->dims[i] : s->dim_values[-1 - type->dims[i]];
+        dims[i] = d == UNKNOWN ? t->dims[i] : d;
+    }
+    if (adze_shape_elements(t->rank, dims) == 0)
+        memcpy(t->dims, dims, (size_t)t->rank * sizeof *dims);
+}
+
 adze_status adze_session_check_promises(adze_session *s, int step, adze_error *err)
 {
     const adze_node *node = s->plan->steps[step].node;
     for (int o = 0; o < node->output_count; o++) {
         const adze_value *v = node->outputs[o];
+        if (v)
+            shape_empty(s, &v->type, &s->items[v->id]);
         if (!v || fits(s->dim_values, &v->type, &s->items[v->id]))
             continue;
         char expected[160], found[160];
