@@ -140,23 +140,43 @@ static bool run_set(test_case *c, const adze_graph *g, const char *folder, char 
     return ok;
 }
 
+/* Every dimension of every input becomes a symbol of its own. */
+static bool make_symbolic(adze_model *model, adze_error *err)
+{
+    const adze_graph *g = adze_model_graph(model);
+    for (int i = 0; i < adze_graph_input_count(g); i++) {
+        const adze_value *value = adze_graph_input(g, i);
+        const adze_type *type = adze_value_type(value);
+        char text[1024];
+        int at = snprintf(text, sizeof text, "%s=", adze_value_name(value));
+        if (type->kind != ADZE_VALUE_TENSOR || type->rank < 1 || at >= 512)
+            continue;
+        for (int k = 0; k < type->rank; k++)
+            at += snprintf(text + at, sizeof text - (size_t)at, "%si%dd%d", k ? "x" : "", i, k);
+        if (adze_model_set_shape(model, text, err) != ADZE_OK)
+            return false;
+    }
+    return true;
+}
+
 static bool prepare_case(test_case *c, adze_context *context, const char *folder,
-                         const adze_plan_options *options, adze_error *err)
+                         const adze_plan_options *options, bool symbolic, adze_error *err)
 {
     char path[4608];
     snprintf(path, sizeof path, "%s/model.onnx", folder);
     return adze_model_open(&c->model, context, path, err) == ADZE_OK &&
+           (!symbolic || make_symbolic(c->model, err)) &&
            adze_plan_create(&c->plan, adze_model_graph(c->model), options, err) == ADZE_OK &&
            adze_session_open(&c->session, c->plan, NULL, err) == ADZE_OK;
 }
 
 static bool run_case(adze_context *context, const char *folder, const adze_plan_options *options,
-                     char *why)
+                     bool symbolic, char *why)
 {
     test_case c = {0};
     adze_error err = {0};
     struct stat st;
-    bool ok = prepare_case(&c, context, folder, options, &err);
+    bool ok = prepare_case(&c, context, folder, options, symbolic, &err);
     if (!ok)
         snprintf(why, REASON, "%.*s", REASON - 1, err.message);
     for (int set = 0; ok; set++) {
@@ -187,7 +207,7 @@ typedef struct totals {
 } totals;
 
 static void run_folder(const char *dir, const char *only, FILE *list, adze_context *context,
-                       const adze_plan_options *options, totals *t)
+                       const adze_plan_options *options, bool symbolic, totals *t)
 {
     struct dirent **entries;
     int count = scandir(dir, &entries, is_case, alphasort);
@@ -199,7 +219,7 @@ static void run_folder(const char *dir, const char *only, FILE *list, adze_conte
         snprintf(model, sizeof model, "%s/model.onnx", path);
         bool there = stat(model, &st) == 0 && (!only || fnmatch(only, name, 0) == 0);
         if (there && !cli_interrupted()) {
-            bool ok = run_case(context, path, options, why);
+            bool ok = run_case(context, path, options, symbolic, why);
             t->passed += ok;
             t->failed += !ok;
             if (list)
@@ -207,7 +227,7 @@ static void run_folder(const char *dir, const char *only, FILE *list, adze_conte
             if (!ok && !list)
                 printf("FAILED %s: %s\n", name, why);
         } else if (!there && stat(path, &st) == 0 && S_ISDIR(st.st_mode) && stat(model, &st) != 0) {
-            run_folder(path, only, list, context, options, t);
+            run_folder(path, only, list, context, options, symbolic, t);
         }
         free(entries[i]);
     }
@@ -220,10 +240,13 @@ CLI_COMMAND(cases)
     cli_model m = {0};
     const char *dir, *only = NULL, *list_path = NULL;
     adze_plan_options plan = adze_plan_options_default();
+    bool symbolic = false;
     const cli_option options[] = {
         {CLI_STRING, "only", "GLOB", "run the cases whose name matches", &only},
         {CLI_STRING, "list", "FILE", "write case, pass or fail, reason; tab-separated", &list_path},
         {CLI_ON_OFF, "fuse", "on|off", "rewriting passes (default on)", &plan.fuse},
+        {CLI_FLAG, "symbolic", NULL, "with every dimension of every input made a symbol",
+         &symbolic},
         {CLI_INT, "threads", "N", "worker threads (default: one per core)", &m.threads},
         {0}};
     int count, code = cli_parse(self, options, argc, argv, &dir, 1, 1, &count);
@@ -236,7 +259,7 @@ CLI_COMMAND(cases)
         fprintf(stderr, "adze: %s: cannot be opened\n", stat(dir, &st) != 0 ? dir : list_path);
         code = 3;
     } else {
-        run_folder(dir, only, list, m.context, &plan, &t);
+        run_folder(dir, only, list, m.context, &plan, symbolic, &t);
         printf("%d passed, %d failed\n", t.passed, t.failed);
         code = t.failed > 0;
     }
