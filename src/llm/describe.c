@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "llm/architectures.h"
 #include "llm/speed.h"
@@ -13,6 +14,7 @@ typedef struct facts {
     int64_t tensors[ADZE_DTYPE_COUNT];
     double bytes[ADZE_DTYPE_COUNT], elements[ADZE_DTYPE_COUNT];
     double activations, cache_token;
+    double program; /* resident with the model open: program, tokenizer, tables */
     bool timed;
     llm_speed speed;
     int64_t context;
@@ -58,8 +60,7 @@ static double speed_at(const facts *f, int64_t depth)
 
 static double total_at(const facts *f, int64_t context)
 {
-    return f->weight_bytes + (double)f->engine->arena.used + f->activations +
-           f->cache_token * (double)context;
+    return f->program + f->weight_bytes + f->activations + f->cache_token * (double)context;
 }
 
 /* 512, 2048, 8192, ... up to what the model was trained for, and that itself. */
@@ -105,10 +106,10 @@ static json_t *memory_json(const facts *f)
             json_object_set_new(row, "tokens_per_s", json_real(speed_at(f, contexts[i])));
         json_array_append_new(rows, row);
     }
-    return json_pack("{s:f, s:f, s:f, s:f, s:I, s:o}", "weights", f->weight_bytes, "activations",
-                     f->activations, "kv_cache_per_token", f->cache_token, "total",
-                     total_at(f, f->context), "context", (json_int_t)f->context, "by_context",
-                     rows);
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "program", f->program, "weights",
+                     f->weight_bytes, "activations", f->activations, "kv_cache_per_token",
+                     f->cache_token, "total", total_at(f, f->context), "context",
+                     (json_int_t)f->context, "by_context", rows);
 }
 
 static json_t *json_of(const facts *f)
@@ -156,16 +157,18 @@ static void tell_types(adze_text *t, const facts *f)
 
 static void tell_memory(adze_text *t, const facts *f)
 {
-    char weights[32], cache[32], activations[32], total[32];
+    char program[32], weights[32], cache[32], activations[32], total[32];
     int64_t contexts[8];
     int n = contexts_of(f, contexts);
-    adze_text_printf(t, "\n  context     weights    KV cache  activations       total%s\n",
+    adze_text_printf(t,
+                     "\n  context     weights    KV cache  activations     program       total%s\n",
                      f->timed ? "   tokens/s when full" : "");
     for (int i = 0; i < n; i++) {
-        adze_text_printf(t, "  %7lld  %10s  %10s  %11s  %10s", (long long)contexts[i],
+        adze_text_printf(t, "  %7lld  %10s  %10s  %11s  %10s  %10s", (long long)contexts[i],
                          adze_format_bytes(weights, f->weight_bytes),
                          adze_format_bytes(cache, f->cache_token * (double)contexts[i]),
                          adze_format_bytes(activations, f->activations),
+                         adze_format_bytes(program, f->program),
                          adze_format_bytes(total, total_at(f, contexts[i])));
         if (f->timed)
             adze_text_printf(t, "   %.1f", speed_at(f, contexts[i]));
@@ -218,6 +221,7 @@ adze_status adze_llm_describe(adze_context *context, const char *path,
     ADZE_TRY(adze_engine_open(&engine, context, path, &sizes, err));
     facts f = {.engine = engine, .timed = o.speed, .context = engine->sizes.context};
     f.cache_token = cache_bytes_per_token(&engine->config);
+    f.program = (double)adze_current_rss();
     count_weights(&f);
     adze_status status = measure_activations(&f, err);
     if (status == ADZE_OK && f.timed)
