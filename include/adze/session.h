@@ -42,8 +42,9 @@ typedef void (*adze_observe_fn)(void *user, const adze_node *node, int output,
 typedef struct adze_session_options {
     adze_observe_fn observe; /* or NULL */
     void *observe_user;
-    bool profile;       /* measure each step */
-    double max_seconds; /* a run that takes longer fails with ADZE_TIMEOUT, between nodes; 0: no limit */
+    bool profile; /* measure each step */
+    double
+        max_seconds; /* a run that takes longer fails with ADZE_TIMEOUT, between nodes; 0: no limit */
     size_t max_bytes; /* of memory the session may hold, else ADZE_LIMIT; 0: no limit */
 } adze_session_options;
 
