@@ -3,6 +3,7 @@
 #include "formats/image_impl.h"
 
 #ifdef ADZE_HAVE_OPENJPEG
+#include <math.h>
 #include <openjpeg.h>
 #include <string.h>
 
@@ -61,7 +62,7 @@ static int64_t sample(const opj_image_comp_t *k, int64_t x, int64_t y, const adz
 
 static uint8_t clamp(double v)
 {
-    return v <= 0 ? 0 : v >= 255 ? 255 : (uint8_t)(v + 0.5);
+    return v <= 0 ? 0 : v >= 255 ? 255 : (uint8_t)lround(v);
 }
 
 static void to_rgb(uint8_t *p)

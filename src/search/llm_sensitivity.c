@@ -13,6 +13,8 @@
 #include "search/llm_search_impl.h"
 
 static const double probe_bits = 3.6; /* bits of a weight at which a tensor is disturbed, about */
+static const double MUCH = 0.02;      /* divergence from which on a tensor is looked at closely */
+static const double SEEN = 2e-4;      /* what is less is lost in the noise of so few tokens */
 
 static double bits_of(const llm_tensor *t, int k)
 {
@@ -33,6 +35,7 @@ static int choose_probe(const llm_tensor *t)
 typedef struct disturbance {
     const llm_search *s;
     const llm_tensor *t;
+    adze_dtype type;
     const adze_imatrix_entry *entry;
     char *weights; /* the engine's */
     const void *tables;
@@ -46,7 +49,7 @@ static void disturb_piece(void *user, int64_t piece, int worker)
     disturbance *d = user;
     const adze_checkpoint_tensor *from = d->t->source;
     const adze_blocks_table *blocks = &d->s->context->kernels->blocks;
-    adze_dtype type = d->t->types[d->t->probe];
+    adze_dtype type = d->type;
     float *row = adze_alloc((size_t)d->width * 2, sizeof *row);
     char *bytes = adze_alloc(1, adze_dtype_bytes(type, d->width));
     ADZE_UNUSED(worker);
@@ -74,10 +77,10 @@ static void disturb_piece(void *user, int64_t piece, int worker)
     adze_free(bytes);
 }
 
-static adze_status disturb(llm_search *s, llm_tensor *t, char *weights, adze_error *err)
+static adze_status disturb(llm_search *s, llm_tensor *t, int k, char *weights, adze_error *err)
 {
-    const adze_block_codec *codec = &s->context->kernels->blocks.codec[t->types[t->probe]];
-    disturbance d = {.s = s, .t = t, .weights = weights, .piece_rows = 16};
+    const adze_block_codec *codec = &s->context->kernels->blocks.codec[t->types[k]];
+    disturbance d = {.s = s, .t = t, .type = t->types[k], .weights = weights, .piece_rows = 16};
     void *tables = codec->tables_size ? adze_alloc(1, codec->tables_size) : NULL;
     if (codec->tables_size && !tables)
         return adze_fail(err, ADZE_NO_MEMORY, "tensor %s", t->name);
@@ -104,7 +107,7 @@ static adze_status probe(llm_search *s, const char *save, adze_perplexity *out, 
     return adze_perplexity_measure(out, s->engine, s->probe_ids, s->probe_count, &how, err);
 }
 
-static adze_status measure_tensor(llm_search *s, llm_tensor *t, adze_error *err)
+static adze_status measure_type(llm_search *s, llm_tensor *t, int k, double *kld, adze_error *err)
 {
     size_t size = (size_t)t->source->rows * t->source->row_bytes;
     char *weights = adze_engine_weight_bytes(s->engine, t->name);
@@ -116,12 +119,12 @@ static adze_status measure_tensor(llm_search *s, llm_tensor *t, adze_error *err)
         return adze_fail(err, ADZE_NO_MEMORY, "tensor %s", t->name);
     memcpy(kept, weights, size);
     adze_perplexity result = {0};
-    adze_status status = disturb(s, t, weights, err);
+    adze_status status = disturb(s, t, k, weights, err);
     if (status == ADZE_OK)
         status = probe(s, NULL, &result, err);
     memcpy(weights, kept, size);
     adze_free(kept);
-    t->probe_kld = fmax(result.kld.value, 0);
+    *kld = fmax(result.kld.value, 0);
     return status;
 }
 
@@ -130,7 +133,8 @@ static adze_status measure_tensor(llm_search *s, llm_tensor *t, adze_error *err)
 typedef struct memory {
     char *path;
     char key[65];    /* of the original's predictions and the importance matrix */
-    json_t *tensors; /* name: {type, divergence} */
+    json_t *tensors; /* name: {type: divergence, ...} */
+    int measured;
 } memory;
 
 static adze_status find_key(const llm_search *s, char key[65], adze_error *err)
@@ -169,27 +173,6 @@ static adze_status remember(memory *m, llm_search *s, adze_error *err)
     return m->tensors ? ADZE_OK : adze_fail(err, ADZE_NO_MEMORY, "sensitivities");
 }
 
-static bool recall(const memory *m, llm_tensor *t)
-{
-    const json_t *entry = json_object_get(m->tensors, t->name);
-    const char *type = json_string_value(json_object_get(entry, "type"));
-    const json_t *divergence = json_object_get(entry, "divergence");
-    t->probe = choose_probe(t);
-    if (!type || !json_is_number(divergence) ||
-        strcmp(type, adze_dtype_describe(t->types[t->probe])->name) != 0)
-        return false;
-    t->probe_kld = json_number_value(divergence);
-    return true;
-}
-
-static void note(const memory *m, const llm_tensor *t)
-{
-    json_object_set_new(m->tensors, t->name,
-                        json_pack("{s:s, s:f}", "type",
-                                  adze_dtype_describe(t->types[t->probe])->name, "divergence",
-                                  t->probe_kld));
-}
-
 static adze_status keep(const memory *m, adze_error *err)
 {
     json_t *root = json_pack("{s:s, s:O}", "key", m->key, "tensors", m->tensors);
@@ -198,22 +181,61 @@ static adze_status keep(const memory *m, adze_error *err)
     return status;
 }
 
-static adze_status measure_all(llm_search *s, const memory *m, adze_error *err)
+/* The divergence that type k of a tensor gives, remembered or measured. */
+static adze_status know(memory *m, llm_search *s, llm_tensor *t, int k, double *kld,
+                        adze_error *err)
 {
     enum { KEEP_EVERY = 16 };
-    for (int i = 0, measured = 0; i < s->count; i++) {
-        llm_tensor *t = &s->tensors[i];
-        ADZE_TRY(llm_say(s, err, "sensitivity of %s (%d of %d)", t->name, i + 1, s->count));
-        if (!recall(m, t)) {
-            ADZE_TRY(measure_tensor(s, t, err));
-            note(m, t);
-            if (++measured % KEEP_EVERY == 0)
-                ADZE_TRY(keep(m, err));
+    const char *type = adze_dtype_describe(t->types[k])->name;
+    json_t *known = json_object_get(m->tensors, t->name);
+    if (!json_is_object(known)) {
+        known = json_object();
+        json_object_set_new(m->tensors, t->name, known);
+    }
+    const json_t *divergence = json_object_get(known, type);
+    if (json_is_number(divergence)) {
+        *kld = json_number_value(divergence);
+        return ADZE_OK;
+    }
+    ADZE_TRY(measure_type(s, t, k, kld, err));
+    json_object_set_new(known, type, json_real(*kld));
+    return ++m->measured % KEEP_EVERY ? ADZE_OK : keep(m, err);
+}
+
+/* A tensor that disturbs much is measured with every type that would be seen: large divergences do not grow as the
+ * squared error. Types too fine to be seen follow from the finest that was. */
+static adze_status know_all(memory *m, llm_search *s, llm_tensor *t, adze_error *err)
+{
+    double finest = t->errors[t->probe];
+    for (int k = 0; k < t->type_count; k++) {
+        double *loss = &t->choices[k].loss;
+        if (k == t->probe || *loss < SEEN)
+            continue;
+        ADZE_TRY(know(m, s, t, k, loss, err));
+        if (t->errors[k]<finest && * loss> 0) {
+            finest = t->errors[k];
+            t->sensitivity = *loss / finest;
         }
+    }
+    for (int k = 0; k < t->type_count; k++)
+        if (t->errors[k] < finest)
+            t->choices[k].loss = t->sensitivity * t->errors[k];
+    return ADZE_OK;
+}
+
+static adze_status measure_all(llm_search *s, memory *m, adze_error *err)
+{
+    for (int i = 0; i < s->count; i++) {
+        llm_tensor *t = &s->tensors[i];
+        t->probe = choose_probe(t);
+        ADZE_TRY(llm_say(s, err, "sensitivity of %s (%d of %d)", t->name, i + 1, s->count));
+        ADZE_TRY(know(m, s, t, t->probe, &t->probe_kld, err));
         const double error = t->errors[t->probe];
         t->sensitivity = error > 0 ? t->probe_kld / error : 0;
         for (int k = 0; k < t->type_count; k++)
             t->choices[k].loss = t->sensitivity * t->errors[k];
+        if (t->probe_kld > MUCH)
+            ADZE_TRY(know_all(m, s, t, err));
     }
     return keep(m, err);
 }
