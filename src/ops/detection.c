@@ -139,7 +139,7 @@ static adze_status nms_read(nms_job *j, const adze_run *run, adze_error *err)
 
 static adze_status nms_run(adze_run *run, adze_error *err)
 {
-    nms_job j;
+    nms_job j = {0};
     ADZE_TRY(nms_read(&j, run, err));
     int64_t pieces = run->inputs[1]->dims[0] * j.classes, total = 0, at = 0;
     j.found = run->scratch;
@@ -470,7 +470,7 @@ static adze_status unpool_run(adze_run *run, adze_error *err)
     adze_tensor *y = run->outputs[0];
     int64_t own[ADZE_MAX_RANK] = {0}, n = adze_tensor_elements(x);
     size_t size = adze_ops_element(x->dtype);
-    unpool u;
+    unpool u = {0};
     ADZE_TRY(read_unpool(&u, run->node, x->rank, err));
     for (int i = 0; i < x->rank; i++) {
         own[i] = i < 2 ? x->dims[i]
@@ -490,8 +490,9 @@ static adze_status unpool_run(adze_run *run, adze_error *err)
                              adze_node_name(run->node), adze_node_op(run->node), (long long)rest,
                              (long long)total);
         for (int k = x->rank - 1; k >= 0; k--) {
-            at += rest % own[k] * step;
-            rest /= own[k];
+            const int64_t most = ADZE_MAX(own[k], 1);
+            at += rest % most * step;
+            rest /= most;
             step *= y->dims[k];
         }
         memcpy((uint8_t *)y->data + (size_t)at * size, (const uint8_t *)x->data + (size_t)i * size,

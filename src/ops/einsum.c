@@ -182,7 +182,7 @@ static adze_status einsum_infer(adze_infer *infer, adze_error *err)
     const adze_node *node = adze_infer_node(infer);
     const adze_dim *shapes[OPERANDS];
     adze_dim dims[LABELS], out[ADZE_MAX_RANK];
-    int ranks[OPERANDS];
+    int ranks[OPERANDS] = {0};
     const int count = adze_infer_input_count(infer);
     for (int i = 0; i < count && i < OPERANDS; i++) {
         const adze_type *t = adze_ops_ranked(infer, i);
@@ -230,7 +230,7 @@ typedef struct einsum {
 
 static adze_status open_run(einsum *j, const adze_run *run, adze_error *err)
 {
-    int ranks[OPERANDS];
+    int ranks[OPERANDS] = {0};
     const int64_t *shapes[OPERANDS];
     for (int i = 0; i < run->input_count && i < OPERANDS; i++) {
         ranks[i] = run->inputs[i]->rank;
@@ -615,7 +615,7 @@ static void einsum_cost(adze_cost *cost, const adze_node *node, const adze_tenso
 {
     const int64_t *shapes[OPERANDS];
     int64_t dims[LABELS];
-    int ranks[OPERANDS];
+    int ranks[OPERANDS] = {0};
     const int count = adze_node_input_count(node);
     equation e;
     adze_error ignored = {0};

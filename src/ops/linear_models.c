@@ -57,7 +57,7 @@ static adze_status classifier_infer(adze_infer *infer, adze_error *err)
     return adze_classic_infer(infer, classes_of(adze_infer_node(infer)), err);
 }
 
-static adze_status open(adze_prepare *prepare, linear **out, adze_error *err)
+static adze_status open_linear(adze_prepare *prepare, linear **out, adze_error *err)
 {
     const adze_node *node = adze_prepare_node(prepare);
     int post = adze_classic_post(node);
@@ -79,7 +79,7 @@ static adze_status linear_prepare(adze_prepare *prepare, adze_error *err)
     const adze_node *node = adze_prepare_node(prepare);
     int64_t n;
     linear *l;
-    ADZE_TRY(open(prepare, &l, err));
+    ADZE_TRY(open_linear(prepare, &l, err));
     l->weights = adze_classic_numbers(prepare, "coefficients", &n);
     l->bias = adze_classic_numbers(prepare, "intercepts", &l->bias_count);
     if (strcmp(adze_node_op(node), "LinearRegressor") == 0)
@@ -223,7 +223,7 @@ static adze_status machine_prepare(adze_prepare *prepare, adze_error *err)
     bool classifier = strcmp(adze_node_op(node), "SVMClassifier") == 0;
     int64_t coefficients, vectors, prob, prob_b;
     linear *l;
-    ADZE_TRY(open(prepare, &l, err));
+    ADZE_TRY(open_linear(prepare, &l, err));
     if (!read_kernel(node, l))
         return adze_ops_bad(node, err, "unknown kernel_type, or kernel_params of another length");
     l->weights = adze_classic_numbers(prepare, "coefficients", &coefficients);

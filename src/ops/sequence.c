@@ -362,7 +362,7 @@ static adze_status concat_run(adze_run *run, adze_error *err)
 {
     const adze_item *sequence;
     int64_t dims[ADZE_MAX_RANK], outer = 1;
-    int axis, rank = 0;
+    int axis = 0, rank = 0;
     ADZE_TRY(need_items(run, &sequence, err));
     ADZE_TRY(concat_shape(run, sequence, &axis, dims, &rank, err));
     adze_dtype dtype = sequence->items[0].tensor.dtype;
