@@ -46,7 +46,7 @@ Batch = structure(
     (c.POINTER(c.POINTER(c.c_int32)), "seq_id"), (c.POINTER(c.c_int8), "logits"))
 
 
-def library():
+def load():
     path = os.environ.get("ADZE_LLAMA_LIB")
     if not path:
         sys.exit("llama_logits: set ADZE_LLAMA_LIB to libllama.so")
@@ -79,7 +79,7 @@ def quiet(level, text, _):
 
 class Model:
     def __init__(self, path, context, step, options):
-        self.lib = library()
+        self.lib = load()
         self.lib.llama_log_set(quiet, None)
         params = self.lib.llama_model_default_params()
         params.gpu_layers = 0

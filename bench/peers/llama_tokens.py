@@ -15,7 +15,7 @@ import llama_logits
 
 def main():
     path, lines, special = sys.argv[1], sys.argv[2], "--special" in sys.argv[3:]
-    lib = llama_logits.library()
+    lib = llama_logits.load()
     lib.llama_log_set(llama_logits.quiet, None)
     params = lib.llama_model_default_params()
     params.gpu_layers = 0

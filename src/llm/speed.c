@@ -1,6 +1,6 @@
-/* Speed foretold: the kernels of the model, on its shapes and types, over numbers that mean nothing. Each call gets
- * other memory than the last, so that it comes from where the weights will come from. What happens
- * between products is counted as the handing out of each step to the threads. */
+/* Speed foretold: the kernels of the model, on its shapes and types, over numbers that mean nothing. Products come
+ * in the model's order, each with other memory than the last, so that it comes from where the weights will come from.
+ * What happens between products is counted as the handing out of each step to the threads. */
 #include "llm/speed.h"
 
 #include <string.h>
@@ -13,16 +13,11 @@
 
 enum {
     MEMORY = 96 << 20, /* more than the caches of a small machine */
-    SHAPES = 48,
     KEYS = 2 * ADZE_ATTENTION_SPLIT
 };
-static const double ENOUGH = 0.03; /* seconds for each shape */
-
-typedef struct shape {
-    adze_dtype dtype;
-    int64_t n, k;
-    double bytes; /* of all weights of this shape that a token reads */
-} shape;
+static const double ENOUGH = 0.03; /* seconds for attention */
+static const double ENOUGH_TOKENS =
+    0.25; /* and for the products of several tokens, or of a part of one */
 
 typedef struct trial {
     const adze_engine *engine;
@@ -32,48 +27,18 @@ typedef struct trial {
     float *x, *y; /* [widest] */
     int64_t widest;
     void *scratch;
-    shape shapes[SHAPES];
-    int count;
 } trial;
 
-static double share_read(const adze_llm_config *c, const adze_checkpoint_tensor *t)
+/* How often a token multiplies with a matrix of these dimensions: not at all, once, or with each expert that it uses. */
+static int64_t products_with(const trial *t, const adze_checkpoint_tensor *w)
 {
-    bool experts = strstr(t->name, "_exps.") != NULL && c->experts > 0;
-    return experts ? (double)c->experts_used / (double)c->experts : 1;
-}
-
-/* Shapes that do not fit in the list count as those of the first that has the type. */
-static void add_shape(trial *t, const adze_checkpoint_tensor *w, double bytes)
-{
-    const int64_t k = w->dims[w->rank - 1], n = w->dims[w->rank - 2];
-    int i = 0, same_type = -1;
-    for (; i < t->count; i++) {
-        const shape *s = &t->shapes[i];
-        if (s->dtype == w->dtype && s->n == n && s->k == k)
-            break;
-        if (s->dtype == w->dtype && same_type < 0)
-            same_type = i;
-    }
-    if (i == SHAPES)
-        i = same_type;
-    if (i < 0)
-        return;
-    if (i == t->count)
-        t->shapes[t->count++] = (shape){w->dtype, n, k, 0};
-    t->shapes[i].bytes += bytes;
-}
-
-static void find_shapes(trial *t)
-{
-    const adze_checkpoint *ck = t->engine->checkpoint;
-    const bool tied = !adze_checkpoint_find(ck, "output.weight") && t->engine->head;
-    for (int i = 0; i < adze_checkpoint_count(ck); i++) {
-        const adze_checkpoint_tensor *w = adze_checkpoint_tensor_at(ck, i);
-        const bool looked_up = strstr(w->name, "_embd.") != NULL && !tied;
-        if (w->rank < 2 || looked_up || !adze_linear_can(t->context->kernels, w->dtype))
-            continue;
-        add_shape(t, w, (double)w->rows * (double)w->row_bytes * share_read(&t->engine->config, w));
-    }
+    const adze_llm_config *c = &t->engine->config;
+    const bool tied =
+        !adze_checkpoint_find(t->engine->checkpoint, "output.weight") && t->engine->head;
+    const bool looked_up = strstr(w->name, "_embd.") != NULL && !tied;
+    if (w->rank < 2 || looked_up || !adze_linear_can(t->context->kernels, w->dtype))
+        return 0;
+    return strstr(w->name, "_exps.") != NULL && c->experts > 0 ? c->experts_used : 1;
 }
 
 /* The next `bytes` of the memory, which begins anew at its end. */
@@ -86,29 +51,59 @@ static const uint8_t *next(trial *t, size_t bytes)
     return p;
 }
 
-static double seconds_of(trial *t, const shape *s)
+/* One product with the matrix; returns how many bytes of it were read. */
+static double multiply(trial *t, const adze_checkpoint_tensor *w)
 {
-    const size_t row = adze_dtype_bytes(s->dtype, s->k);
-    adze_linear_args args = {.dtype = s->dtype,
-                             .w_stride = row,
+    const int64_t k = w->dims[w->rank - 1], n = w->dims[w->rank - 2];
+    adze_linear_args args = {.dtype = w->dtype,
+                             .w_stride = w->row_bytes,
                              .tokens = 1,
-                             .k = s->k,
+                             .n = ADZE_MIN(n, (int64_t)(t->size / w->row_bytes)),
+                             .k = k,
                              .x = t->x,
-                             .ldx = s->k,
-                             .y = t->y};
-    args.n = ADZE_MIN(s->n, (int64_t)(t->size / row));
+                             .ldx = k,
+                             .y = t->y,
+                             .scratch = t->scratch};
     args.ldy = args.n;
-    args.scratch = t->scratch;
-    double bytes = 0, start = 0;
-    for (int i = 0; i < 2 || adze_now() - start < ENOUGH; i++) {
-        args.w = next(t, row * (size_t)args.n);
-        adze_linear_run(t->context->kernels, t->context->pool, &args);
-        if (i == 0)
-            start = adze_now(); /* the first is not counted */
-        else
-            bytes += (double)row * (double)args.n;
+    args.w = next(t, w->row_bytes * (size_t)args.n);
+    adze_linear_run(t->context->kernels, t->context->pool, &args);
+    return (double)w->row_bytes * (double)args.n;
+}
+
+/* Bytes of weights that a token reads. */
+static double bytes_of_token(const trial *t)
+{
+    const adze_checkpoint *ck = t->engine->checkpoint;
+    double bytes = 0;
+    for (int i = 0; i < adze_checkpoint_count(ck); i++) {
+        const adze_checkpoint_tensor *w = adze_checkpoint_tensor_at(ck, i);
+        if (w->rank >= 2)
+            bytes +=
+                (double)w->row_bytes * (double)w->dims[w->rank - 2] * (double)products_with(t, w);
     }
-    return s->bytes / bytes * (adze_now() - start);
+    return bytes;
+}
+
+/* The products of tokens in the order of the file, which is the model's, until there are enough. */
+static double seconds_of_products(trial *t)
+{
+    const adze_checkpoint *ck = t->engine->checkpoint;
+    const double whole = bytes_of_token(t);
+    double bytes = 0, start = adze_now();
+    for (bool warm = false; whole > 0; warm = true) {
+        for (int i = 0; i < adze_checkpoint_count(ck); i++) {
+            const adze_checkpoint_tensor *w = adze_checkpoint_tensor_at(ck, i);
+            for (int64_t j = products_with(t, w); j > 0; j--)
+                bytes += multiply(t, w);
+            if (bytes > 0 && adze_now() - start > ENOUGH_TOKENS)
+                return whole / bytes * (adze_now() - start);
+        }
+        if (!warm) { /* the first token is not counted, if it is not all there is time for */
+            bytes = 0;
+            start = adze_now();
+        }
+    }
+    return 0;
 }
 
 static double seconds_of_key(trial *t)
@@ -172,16 +167,19 @@ static adze_status get_memory(trial *t, adze_arena *arena, adze_error *err)
                              .dv = c->value_dim,
                              .dtype = ADZE_F16};
     size_t scratch = adze_attention_scratch(t->context->kernels, &a, threads), largest = 0;
-    double all = 0;
+    const adze_checkpoint *ck = t->engine->checkpoint;
     t->widest = c->heads * ADZE_MAX(c->key_dim, c->value_dim);
-    for (int i = 0; i < t->count; i++) {
-        const shape *s = &t->shapes[i];
+    for (int i = 0; i < adze_checkpoint_count(ck); i++) {
+        const adze_checkpoint_tensor *w = adze_checkpoint_tensor_at(ck, i);
+        if (products_with(t, w) == 0)
+            continue;
+        const int64_t k = w->dims[w->rank - 1], n = w->dims[w->rank - 2];
         scratch =
-            ADZE_MAX(scratch, adze_linear_scratch(t->context->kernels, s->dtype, 1, s->k, threads));
-        largest = ADZE_MAX(largest, adze_dtype_bytes(s->dtype, s->k));
-        t->widest = ADZE_MAX(t->widest, ADZE_MAX(s->k, s->n));
-        all += s->bytes;
+            ADZE_MAX(scratch, adze_linear_scratch(t->context->kernels, w->dtype, 1, k, threads));
+        largest = ADZE_MAX(largest, w->row_bytes);
+        t->widest = ADZE_MAX(t->widest, ADZE_MAX(k, n));
     }
+    const double all = bytes_of_token(t);
     const size_t keys =
         2 * KEYS * (size_t)(c->kv_heads[0] * ADZE_MAX(c->key_dim, c->value_dim)) * 2;
     t->size = all < MEMORY ? (size_t)all : MEMORY;
@@ -199,14 +197,12 @@ adze_status adze_llm_speed_measure(llm_speed *out, const adze_engine *engine, ad
 {
     trial t = {.engine = engine, .context = engine->context};
     adze_arena arena = {0};
-    find_shapes(&t);
     adze_status status = get_memory(&t, &arena, err);
     if (status == ADZE_OK) {
         *out = (llm_speed){.weights = seconds_of_steps(&t)};
         memset(t.memory, 0x3a, t.size); /* small numbers in every type */
         memset(t.x, 0x3a, (size_t)t.widest * sizeof *t.x);
-        for (int i = 0; i < t.count; i++)
-            out->weights += seconds_of(&t, &t.shapes[i]);
+        out->weights += seconds_of_products(&t);
         out->cache_key = engine->head ? seconds_of_key(&t) : 0;
     }
     adze_arena_free(&arena);

@@ -1,6 +1,6 @@
-/* How long this machine needs for a token of a language model, before any weight is read: products of the
- * model's shapes and types, and attention, are timed on memory of their own, as large as the model's or larger
- * than the caches. About a tenth of a second for each shape. */
+/* How long this machine needs for a token of a language model, before any weight is read: its products,
+ * one after another, and attention are timed on memory of their own, as large as the model's or larger
+ * than the caches. About half a second. */
 #ifndef ADZE_LLM_SPEED_H
 #define ADZE_LLM_SPEED_H
 #include "llm/engine_impl.h"

@@ -210,8 +210,8 @@ static adze_status open_search(llm_search *s, adze_error *err)
                          adze_engine_is_encoder(s->engine)
                              ? "an encoder predicts no tokens to judge by"
                              : "no tokenizer");
-    ADZE_TRY(check_compared(s, err));
-    return read_texts(s, err);
+    ADZE_TRY(read_texts(s, err));
+    return check_compared(s, err); /* types may need the importance matrix */
 }
 
 static adze_status judge_original(llm_search *s, adze_error *err)

@@ -205,6 +205,12 @@ static void set_verdict(search *s, json_t *report, int best)
                  search_number(t->certified, "latency.speedup.value"));
         describe_gates(lines, t);
         json_object_set_new(report, "best", json_string(t->name));
+    } else if (s->trial_count < 2) {
+        snprintf(line, sizeof line,
+                 "The budget ended before a candidate was measured: give more time (--budget), or "
+                 "fewer samples (--samples)");
+        json_object_set_new(report, "best", json_null());
+        json_object_set_new(report, "nearest_miss", json_null());
     } else {
         int near_one = nearest_miss(s);
         snprintf(line, sizeof line, "No candidate meets all requirements%s%.300s",

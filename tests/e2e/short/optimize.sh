@@ -29,8 +29,8 @@ wait $pid || true
 code=0
 "${search[@]}" out --require "top1>=original-3%" --require "size<=0.38*original" --budget "${ADZE_TEST_BUDGET:-12s}" >again.txt 2>&1 || code=$?
 if [ -n "${ADZE_TEST_BUDGET:-}" ]; then
-    # Sanitizers make everything a hundred times slower: that it went on and ended well is all they can say.
-    [ $code = 0 ] || grep -q "Nearest miss: " again.txt || { tail -20 again.txt; exit 1; }
+    # Sanitizers make everything a hundred times slower: that it went on and ended with a report is all they can say.
+    [ $code -le 1 ] && [ -s out/report.json ] || { tail -20 again.txt; exit 1; }
     exit 0
 fi
 [ $code = 0 ] || { tail -20 again.txt; exit 1; }
