@@ -78,12 +78,12 @@ adze_status adze_ops_need_scalar(const adze_infer *infer, int i, adze_error *err
 
 adze_dim adze_ops_number(int64_t value)
 {
-    return value >= 0 ? value : INT64_MIN - value;
+    return value >= 0 ? value : INT64_MIN - ADZE_MAX(value, ADZE_OPS_LEAST);
 }
 
 bool adze_ops_is_number(adze_dim d, int64_t *value)
 {
-    if (d < 0 && d > INT64_MIN / 2)
+    if (d < 0 && d > ADZE_OPS_LEAST)
         return false;
     *value = d >= 0 ? d : INT64_MIN - d;
     return true;

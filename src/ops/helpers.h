@@ -32,7 +32,8 @@ adze_status adze_ops_infer_broadcast(adze_infer *infer, adze_error *err);
 adze_status adze_ops_need_scalar(const adze_infer *infer, int i, adze_error *err);
 
 /* Integers that flow as data are dimensions (below zero: symbols), so numbers below zero are
- * coded. */
+ * coded. What is less than the least (an end before everything) is coded as that. */
+#define ADZE_OPS_LEAST (INT64_MIN / 2)
 adze_dim adze_ops_number(int64_t value);
 bool adze_ops_is_number(adze_dim d, int64_t *value);
 /* Content of integer input i; number of elements or -1. */

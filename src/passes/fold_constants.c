@@ -115,7 +115,7 @@ static bool fold_known(adze_rewriter *rw, adze_node *node)
     adze_tensor tensor;
     int64_t number, dims[1] = {old->known_count};
     for (int i = 0; i < old->known_count; i++)
-        if (!adze_ops_is_number(old->known[i], &number))
+        if (!adze_ops_is_number(old->known[i], &number) || number == ADZE_OPS_LEAST)
             return false;
     if (!adze_rw_check(rw, adze_tensor_make(&tensor, old->type.dtype, old->type.rank, dims, NULL) ==
                                ADZE_OK))

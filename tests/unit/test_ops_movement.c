@@ -103,6 +103,27 @@ TEST(slice_steps)
     }
 }
 
+TEST(slice_ends_before_everything)
+{
+    int64_t one = 1, n = 3, first = -1, step = -1, axis = 0, ends[3] = {INT64_MIN, -INT64_MAX, -99};
+    float x[3] = {1, 2, 3};
+    for (int k = 0; k < 3; k++) {
+        op_case c;
+        op_case_open(&c, NULL);
+        op_case_input(&c, ADZE_F32, 1, &n, x, NULL);
+        op_case_input(&c, ADZE_I64, 1, &one, &first, NULL);
+        op_case_input(&c, ADZE_I64, 1, &one, &ends[k], NULL);
+        op_case_input(&c, ADZE_I64, 1, &one, &axis, NULL);
+        op_case_input(&c, ADZE_I64, 1, &one, &step, NULL);
+        op_case_node(&c, "Slice", 1);
+        op_case_run(&c);
+        CHECK_EQ(c.output[0].dims[0], 3);
+        for (int i = 0; i < 3; i++)
+            CHECK_EQ(((const float *)c.output[0].data)[i], x[2 - i]);
+        op_case_close(&c);
+    }
+}
+
 TEST(concat_and_split_are_inverse)
 {
     for (int64_t axis = 0; axis < 3; axis++) {
