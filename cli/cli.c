@@ -151,6 +151,12 @@ int cli_parse(const cli_command *command, const cli_option *options, int argc, c
 int cli_open(cli_model *m, const char *path)
 {
     adze_error err = {0};
+    double most = 0;
+    if (m->max_ram && (!cli_bytes(m->max_ram, &most) || most < 1 || most > 1e18)) {
+        fprintf(stderr, "adze: --max-ram '%s': expected bytes, as 250000000 or 400M\n", m->max_ram);
+        return 2;
+    }
+    adze_memory_set_limit((size_t)most);
     adze_context_options options = adze_context_options_default();
     options.threads = (int)m->threads;
     adze_status status = adze_context_open(&m->context, &options, &err);

@@ -44,6 +44,7 @@ int cli_parse(const cli_command *command, const cli_option *options, int argc, c
 /* Options of every command that opens a model. */
 typedef struct cli_model {
     cli_list shapes, bounds;
+    const char *max_ram;
     int64_t threads;
     bool json;
     adze_context *context;
@@ -56,6 +57,8 @@ typedef struct cli_model {
         {CLI_LIST, "bound", "N=512", "upper bound of a symbolic dimension (or N=1..512)",          \
          &(m).bounds},                                                                             \
         {CLI_INT, "threads", "N", "worker threads (default: one per core)", &(m).threads},         \
+        {CLI_STRING, "max-ram", "N", "memory the model may take (default half the machine's)",     \
+         &(m).max_ram},                                                                            \
     {                                                                                              \
         CLI_FLAG, "json", NULL, "machine-readable output on stdout", &(m).json                     \
     }

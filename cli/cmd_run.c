@@ -103,18 +103,13 @@ static int make_folder(const char *path)
     return 5;
 }
 
-static int read_limits(const cli_command *self, const char *seconds, const char *bytes,
-                       adze_session_options *out)
+static int read_seconds(const cli_command *self, const char *text, double *out)
 {
-    double size = 0;
     char *end = NULL;
-    if (seconds)
-        out->max_seconds = strtod(seconds, &end);
-    if (seconds && (end == seconds || *end || !(out->max_seconds > 0)))
-        return cli_usage(self, "--max-time '%s': expected seconds, as 2.5", seconds);
-    if (bytes && (!cli_bytes(bytes, &size) || size < 1 || size > 1e18))
-        return cli_usage(self, "--max-ram '%s': expected bytes, as 250000000 or 400M", bytes);
-    out->max_bytes = (size_t)size;
+    if (text)
+        *out = strtod(text, &end);
+    if (text && (end == text || *end || !(*out > 0)))
+        return cli_usage(self, "--max-time '%s': expected seconds, as 2.5", text);
     return 0;
 }
 
@@ -122,7 +117,7 @@ CLI_COMMAND(run)
 {
     cli_model m = {0};
     cli_list files = {0};
-    const char *output_dir = NULL, *dump_dir = NULL, *path, *seconds = NULL, *bytes = NULL;
+    const char *output_dir = NULL, *dump_dir = NULL, *path, *seconds = NULL;
     adze_plan_options plan = adze_plan_options_default();
     adze_session_options limits = adze_session_options_default();
     const cli_option options[] = {
@@ -134,16 +129,11 @@ CLI_COMMAND(run)
          &dump_dir},
         {CLI_ON_OFF, "fuse", "on|off", "rewriting passes (default on)", &plan.fuse},
         {CLI_STRING, "max-time", "SECONDS", "stop a run that takes longer", &seconds},
-        {CLI_STRING, "max-ram", "N", "refuse a run that needs more memory, as 400M", &bytes},
         {0}};
     int count, code = cli_parse(self, options, argc, argv, &path, 1, 1, &count);
-    if (code >= 0 || (code = cli_open(&m, path)) != 0)
+    if (code >= 0 || (code = read_seconds(self, seconds, &limits.max_seconds)) != 0 ||
+        (code = cli_open(&m, path)) != 0)
         return code;
-    code = read_limits(self, seconds, bytes, &limits);
-    if (code) {
-        cli_close(&m);
-        return code;
-    }
     adze_error err = {0};
     adze_tensor *inputs;
     code = cli_load_inputs(&m, &files, &inputs);

@@ -113,6 +113,12 @@ ADZE_MUST_CHECK ADZE_API adze_status adze_context_open(adze_context **out,
 /** Frees and nulls `*context`; NULL is fine. All that was made from it must be freed before. */
 ADZE_API void adze_context_close(adze_context **context);
 
+/** The most memory that all of adze in this process may hold together, whatever the files say; mapped files do
+ * not count. What needs more fails with ADZE_LIMIT and leaves the rest usable. 0: back to the usual, half of what
+ * the machine or the control group has. Any thread, any time. */
+ADZE_API void adze_memory_set_limit(size_t bytes);
+ADZE_API size_t adze_memory_limit(void);
+
 ADZE_API adze_cpu_level adze_context_cpu_level(const adze_context *context);
 ADZE_API int adze_context_threads(const adze_context *context);
 

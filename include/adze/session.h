@@ -44,7 +44,7 @@ typedef struct adze_session_options {
     void *observe_user;
     bool profile; /* measure each step */
     double
-        max_seconds; /* a run that takes longer fails with ADZE_TIMEOUT, between nodes; 0: no limit */
+        max_seconds;  /* a run that takes longer stops, inside a node too: ADZE_TIMEOUT; 0: none */
     size_t max_bytes; /* of memory the session may hold, else ADZE_LIMIT; 0: no limit */
 } adze_session_options;
 

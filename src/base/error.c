@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "base/text.h"
+
 typedef struct status_row {
     const char *name;
     int exit_code;
@@ -51,8 +54,19 @@ static void replace_control_characters(char *text)
             *text = '?';
 }
 
+static void name_limit(adze_error *err)
+{
+    char size[32];
+    size_t length = strlen(err->message);
+    (void)snprintf(err->message + length, sizeof err->message - length,
+                   ": more than the %s that may be used in all; raise --max-ram",
+                   adze_format_bytes(size, (double)adze_memory_limit()));
+}
+
 adze_status adze_fail(adze_error *err, adze_status status, const char *format, ...)
 {
+    bool limited = status == ADZE_NO_MEMORY && adze_memory_was_refused();
+    status = limited ? ADZE_LIMIT : status;
     if (err) {
         va_list args;
         va_start(args, format);
@@ -60,6 +74,8 @@ adze_status adze_fail(adze_error *err, adze_status status, const char *format, .
         (void)vsnprintf(err->message, sizeof err->message, format, args);
         va_end(args);
         replace_control_characters(err->message);
+        if (limited)
+            name_limit(err);
     }
     return status;
 }

@@ -1,5 +1,6 @@
 /* The only caller of malloc. Each allocation is preceded by the pointer that malloc returned, so that
- * memory from calloc (whose untouched pages cost nothing) can be aligned and still be resized. */
+ * memory from calloc (whose untouched pages cost nothing) can be aligned and still be resized, and by its size, so that
+ * all of it can be counted against a limit. */
 #include "base/memory.h"
 
 #include <stdatomic.h>
@@ -7,12 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, HEADER = 16, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
+enum { ALIGNMENT = 64, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
 
 /* One allocation: half the address space, or a terabyte where that is more than any machine has. */
 static const size_t largest = (size_t)ADZE_MIN((uint64_t)PTRDIFF_MAX, (uint64_t)1 << 40) - 4096;
 
-/* Test hook, the one mutable global: allocations left before failing, negative when off. */
+/* Memory belongs to the process, and so do these, the only mutable globals: what all allocations together may
+ * take (0: not decided yet) and take, and whether this thread was refused some for it. */
+static _Atomic size_t limit, in_use;
+static _Thread_local bool refused;
+
+/* Test hook: allocations left before failing, negative when off. */
 static atomic_long allocations_left = -1;
 
 void adze_alloc_fail_after(long n)
@@ -45,47 +51,91 @@ bool adze_add_size(size_t *out, size_t a, size_t b)
     return true;
 }
 
-static void *raw_of(void *pointer)
+void adze_memory_set_limit(size_t bytes)
 {
-    void *raw;
-    memcpy(&raw, (char *)pointer - sizeof raw, sizeof raw);
-    return raw;
+    atomic_store(&limit, bytes);
 }
 
-static void *place(void *raw, size_t shift)
+size_t adze_memory_limit(void)
 {
-    char *pointer = (char *)raw + shift;
-    memcpy(pointer - sizeof raw, &raw, sizeof raw);
+    size_t undecided = 0;
+    if (atomic_load(&limit) == 0)
+        (void)atomic_compare_exchange_strong(&limit, &undecided, adze_machine_memory() / 2);
+    return atomic_load(&limit);
+}
+
+size_t adze_memory_in_use(void)
+{
+    return atomic_load(&in_use);
+}
+
+bool adze_memory_was_refused(void)
+{
+    bool was = refused;
+    refused = false;
+    return was;
+}
+
+static bool reserve(size_t bytes)
+{
+    size_t most = adze_memory_limit();
+    if (bytes <= most && atomic_fetch_add(&in_use, bytes) <= most - bytes)
+        return true;
+    if (bytes <= most)
+        atomic_fetch_sub(&in_use, bytes);
+    refused = true;
+    return false;
+}
+
+typedef struct header { /* right before the bytes handed out */
+    void *raw;          /* what malloc returned */
+    size_t size;        /* bytes asked for */
+} header;
+
+static header *header_of(void *pointer)
+{
+    return (header *)pointer - 1;
+}
+
+static void *place(void *raw, size_t shift, size_t size)
+{
+    void *pointer = (char *)raw + shift;
+    *header_of(pointer) = (header){raw, size};
     return pointer;
 }
 
 void *adze_alloc(size_t count, size_t size)
 {
     size_t bytes;
-    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > largest)
+    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > largest || !reserve(bytes))
         return NULL;
-    void *raw = calloc(1, bytes + ALIGNMENT + (bytes == 0));
-    if (!raw)
+    char *raw = calloc(1, bytes + ALIGNMENT + (bytes == 0));
+    if (!raw) {
+        atomic_fetch_sub(&in_use, bytes);
         return NULL;
-    uintptr_t at = ((uintptr_t)raw + sizeof(void *) + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
-    return place(raw, at - (uintptr_t)raw);
+    }
+    uintptr_t at = ((uintptr_t)raw + sizeof(header) + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
+    return place(raw, at - (uintptr_t)raw, bytes);
 }
 
 void *adze_realloc(void *pointer, size_t count, size_t size)
 {
     size_t bytes;
-    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > largest)
+    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > largest || !reserve(bytes))
         return NULL;
-    void *old = pointer ? raw_of(pointer) : NULL;
-    size_t shift = pointer ? (size_t)((char *)pointer - (char *)old) : HEADER;
-    void *raw = realloc(old, bytes + shift + (bytes == 0));
-    return raw ? place(raw, shift) : NULL;
+    header old = pointer ? *header_of(pointer) : (header){0};
+    size_t shift = pointer ? (size_t)((char *)pointer - (char *)old.raw) : sizeof(header);
+    void *raw = realloc(old.raw, bytes + shift + (bytes == 0));
+    atomic_fetch_sub(&in_use, raw ? old.size : bytes);
+    return raw ? place(raw, shift, bytes) : NULL;
 }
 
 void adze_free(void *pointer)
 {
-    if (pointer)
-        free(raw_of(pointer));
+    if (!pointer)
+        return;
+    atomic_fetch_sub(&in_use, header_of(pointer)->size);
+    free(header_of(pointer)->raw);
 }
 
 struct adze_arena_block {

@@ -11,6 +11,13 @@ void *adze_alloc(size_t count, size_t size);
 void *adze_realloc(void *pointer, size_t count, size_t size);
 void adze_free(void *pointer);
 
+/* adze.h: adze_memory_set_limit. Bytes asked for and not yet given back: */
+size_t adze_memory_in_use(void);
+/* Whether the limit refused this thread memory since the last call. */
+bool adze_memory_was_refused(void);
+/* Bytes that this machine, or the control group of this process, has. */
+size_t adze_machine_memory(void);
+
 /* For tests: the n-th allocation from now on (1 = next) and every later one fails; 0 switches off. */
 void adze_alloc_fail_after(long n);
 

@@ -1,8 +1,9 @@
-/* What the process can ask about itself: time and resident memory. */
+/* What the process can ask about itself and its machine: time and memory. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 
@@ -43,4 +44,23 @@ uint64_t adze_peak_rss(void)
 uint64_t adze_current_rss(void)
 {
     return status_line("VmRSS:");
+}
+
+/* What the control group grants; SIZE_MAX when it sets no limit. */
+static size_t memory_granted(void)
+{
+    FILE *file = fopen("/sys/fs/cgroup/memory.max", "r");
+    unsigned long long bytes = 0;
+    bool limited = file && fscanf(file, "%llu", &bytes) == 1 && bytes > 0;
+    if (file)
+        (void)fclose(file);
+    return limited && bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
+}
+
+size_t adze_machine_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t bytes, granted = memory_granted();
+    bool known = pages > 0 && page > 0 && adze_mul_size(&bytes, (size_t)pages, (size_t)page);
+    return known ? ADZE_MIN(bytes, granted) : granted;
 }

@@ -27,24 +27,31 @@ enum { MOST_THREADS = 1024 };
 static const double spin_seconds = 40e-6;
 
 typedef struct worker {
-    struct adze_pool *pool;
+    struct crew *crew;
     pthread_t thread;
     int index;
 } worker;
 
-struct adze_pool {
+struct crew {
     _Alignas(64) _Atomic uint64_t state;
     _Alignas(64) _Atomic int64_t next; /* first piece not yet handed out */
     _Alignas(64) atomic_int sleepers;
     adze_piece_fn fn; /* the job: written while shut and empty, read inside */
     void *user;
     int64_t pieces;
+    double deadline;
     int threads; /* the caller included */
     bool spin;
     pthread_mutex_t busy;  /* held by the caller whose job it is */
     pthread_mutex_t sleep; /* guards the two conditions */
     pthread_cond_t work, done;
     worker workers[];
+};
+
+struct adze_pool {
+    struct crew *crew;
+    double deadline; /* 0: none */
+    bool shared;     /* the crew is another pool's */
 };
 
 static void relax(void)
@@ -62,11 +69,11 @@ static uint32_t job_of(uint64_t state)
 }
 
 /* True as soon as a job other than `seen` is there, or the end; false when spinning did not see it. */
-static bool spin_for_work(adze_pool *pool, uint32_t seen)
+static bool spin_for_work(struct crew *crew, uint32_t seen)
 {
     for (double end = 0;;) {
         for (int i = 0; i < 32; i++, relax()) {
-            uint64_t state = atomic_load_explicit(&pool->state, memory_order_relaxed);
+            uint64_t state = atomic_load_explicit(&crew->state, memory_order_relaxed);
             if (job_of(state) != seen || (state & QUIT))
                 return true;
         }
@@ -78,130 +85,173 @@ static bool spin_for_work(adze_pool *pool, uint32_t seen)
     }
 }
 
-static void wait_for_work(adze_pool *pool, uint32_t seen)
+static void wait_for_work(struct crew *crew, uint32_t seen)
 {
-    if (pool->spin && spin_for_work(pool, seen))
+    if (crew->spin && spin_for_work(crew, seen))
         return;
-    (void)pthread_mutex_lock(&pool->sleep);
-    atomic_fetch_add(&pool->sleepers, 1);
+    (void)pthread_mutex_lock(&crew->sleep);
+    atomic_fetch_add(&crew->sleepers, 1);
     for (;;) {
-        uint64_t state = atomic_load(&pool->state);
+        uint64_t state = atomic_load(&crew->state);
         if (job_of(state) != seen || (state & QUIT))
             break;
-        (void)pthread_cond_wait(&pool->work, &pool->sleep);
+        (void)pthread_cond_wait(&crew->work, &crew->sleep);
     }
-    atomic_fetch_sub(&pool->sleepers, 1);
-    (void)pthread_mutex_unlock(&pool->sleep);
+    atomic_fetch_sub(&crew->sleepers, 1);
+    (void)pthread_mutex_unlock(&crew->sleep);
 }
 
-static void run_pieces(adze_pool *pool, int index)
+static bool is_late(double deadline)
 {
-    for (;;) {
-        int64_t piece = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (piece >= pool->pieces)
+    return deadline > 0 && adze_now() >= deadline;
+}
+
+static void run_pieces(struct crew *crew, int index)
+{
+    while (!is_late(crew->deadline)) {
+        int64_t piece = atomic_fetch_add_explicit(&crew->next, 1, memory_order_relaxed);
+        if (piece >= crew->pieces)
             return;
-        pool->fn(pool->user, piece, index);
+        crew->fn(crew->user, piece, index);
     }
 }
 
-static void leave(adze_pool *pool)
+static void leave(struct crew *crew)
 {
-    uint64_t before = atomic_fetch_sub(&pool->state, 1);
+    uint64_t before = atomic_fetch_sub(&crew->state, 1);
     if ((before & INSIDE_MASK) == 1 && (before & CALLER_SLEEPS)) {
-        (void)pthread_mutex_lock(&pool->sleep);
-        (void)pthread_cond_signal(&pool->done);
-        (void)pthread_mutex_unlock(&pool->sleep);
+        (void)pthread_mutex_lock(&crew->sleep);
+        (void)pthread_cond_signal(&crew->done);
+        (void)pthread_mutex_unlock(&crew->sleep);
     }
 }
 
 static void *worker_main(void *argument)
 {
     worker *self = argument;
-    adze_pool *pool = self->pool;
+    struct crew *crew = self->crew;
     uint32_t seen = 0;
     for (;;) {
-        wait_for_work(pool, seen);
-        uint64_t state = atomic_load(&pool->state);
+        wait_for_work(crew, seen);
+        uint64_t state = atomic_load(&crew->state);
         bool entered = false;
         while ((state & OPEN) && !entered)
-            entered = atomic_compare_exchange_weak(&pool->state, &state, state + 1);
+            entered = atomic_compare_exchange_weak(&crew->state, &state, state + 1);
         if (state & QUIT)
             return NULL;
         seen = job_of(state);
         if (entered) {
-            run_pieces(pool, self->index);
-            leave(pool);
+            run_pieces(crew, self->index);
+            leave(crew);
         }
     }
 }
 
-static void wait_until_empty(adze_pool *pool)
+static void wait_until_empty(struct crew *crew)
 {
-    uint64_t state = atomic_load(&pool->state);
-    double end = pool->spin && (state & INSIDE_MASK) ? adze_now() + spin_seconds : 0;
-    for (int i = 1; pool->spin && (state & INSIDE_MASK); i++) {
+    uint64_t state = atomic_load(&crew->state);
+    double end = crew->spin && (state & INSIDE_MASK) ? adze_now() + spin_seconds : 0;
+    for (int i = 1; crew->spin && (state & INSIDE_MASK); i++) {
         relax();
-        state = atomic_load(&pool->state);
+        state = atomic_load(&crew->state);
         if (i % 32 == 0 && adze_now() >= end)
             break;
     }
     if (!(state & INSIDE_MASK))
         return;
-    (void)pthread_mutex_lock(&pool->sleep);
-    atomic_fetch_or(&pool->state, CALLER_SLEEPS);
-    while (atomic_load(&pool->state) & INSIDE_MASK)
-        (void)pthread_cond_wait(&pool->done, &pool->sleep);
-    (void)pthread_mutex_unlock(&pool->sleep);
+    (void)pthread_mutex_lock(&crew->sleep);
+    atomic_fetch_or(&crew->state, CALLER_SLEEPS);
+    while (atomic_load(&crew->state) & INSIDE_MASK)
+        (void)pthread_cond_wait(&crew->done, &crew->sleep);
+    (void)pthread_mutex_unlock(&crew->sleep);
 }
 
 /* The new state is written after the job and read before it; `sleepers` the other way round: one side
  * always sees the other. */
-static void publish(adze_pool *pool, int64_t pieces, adze_piece_fn fn, void *user)
+static void publish(struct crew *crew, int64_t pieces, double deadline, adze_piece_fn fn,
+                    void *user)
 {
-    pool->fn = fn;
-    pool->user = user;
-    pool->pieces = pieces;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    uint64_t number = atomic_load(&pool->state) & ~(JOB_ONE - 1);
-    atomic_store(&pool->state, (number + JOB_ONE) | OPEN);
-    if (atomic_load(&pool->sleepers) == 0)
+    crew->fn = fn;
+    crew->user = user;
+    crew->pieces = pieces;
+    crew->deadline = deadline;
+    atomic_store_explicit(&crew->next, 0, memory_order_relaxed);
+    uint64_t number = atomic_load(&crew->state) & ~(JOB_ONE - 1);
+    atomic_store(&crew->state, (number + JOB_ONE) | OPEN);
+    if (atomic_load(&crew->sleepers) == 0)
         return;
-    (void)pthread_mutex_lock(&pool->sleep);
-    int64_t useful = ADZE_MIN(pieces - 1, (int64_t)atomic_load(&pool->sleepers));
+    (void)pthread_mutex_lock(&crew->sleep);
+    int64_t useful = ADZE_MIN(pieces - 1, (int64_t)atomic_load(&crew->sleepers));
     for (int64_t i = 0; i < useful; i++)
-        (void)pthread_cond_signal(&pool->work);
-    (void)pthread_mutex_unlock(&pool->sleep);
+        (void)pthread_cond_signal(&crew->work);
+    (void)pthread_mutex_unlock(&crew->sleep);
 }
 
 void adze_pool_run(adze_pool *pool, int64_t pieces, adze_piece_fn fn, void *user)
 {
-    bool alone = !pool || pool->threads == 1 || pieces <= 1;
-    if (alone || pthread_mutex_trylock(&pool->busy) != 0) {
-        for (int64_t i = 0; i < pieces; i++)
+    struct crew *crew = pool ? pool->crew : NULL;
+    double deadline = pool ? pool->deadline : 0;
+    bool alone = !crew || crew->threads == 1 || pieces <= 1;
+    if (alone || pthread_mutex_trylock(&crew->busy) != 0) {
+        for (int64_t i = 0; i < pieces && !is_late(deadline); i++)
             fn(user, i, 0);
         return;
     }
-    publish(pool, pieces, fn, user);
-    run_pieces(pool, 0);
-    atomic_fetch_and(&pool->state, ~OPEN);
-    wait_until_empty(pool);
-    (void)pthread_mutex_unlock(&pool->busy);
+    publish(crew, pieces, deadline, fn, user);
+    run_pieces(crew, 0);
+    atomic_fetch_and(&crew->state, ~OPEN);
+    wait_until_empty(crew);
+    (void)pthread_mutex_unlock(&crew->busy);
 }
 
 /* Workers take no signals: those belong to the program's own threads. */
-static int start_workers(adze_pool *pool, int wanted)
+static int start_workers(struct crew *crew, int wanted)
 {
     sigset_t all, before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
-    for (pool->threads = 1; pool->threads < wanted; pool->threads++) {
-        worker *w = &pool->workers[pool->threads - 1];
-        *w = (worker){.pool = pool, .index = pool->threads};
+    for (crew->threads = 1; crew->threads < wanted; crew->threads++) {
+        worker *w = &crew->workers[crew->threads - 1];
+        *w = (worker){.crew = crew, .index = crew->threads};
         if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
             break;
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return pool->threads;
+    return crew->threads;
+}
+
+static void dismiss(struct crew *crew)
+{
+    (void)pthread_mutex_lock(&crew->sleep);
+    atomic_fetch_or(&crew->state, QUIT);
+    (void)pthread_cond_broadcast(&crew->work);
+    (void)pthread_mutex_unlock(&crew->sleep);
+    for (int i = 0; i + 1 < crew->threads; i++)
+        (void)pthread_join(crew->workers[i].thread, NULL);
+    (void)pthread_cond_destroy(&crew->work);
+    (void)pthread_cond_destroy(&crew->done);
+    (void)pthread_mutex_destroy(&crew->busy);
+    (void)pthread_mutex_destroy(&crew->sleep);
+    adze_free(crew);
+}
+
+static adze_status hire(struct crew **out, int wanted, adze_error *err)
+{
+    struct crew *crew = adze_alloc(1, sizeof *crew + (size_t)wanted * sizeof crew->workers[0]);
+    if (!crew)
+        return adze_fail(err, ADZE_NO_MEMORY, "no memory for %d threads", wanted);
+    (void)pthread_mutex_init(&crew->busy, NULL);
+    (void)pthread_mutex_init(&crew->sleep, NULL);
+    (void)pthread_cond_init(&crew->work, NULL);
+    (void)pthread_cond_init(&crew->done, NULL);
+    crew->spin = wanted <= adze_machine_cores();
+    int started = start_workers(crew, wanted);
+    if (started < wanted) {
+        dismiss(crew);
+        return adze_fail(err, ADZE_NO_MEMORY, "the system gave %d of %d threads", started, wanted);
+    }
+    *out = crew;
+    return ADZE_OK;
 }
 
 adze_status adze_pool_open(adze_pool **out, int threads, adze_error *err)
@@ -209,46 +259,48 @@ adze_status adze_pool_open(adze_pool **out, int threads, adze_error *err)
     if (threads < 0 || threads > MOST_THREADS)
         return adze_fail(err, ADZE_BAD_ARGUMENT, "threads: expected 0 to %d, found %d",
                          MOST_THREADS, threads);
-    int wanted = threads ? threads : adze_machine_cores();
-    adze_pool *pool = adze_alloc(1, sizeof *pool + (size_t)wanted * sizeof pool->workers[0]);
+    adze_pool *pool = adze_alloc(1, sizeof *pool);
     if (!pool)
-        return adze_fail(err, ADZE_NO_MEMORY, "no memory for %d threads", wanted);
-    (void)pthread_mutex_init(&pool->busy, NULL);
-    (void)pthread_mutex_init(&pool->sleep, NULL);
-    (void)pthread_cond_init(&pool->work, NULL);
-    (void)pthread_cond_init(&pool->done, NULL);
-    pool->spin = wanted <= adze_machine_cores();
-    int started = start_workers(pool, wanted);
-    if (started < wanted) {
-        adze_pool_close(&pool);
-        return adze_fail(err, ADZE_NO_MEMORY, "the system gave %d of %d threads", started, wanted);
-    }
+        return adze_fail(err, ADZE_NO_MEMORY, "threads");
+    adze_status status = hire(&pool->crew, threads ? threads : adze_machine_cores(), err);
+    if (status != ADZE_OK)
+        adze_free(pool);
+    else
+        *out = pool;
+    return status;
+}
+
+adze_status adze_pool_share(adze_pool **out, const adze_pool *of, adze_error *err)
+{
+    adze_pool *pool = adze_alloc(1, sizeof *pool);
+    if (!pool)
+        return adze_fail(err, ADZE_NO_MEMORY, "threads");
+    *pool = (adze_pool){.crew = of->crew, .shared = true};
     *out = pool;
     return ADZE_OK;
 }
 
-void adze_pool_close(adze_pool **pool_pointer)
+void adze_pool_close(adze_pool **pool)
 {
-    adze_pool *pool = *pool_pointer;
-    *pool_pointer = NULL;
-    if (!pool)
-        return;
-    (void)pthread_mutex_lock(&pool->sleep);
-    atomic_fetch_or(&pool->state, QUIT);
-    (void)pthread_cond_broadcast(&pool->work);
-    (void)pthread_mutex_unlock(&pool->sleep);
-    for (int i = 0; i + 1 < pool->threads; i++)
-        (void)pthread_join(pool->workers[i].thread, NULL);
-    (void)pthread_cond_destroy(&pool->work);
-    (void)pthread_cond_destroy(&pool->done);
-    (void)pthread_mutex_destroy(&pool->busy);
-    (void)pthread_mutex_destroy(&pool->sleep);
-    adze_free(pool);
+    if (*pool && !(*pool)->shared)
+        dismiss((*pool)->crew);
+    adze_free(*pool);
+    *pool = NULL;
+}
+
+void adze_pool_set_deadline(adze_pool *pool, double deadline)
+{
+    pool->deadline = deadline;
+}
+
+bool adze_pool_is_late(const adze_pool *pool)
+{
+    return pool && is_late(pool->deadline);
 }
 
 int adze_pool_threads(const adze_pool *pool)
 {
-    return pool ? pool->threads : 1;
+    return pool ? pool->crew->threads : 1;
 }
 
 /* Cores that the control group grants, rounded up; 0 when it sets no limit. */

@@ -10,6 +10,13 @@ typedef struct adze_pool adze_pool;
 adze_status adze_pool_open(adze_pool **out, int threads, adze_error *err) ADZE_MUST_CHECK;
 void adze_pool_close(adze_pool **pool);
 int adze_pool_threads(const adze_pool *pool);
+/* The workers of `of`, which must outlive it, with a deadline of its own. */
+adze_status adze_pool_share(adze_pool **out, const adze_pool *of, adze_error *err) ADZE_MUST_CHECK;
+/* Once adze_now() reaches it, adze_pool_run leaves out the pieces that have not begun: what the caller computed is then
+ * not whole, and it must look at the clock itself. 0: none. Not while pieces run. */
+void adze_pool_set_deadline(adze_pool *pool, double deadline);
+/* For loops outside the pool: whether the deadline is over. */
+bool adze_pool_is_late(const adze_pool *pool);
 
 /* Runs fn(user, piece, worker) for every piece in [0, pieces), worker in [0, threads); returns when all
  * are done. Pieces are handed out dynamically. pool NULL or pieces 1: runs in the caller. Calls from

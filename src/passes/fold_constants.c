@@ -1,6 +1,6 @@
 /* What depends on constants alone is computed now: nodes whose inputs are all constants, and integer
  * values that inference knows (shapes that flow as data). Results that would need much more memory
- * than what they are made from stay as they are.
+ * than what they are made from, or much time, stay as they are.
  *
  * Dequantized weights are left alone at first, so that integer operators can take the integers; what
  * no operator took is folded by fold_weights. */
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define LARGEST_GROWTH 65536 /* bytes that a result may have more than its inputs */
+#define MOST_OPERATIONS 1e9  /* of a node: a file must not decide how long planning takes */
 
 static bool inputs_are_constant(const adze_node *node, size_t *bytes)
 {
@@ -61,6 +62,26 @@ static bool may_fold(const adze_node *node)
     return to != SIZE_MAX && inputs_are_constant(node, &from) && to <= from + LARGEST_GROWTH;
 }
 
+static bool is_cheap(const adze_node *node, const adze_tensor *const *inputs, adze_arena *arena)
+{
+    size_t count = (size_t)node->output_count;
+    adze_tensor *types = ADZE_ARENA_ARRAY(arena, adze_tensor, count + 1);
+    const adze_tensor **outputs = ADZE_ARENA_ARRAY(arena, const adze_tensor *, count + 1);
+    adze_cost cost = {0};
+    if (!types || !outputs)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const adze_value *value = node->outputs[i];
+        if (value)
+            types[i] =
+                adze_tensor_view(value->type.dtype, value->type.rank, value->type.dims, NULL);
+        outputs[i] = value ? &types[i] : NULL;
+    }
+    if (node->op->cost)
+        node->op->cost(&cost, node, inputs, outputs);
+    return cost.operations <= MOST_OPERATIONS;
+}
+
 /* Computes the node on its constants; false when its operator cannot. */
 static bool compute(adze_rewriter *rw, const adze_node *node, adze_tensor *outputs,
                     adze_arena *arena)
@@ -71,6 +92,8 @@ static bool compute(adze_rewriter *rw, const adze_node *node, adze_tensor *outpu
         return false;
     for (int i = 0; i < node->input_count; i++)
         inputs[i] = adze_rw_constant(node->inputs[i]);
+    if (!is_cheap(node, inputs, arena))
+        return false;
     adze_status status = adze_op_run_single(outputs, node, inputs, arena, NULL);
     adze_rw_check(rw, status != ADZE_NO_MEMORY);
     return status == ADZE_OK;

@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/context.h"
 #include "base/cpu.h"
@@ -59,8 +58,7 @@ void adze_device_describe(adze_device *out, const adze_context *context)
     char name[96];
     (void)snprintf(out->processor, sizeof out->processor, "%s", adze_cpu_name(name));
     find_features(out);
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    out->memory = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    out->memory = adze_machine_memory();
 }
 
 void adze_device_identity(char out[65], const adze_device *device)

@@ -117,7 +117,7 @@ static bool wire_step(adze_session *s, int step)
         }
     s->runs[step] = (adze_run){.node = node,
                                .context = s->plan->context,
-                               .pool = s->plan->context->pool,
+                               .pool = s->pool,
                                .kernels = s->plan->context->kernels,
                                .prepared = s->plan->steps[step].prepared,
                                .input_count = node->input_count,
@@ -192,6 +192,10 @@ static adze_status make_spares(adze_session *s, adze_error *err)
 
 static adze_status open_session(adze_session *s, adze_error *err)
 {
+    if (s->around)
+        s->pool = s->around->pool;
+    else
+        ADZE_TRY(adze_pool_share(&s->pool, s->plan->context->pool, err));
     if (!make_arrays(s))
         return adze_fail(err, ADZE_NO_MEMORY, "session");
     for (int i = 0; i < s->plan->step_count; i++)
@@ -250,6 +254,8 @@ void adze_session_close(adze_session **session)
     }
     for (int i = 0; s->spares && i < s->plan->graph->state_count; i++)
         adze_free(s->spares[i]);
+    if (!s->around)
+        adze_pool_close(&s->pool);
     adze_free(s->arena);
     adze_free(s->scratch);
     adze_arena_free(&s->infer_memory);
@@ -336,6 +342,7 @@ static adze_status run_steps(adze_session *s, adze_error *err)
         if (s->options.observe)
             observe(s, s->plan->steps[i].node);
     }
+    ADZE_TRY(check_time(s, err)); /* what the last step did may not be whole */
     s->run_count++;
     return ADZE_OK;
 }
@@ -376,10 +383,11 @@ adze_status adze_session_run_items(adze_session *s, const adze_item *inputs, adz
                                    adze_error *err)
 {
     const adze_graph *g = s->plan->graph;
-    if (!s->around)
+    if (!s->around) {
         s->budget->deadline = s->options.max_seconds > 0 ? adze_now() + s->options.max_seconds : 0;
-    if (!s->around)
         s->budget->exceeded = false;
+        adze_pool_set_deadline(s->pool, s->budget->deadline);
+    }
     for (int i = 0; i < g->input_count; i++) {
         const adze_quant *quant = s->items[g->inputs[i]->id].tensor.quant;
         s->items[g->inputs[i]->id] = inputs[i];

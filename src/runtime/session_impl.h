@@ -33,6 +33,8 @@ struct adze_session {
     adze_run_host host;         /* first: what operators call back through */
     const adze_session *around; /* of a graph inside a node: the session that runs it; or NULL */
     adze_budget own_budget, *budget;
+    adze_pool
+        *pool; /* the context's workers with this run's deadline; of `around` when there is one */
     adze_inside *inside; /* [step_count] */
     adze_late *late;     /* [step_count] */
     const adze_plan *plan;

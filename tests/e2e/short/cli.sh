@@ -38,6 +38,9 @@ says 3 "x.npy" "$ADZE" run "$model" --input image=x.npy
 says 2 "" "$ADZE" inspect "$model" --shape nothing=1x2
 says 1 "" "$ADZE" eval "$model" --data "$ADZE_SOURCE/models/fashion-mnist/t10k-images-idx3-ubyte.gz" \
     --preprocess "$ADZE_SOURCE/models/fashion-mnist/preprocess.json" --limit 300 --require "size<=1KB"
+says 2 "expected bytes" "$ADZE" inspect "$model" --max-ram much
+says 5 "raise --max-ram" "$ADZE" inspect "$model" --max-ram 10000
+says 2 "expected seconds" "$ADZE" run "$model" --max-time soon
 says 2 "" env ADZE_CPU=i386 "$ADZE" inspect "$model"
 
 command -v python3 >/dev/null || { echo "no python3 to read JSON with"; exit 77; }
