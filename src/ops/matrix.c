@@ -50,7 +50,7 @@ static product matmul_product(const adze_tensor *a, const adze_tensor *b)
     int64_t da[ADZE_MAX_RANK + 1] = {0}, db[ADZE_MAX_RANK + 1] = {0};
     widen(&ra, da, a, false);
     widen(&rb, db, b, true);
-    product p = {.m = da[ra - 2], .k = da[ra - 1], .n = db[rb - 1], .batches = 1};
+    product p = {.m = da[ra - 2], .k = db[rb - 2], .n = db[rb - 1], .batches = 1};
     p.batch_rank = ADZE_MAX(ra, rb) - 2;
     for (int i = 0; i < p.batch_rank; i++) {
         int ia = i - (p.batch_rank - (ra - 2)), ib = i - (p.batch_rank - (rb - 2));
@@ -75,7 +75,7 @@ static product gemm_product(const adze_node *node, const adze_tensor *a, const a
                  .a_turned = adze_node_int(node, "transA", 0) != 0,
                  .b_turned = adze_node_int(node, "transB", 0) != 0};
     p.m = a->dims[p.a_turned ? 1 : 0];
-    p.k = a->dims[p.a_turned ? 0 : 1];
+    p.k = b->dims[p.b_turned ? 1 : 0]; /* known wherever weights are packed; a's may be a symbol */
     p.n = b->dims[p.b_turned ? 0 : 1];
     return p;
 }
