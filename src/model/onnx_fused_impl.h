@@ -15,6 +15,8 @@ adze_node *adze_fused_emit(const adze_node *node, const char *op, int inputs,
                            const adze_piece *operands, int outputs);
 adze_piece adze_fused_emit1(const adze_node *node, const char *op, adze_piece a);
 adze_piece adze_fused_emit2(const adze_node *node, const char *op, adze_piece a, adze_piece b);
+/* Infers the node again that gives x, after it got attributes. */
+adze_piece adze_fused_again(adze_piece x);
 /* What made `from` makes output i of the node, which is taken apart, instead. */
 adze_piece adze_fused_deliver(adze_node *node, int i, adze_piece from);
 adze_piece adze_fused_ints(const adze_node *node, int n, const int64_t *values);
@@ -29,5 +31,8 @@ adze_status adze_fused_become(adze_node *node, const char *op, int outputs, adze
 
 adze_status adze_fused_multi_head(adze_node *node, adze_error *err) ADZE_MUST_CHECK;
 adze_status adze_fused_attention(adze_node *node, adze_error *err) ADZE_MUST_CHECK;
+/* The rest of an Attention whose queries, keys and values lie side by side in x. */
+adze_status adze_fused_attention_of(adze_node *node, adze_piece x, adze_piece mask, adze_piece past,
+                                    adze_piece scores, adze_error *err) ADZE_MUST_CHECK;
 
 #endif

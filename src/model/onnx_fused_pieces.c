@@ -49,6 +49,13 @@ adze_piece adze_fused_emit2(const adze_node *node, const char *op, adze_piece a,
     return made ? made->outputs[0] : NULL;
 }
 
+adze_piece adze_fused_again(adze_piece x)
+{
+    adze_error ignored; /* failures are found again later */
+    (void)!adze_graph_infer_node(x->producer, &ignored);
+    return x;
+}
+
 /* What made `from` makes `to` instead: an output of the node that is taken apart. */
 adze_piece adze_fused_deliver(adze_node *node, int output, adze_piece from)
 {

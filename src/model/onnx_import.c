@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "model/onnx_flex.h"
 #include "ops/control.h"
 
 #define MAX_DEPTH 32    /* of nested subgraphs and function calls */
@@ -62,8 +63,8 @@ static adze_value *find(scope *s, const char *name)
     if (value || !s->parent)
         return value;
     adze_value *outer = find(s->parent, name);
-    if (!outer)
-        return NULL;
+    if (!outer || s->graph == s->parent->graph)
+        return outer;
     value = adze_graph_add_capture(s->graph, name, outer);
     return bind(s, name, value) ? value : NULL;
 }
@@ -223,6 +224,16 @@ static const adze_onnx_attr *resolve_reference(const scope *s, const adze_onnx_a
         s = s->caller;
     }
     return attr;
+}
+
+/* The graph of an attribute; NULL: absent. */
+static const adze_onnx_graph *graph_of(const scope *s, const adze_onnx_node *node, const char *name)
+{
+    const adze_onnx_attr *attr = NULL;
+    for (int i = 0; i < node->attr_count; i++)
+        if (strcmp(node->attrs[i].name, name) == 0)
+            attr = resolve_reference(s, &node->attrs[i]);
+    return attr && attr->type == ADZE_ONNX_ATTR_GRAPH ? attr->graphs[0] : NULL;
 }
 
 static adze_status convert_attrs(scope *s, adze_node *node, const adze_onnx_node *from,
@@ -387,6 +398,52 @@ static adze_status expand_function(scope *s, const adze_onnx_node *call,
     return convert_nodes(&body, f->nodes, f->node_count, err);
 }
 
+/* ---- graphs in attributes that are put in the place of their node ---- */
+
+static adze_status add_initializers(scope *s, const adze_onnx_graph *from, adze_error *err);
+
+/* *x goes through the graph of an attribute, if it is there. */
+static adze_status inline_graph(scope *s, const adze_onnx_node *node, const char *attr,
+                                adze_value **x, adze_error *err)
+{
+    const adze_onnx_graph *from = graph_of(s, node, attr);
+    scope body = *s;
+    if (!from)
+        return ADZE_OK;
+    if (from->input_count != 1 || from->output_count != 1)
+        return adze_fail(err, ADZE_BAD_MODEL,
+                         "%s '%s': %s has %d inputs and %d outputs, expected 1", node->op_type,
+                         node->name, attr, from->input_count, from->output_count);
+    body.parent = s;
+    body.names = adze_map_in(&s->graph->arena);
+    body.prefix =
+        adze_arena_printf(&s->graph->arena, "%s%s/%s/", s->prefix, node->outputs[0], attr);
+    body.depth++;
+    if (!body.prefix || !bind(&body, from->inputs[0].name, *x))
+        return out_of_memory(err);
+    ADZE_TRY(add_initializers(&body, from, err));
+    ADZE_TRY(convert_nodes(&body, from->nodes, from->node_count, err));
+    *x = find(&body, from->outputs[0].name);
+    return *x ? ADZE_OK
+              : adze_fail(err, ADZE_BAD_MODEL, "%s '%s': output '%s' of %s is made by no node",
+                          node->op_type, node->name, from->outputs[0].name, attr);
+}
+
+static adze_status expand_flex(scope *s, adze_node *node, const adze_onnx_node *from,
+                               adze_error *err)
+{
+    adze_value *x;
+    if (strcmp(node->op_type, "FlexAttention") != 0 ||
+        strcmp(node->domain, "ai.onnx.preview") != 0 || node->output_count != 1 ||
+        (!graph_of(s, from, "score_mod") && !graph_of(s, from, "prob_mod")))
+        return ADZE_OK;
+    ADZE_TRY(adze_onnx_flex_scores(&x, node, err));
+    ADZE_TRY(inline_graph(s, from, "score_mod", &x, err));
+    ADZE_TRY(adze_onnx_flex_softmax(&x, node, x, err));
+    ADZE_TRY(inline_graph(s, from, "prob_mod", &x, err));
+    return adze_onnx_flex_finish(node, x, err);
+}
+
 /* A Constant with a tensor becomes a constant of the same name. */
 static bool is_plain_constant(const adze_onnx_node *from)
 {
@@ -451,6 +508,7 @@ static adze_status convert_node(scope *s, const adze_onnx_node *from, adze_error
     ADZE_TRY(adze_onnx_adapt_node(node, opset_of(s, domain), &last, err));
     ADZE_TRY(adze_onnx_expand_contrib(node, err));
     ADZE_TRY(adze_onnx_expand_fused(node, err));
+    ADZE_TRY(expand_flex(s, node, from, err));
     if (!adze_graph_append(s->graph, node) || (last && !adze_graph_append(s->graph, last)))
         return out_of_memory(err);
     infer_early(s->graph, first_new);
@@ -475,7 +533,7 @@ static adze_status add_initializers(scope *s, const adze_onnx_graph *from, adze_
         if (adze_map_has(&s->names, t->name))
             return adze_fail(err, ADZE_BAD_MODEL, "two initializers are called '%s'", t->name);
         ADZE_TRY(adze_onnx_tensor_view(&view, t, err));
-        if (!bind(s, t->name, adze_graph_add_constant(s->graph, t->name, &view, false)))
+        if (!bind(s, t->name, adze_graph_add_constant(s->graph, scoped(s, t->name), &view, false)))
             return out_of_memory(err);
     }
     return ADZE_OK;

@@ -177,13 +177,22 @@ static bool is_depthwise(const adze_conv_shape *s)
     return s->groups == s->c && s->oc == s->c && s->c > 1;
 }
 
+static bool has_residual(const adze_node *node)
+{
+    return adze_node_int(node, ADZE_FUSED_RESIDUAL, 0) != 0;
+}
+
+static conv_kind float_kind(const adze_node *node, const adze_conv_shape *s)
+{
+    return is_depthwise(s) && !has_residual(node) ? CONV_F32_DEPTHWISE : CONV_F32;
+}
+
 static adze_status prepare_f32(adze_prepare *prepare, conv_prepared *p, const adze_conv_shape *s,
                                adze_error *err)
 {
     const adze_kernels *k = adze_prepare_kernels(prepare);
     const adze_tensor *w = adze_prepare_input(prepare, 1);
-    bool residual = adze_node_int(adze_prepare_node(prepare), ADZE_FUSED_RESIDUAL, 0) != 0;
-    p->kind = is_depthwise(s) && !residual ? CONV_F32_DEPTHWISE : CONV_F32;
+    p->kind = float_kind(adze_prepare_node(prepare), s);
     if (!w->data)
         return ADZE_OK;
     size_t size = p->kind == CONV_F32 ? adze_conv_f32_packed_size(k, s) : w->size;
@@ -275,9 +284,19 @@ static adze_status conv_prepare(adze_prepare *prepare, adze_error *err)
         p->kind = CONV_PLAIN;
         return ADZE_OK;
     }
-    for (int i = 0; i < w->rank; i++)
-        if (w->dims[i] < 1)
-            return adze_fail(err, ADZE_UNSUPPORTED, "weights of unknown or empty shape");
+    bool known = true;
+    for (int i = 0; i < w->rank; i++) {
+        if (w->dims[i] == 0)
+            return adze_fail(err, ADZE_UNSUPPORTED, "weights of empty shape");
+        known = known && w->dims[i] > 0;
+    }
+    if (!known && !x->quant) { /* packed when a run brings them */
+        p->kind = CONV_F32;
+        return ADZE_OK;
+    }
+    if (!known)
+        return adze_fail(err, ADZE_UNSUPPORTED,
+                         "integer convolution with weights of unknown shape");
     adze_conv_shape s;
     ADZE_TRY(packing_shape(&s, prepare, err));
     return x->quant ? prepare_q8(prepare, p, &s, err) : prepare_f32(prepare, p, &s, err);
@@ -332,15 +351,16 @@ static void run_f32(const adze_run *run, const conv_prepared *p, const adze_conv
     const adze_tensor *w = run->inputs[1];
     const adze_tensor *b = run->input_count > 2 ? run->inputs[2] : NULL;
     const float *packed = p->packed;
+    const conv_kind kind = float_kind(run->node, s);
     if (!packed) {
         float *fresh = (float *)(void *)(scratch + a->packed);
-        if (p->kind == CONV_F32)
+        if (kind == CONV_F32)
             adze_conv_f32_pack(run->kernels, s, w->data, fresh);
         else
             pack_depthwise_f32(s->c, s->kh * s->kw, w->data, fresh);
         packed = fresh;
     }
-    if (p->kind == CONV_F32_DEPTHWISE) {
+    if (kind == CONV_F32_DEPTHWISE) {
         adze_dwconv_f32_args d = {
             depthwise_shape(s), x, packed, b ? b->data : NULL, y, p->lo, p->hi};
         adze_dwconv_f32(&run->kernels->dwconv, run->pool, &d);
@@ -422,6 +442,9 @@ static adze_status conv_run(adze_run *run, adze_error *err)
     ADZE_TRY(geometry(&s, run->node, x, run->inputs[1], y, err));
     if (adze_tensor_elements(y) == 0)
         return ADZE_OK;
+    if (adze_tensor_elements(run->inputs[1]) == 0)
+        return adze_fail(err, ADZE_BAD_DATA, "Conv '%s': weights of empty shape",
+                         adze_node_name(run->node));
     conv_areas a = areas_of(run, p, &s);
     conv_fn fn = p->kind == CONV_F32 || p->kind == CONV_F32_DEPTHWISE ? run_f32 : run_q8;
     if (is_last(run->node)) {
@@ -496,7 +519,7 @@ static adze_status conv_plain(adze_run *run, const conv_prepared *p, adze_error 
                    .groups = adze_node_int(run->node, "group", 1),
                    .out_points = 1,
                    .taps = 1};
-    if (is_last(run->node) || adze_node_int(run->node, ADZE_FUSED_RESIDUAL, 0))
+    if (is_last(run->node) || has_residual(run->node))
         return adze_fail(err, ADZE_UNSUPPORTED, "Conv '%s': fused form without a kernel",
                          adze_node_name(run->node));
     ADZE_TRY(adze_window_read(&j.window, run->node, x->rank - 2, &w->dims[2], err));

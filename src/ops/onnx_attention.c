@@ -9,8 +9,8 @@
 
 enum { Q, K, V, MASK, PAST_K, PAST_V, NONPAD };
 
-/* FlexAttention of ai.onnx.preview: 4-D only, probabilities in the precision of the softmax. Its subgraphs
- * are put in its place when a file is read. */
+/* FlexAttention of ai.onnx.preview: 4-D only, probabilities in the precision of the softmax. One with graphs
+ * inside (score_mod, prob_mod) is written out when a file is read: model/onnx_flex.c. */
 static bool is_flex(const adze_node *node)
 {
     return adze_node_op(node)[0] == 'F';
@@ -102,9 +102,6 @@ static adze_status attention_infer(adze_infer *infer, adze_error *err)
 
 static adze_status attention_prepare(adze_prepare *prepare, adze_error *err)
 {
-    const adze_node *node = adze_prepare_node(prepare);
-    if (adze_node_has(node, "score_mod") || adze_node_has(node, "prob_mod"))
-        return adze_fail(err, ADZE_UNSUPPORTED, "score_mod and prob_mod");
     for (int i = Q; i <= PAST_V; i++) {
         const adze_tensor *t = adze_ops_prepare_input(prepare, i);
         if (t && i != MASK && (!adze_ops_is_float(t->dtype) || t->quant))
