@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/onnx_import.h"
+#include "model/onnx_fused_impl.h"
 
 static adze_status out_of_memory(adze_error *err)
 {
@@ -238,6 +238,22 @@ static adze_status expand_dynamic(adze_node *node, adze_error *err)
     return expand_product(node, &p, err);
 }
 
+/* Attention over a product of bytes. */
+static adze_status expand_attention(adze_node *node, adze_error *err)
+{
+    enum { INPUT, WEIGHTS, BIAS, X_SCALE, W_SCALE, MASK, X_ZERO, W_ZERO, PAST };
+    adze_node *x =
+        adze_graph_new_node(node->graph, "com.microsoft", "MatMulIntegerToFloat", node->name, 0, 1);
+    integer_product p = {input(node, INPUT),   input(node, WEIGHTS), input(node, X_SCALE),
+                         input(node, W_SCALE), input(node, X_ZERO),  input(node, W_ZERO),
+                         input(node, BIAS)};
+    if (!x)
+        return out_of_memory(err);
+    ADZE_TRY(expand_product(x, &p, err));
+    return adze_fused_attention_of(node, append(x), input(node, MASK), input(node, PAST), NULL,
+                                   err);
+}
+
 /* ---- MatMulNBits: A, B [N, blocks, bytes], scales, zero points ---- */
 
 typedef struct bit_weights {
@@ -271,11 +287,20 @@ static adze_status read_bits(bit_weights *w, const adze_node *node, adze_error *
     return ADZE_OK;
 }
 
-/* Zero points [N, blocks]: in the file each row begins at a byte; absent ones are half the range. */
+static bool has_float_zeros(const adze_node *node)
+{
+    const adze_value *given = input(node, 3);
+    const adze_dtype dtype = given && given->constant ? given->constant->dtype : ADZE_UNDEFINED;
+    return dtype == ADZE_F32 || dtype == ADZE_F16 || dtype == ADZE_BF16;
+}
+
+/* Zero points [N, blocks]: in the file each row begins at a byte; absent ones are half the range. Those that are
+ * floats are subtracted afterwards. */
 static adze_status zero_points(adze_value **out, adze_node *node, const bit_weights *w,
                                adze_error *err)
 {
-    const adze_value *given = input(node, 3);
+    const adze_value *given = has_float_zeros(node) ? NULL : input(node, 3);
+    const bool none = has_float_zeros(node);
     int64_t dims[2] = {w->n, w->blocks}, row = (w->blocks * w->bits + 7) / 8;
     adze_tensor t;
     if (given && (!given->constant || given->constant->dtype != ADZE_U8 ||
@@ -286,7 +311,7 @@ static adze_status zero_points(adze_value **out, adze_node *node, const bit_weig
     ADZE_TRY(adze_tensor_make(&t, w->dtype, 2, dims, err));
     int64_t each = 8 / w->bits, mask = (1 << w->bits) - 1;
     for (int64_t i = 0; i < w->n * w->blocks; i++) {
-        int64_t block = i % w->blocks, zero = 1 << (w->bits - 1);
+        int64_t block = i % w->blocks, zero = none ? 0 : 1 << (w->bits - 1);
         if (given)
             zero = ((const uint8_t *)given->constant->data)[i / w->blocks * row + block / each] >>
                        (block % each * w->bits) &
@@ -318,6 +343,25 @@ static adze_value *cut(adze_node *node, adze_value *weights, int64_t k)
     return add(node, "Slice", 4, inputs);
 }
 
+/* Weights [N, blocks * block] less scale * zero of their block. */
+static adze_value *less_zeros(adze_node *node, adze_value *weights, adze_value *scales,
+                              const bit_weights *w)
+{
+    int64_t shapes[3][3] = {{w->n, w->blocks, w->block}, {w->n, w->blocks, 1}, {w->n, -1}};
+    adze_value *to[3], *parts[3] = {weights, NULL, NULL};
+    for (int i = 0; i < 3; i++)
+        if (!(to[i] = adze_fused_ints(node, i < 2 ? 3 : 2, shapes[i])))
+            return NULL;
+    const int64_t dims[2] = {w->n, w->blocks};
+    adze_value *zeros =
+        shaped_constant(node, input(node, 3)->constant->dtype, dims, input(node, 3)->constant);
+    adze_value *offsets = adze_fused_emit2(node, "Mul", scales, zeros);
+    parts[0] = adze_fused_emit2(node, "Reshape", weights, to[0]);
+    parts[1] = adze_fused_emit2(node, "Reshape", offsets, to[1]);
+    parts[2] = adze_fused_emit2(node, "Sub", parts[0], parts[1]);
+    return adze_fused_emit2(node, "Reshape", parts[2], to[2]);
+}
+
 static adze_status expand_bits(adze_node *node, adze_error *err)
 {
     bit_weights w;
@@ -333,6 +377,12 @@ static adze_status expand_bits(adze_node *node, adze_error *err)
         !adze_node_set_int(made, "block_size", w.block))
         return out_of_memory(err);
     adze_value *weights = append(made);
+    if (weights && has_float_zeros(node)) {
+        if (adze_tensor_elements(input(node, 3)->constant) != w.n * w.blocks)
+            return adze_fail(err, ADZE_BAD_MODEL, "MatMulNBits '%s': zero points do not fit K, N",
+                             node->name);
+        weights = less_zeros(node, weights, inputs[1], &w);
+    }
     if (weights && whole[1] > w.k)
         weights = cut(node, weights, w.k);
     adze_node *turned = weights ? make(node, "Transpose", 1, &weights, 1) : NULL;
@@ -376,6 +426,7 @@ static const struct {
     {"DynamicQuantizeMatMul", 3, expand_dynamic},
     {"MatMulNBits", 3, expand_bits},
     {"NhwcMaxPool", 1, expand_max_pool},
+    {"QAttention", 5, expand_attention},
 };
 
 static adze_status too_few(const adze_node *node, adze_error *err)
@@ -386,7 +437,7 @@ static adze_status too_few(const adze_node *node, adze_error *err)
 
 adze_status adze_onnx_expand_contrib(adze_node *node, adze_error *err)
 {
-    if (strcmp(node->domain, "com.microsoft") != 0 || node->output_count != 1)
+    if (strcmp(node->domain, "com.microsoft") != 0 || node->output_count < 1)
         return ADZE_OK;
     for (size_t i = 0; i < ADZE_COUNT_OF(simples); i++)
         if (strcmp(simples[i].name, node->op_type) == 0)

@@ -98,24 +98,31 @@ static adze_status fused_gemm(adze_node *node, adze_error *err)
 
 /* ---- products ---- */
 
-static adze_status turned(adze_piece *x, adze_node *node, const char *attr, adze_error *err)
+/* The axes of an operand as a product has them: `batches`: rows stand first, before the axes of the batch. */
+static adze_status turned(adze_piece *x, adze_node *node, const char *attr, const char *batches,
+                          adze_error *err)
 {
     int64_t perm[ADZE_MAX_RANK];
-    if (adze_node_int(node, attr, 0) == 0 || !*x)
+    const bool swap = adze_node_int(node, attr, 0) != 0,
+               first = adze_node_int(node, batches, 0) != 0;
+    if (!*x || (!swap && !first))
         return ADZE_OK;
     const int rank = (*x)->type.rank;
     if (rank < 0)
         return adze_fused_unsupported(node, "a transposed operand of unknown rank", err);
     if (rank < 2)
         return ADZE_OK;
-    for (int i = 0; i < rank; i++)
-        perm[i] = i;
-    perm[rank - 1] = rank - 2;
-    perm[rank - 2] = rank - 1;
+    for (int i = 0; i < rank - 1; i++)
+        perm[i] = !first ? i : i == rank - 2 ? 0 : i + 1;
+    perm[rank - 1] = rank - 1;
+    if (swap) {
+        perm[rank - 1] = perm[rank - 2];
+        perm[rank - 2] = rank - 1;
+    }
     adze_node *made = adze_fused_emit(node, "Transpose", 1, x, 1);
     if (!made || !adze_node_set_ints(made, "perm", rank, perm))
         return adze_fused_no_memory(err);
-    *x = made->outputs[0];
+    *x = adze_fused_again(made->outputs[0]);
     return ADZE_OK;
 }
 
@@ -123,10 +130,8 @@ static adze_status fused_matmul(adze_node *node, adze_error *err)
 {
     adze_piece a = adze_fused_in(node, 0), b = adze_fused_in(node, 1);
     const float alpha = adze_node_float(node, "alpha", 1);
-    if (adze_node_int(node, "transBatchA", 0) || adze_node_int(node, "transBatchB", 0))
-        return adze_fused_unsupported(node, "transposed batches", err);
-    ADZE_TRY(turned(&a, node, "transA", err));
-    ADZE_TRY(turned(&b, node, "transB", err));
+    ADZE_TRY(turned(&a, node, "transA", "transBatchA", err));
+    ADZE_TRY(turned(&b, node, "transB", "transBatchB", err));
     if (alpha == 1)
         return adze_fused_become(node, "MatMul", 1, a, b, NULL, NULL, err);
     return adze_fused_become(node, "Mul", 1, adze_fused_emit2(node, "MatMul", a, b),
@@ -171,6 +176,7 @@ static adze_piece first_positions(const adze_node *node, adze_piece ids, adze_pi
     adze_node *shape = ids ? adze_fused_emit(node, "Shape", 1, &ids, 1) : NULL;
     if (!shape || !adze_node_set_int(shape, "start", 1) || !adze_node_set_int(shape, "end", 2))
         return NULL;
+    adze_fused_again(shape->outputs[0]);
     const adze_piece operands[4] = {table, adze_fused_int(node, 0), shape->outputs[0],
                                     adze_fused_int(node, 0)};
     adze_node *slice =
@@ -206,15 +212,56 @@ static adze_status embed_norm(adze_node *node, adze_error *err)
                              adze_fused_in(node, BETA), "epsilon", err);
 }
 
+/* Tables and parameters of 8 bits, with their scales from input 8 on and zero points behind those. */
+static adze_status quantized_embed_norm(adze_node *node, adze_error *err)
+{
+    static const int tables[5] = {2, 3, 4, 5, 6};
+    for (int i = 0; i < 5; i++) {
+        const adze_piece operands[3] = {adze_fused_in(node, tables[i]), adze_fused_in(node, 8 + i),
+                                        adze_fused_in(node, 13 + i)};
+        if (!operands[0])
+            continue;
+        adze_node *made =
+            operands[1] ? adze_fused_emit(node, "DequantizeLinear", 3, operands, 1) : NULL;
+        if (!made)
+            return adze_fused_unsupported(node, "a table without a scale", err);
+        node->inputs[tables[i]] = made->outputs[0];
+    }
+    node->input_count = ADZE_MIN(node->input_count, 8);
+    return embed_norm(node, err);
+}
+
 /* ---- all ---- */
+
+/* Operators that ONNX itself has in the same form. */
+static adze_status plain(adze_node *node, adze_error *err)
+{
+    node->domain = adze_arena_strdup(&node->graph->arena, "");
+    return node->domain ? ADZE_OK : adze_fused_no_memory(err);
+}
+
+/* Pads may be [1, 2 * rank], the value [1]. */
+static adze_status pad(adze_node *node, adze_error *err)
+{
+    for (int i = 1; i <= 2; i++)
+        if (adze_fused_in(node, i) && adze_fused_in(node, i)->type.rank != 2 - i) {
+            const int64_t flat[1] = {-1};
+            node->inputs[i] = adze_fused_emit2(node, "Reshape", node->inputs[i],
+                                               adze_fused_ints(node, 2 - i, flat));
+            if (!node->inputs[i])
+                return adze_fused_no_memory(err);
+        }
+    return plain(node, err);
+}
 
 static const struct {
     const char *op;
-    bool plain; /* in ONNX's own domain too */
+    bool everywhere; /* in ONNX's own domain too */
     adze_status (*expand)(adze_node *node, adze_error *err);
 } fused[] = {
     {"Attention", false, adze_fused_attention},
     {"BiasGelu", false, gelu},
+    {"DequantizeLinear", false, plain},
     {"EmbedLayerNormalization", false, embed_norm},
     {"FastGelu", false, gelu},
     {"FusedConv", false, fused_conv},
@@ -222,6 +269,9 @@ static const struct {
     {"FusedMatMul", false, fused_matmul},
     {"Gelu", false, gelu},
     {"MultiHeadAttention", false, adze_fused_multi_head},
+    {"Pad", false, pad},
+    {"QEmbedLayerNormalization", false, quantized_embed_norm},
+    {"QuantizeLinear", false, plain},
     {"QuickGelu", false, quick_gelu},
     {"SimplifiedLayerNormalization", true, simplified_norm},
     {"SkipLayerNormalization", false, skip_norm},
@@ -231,12 +281,12 @@ static const struct {
 
 adze_status adze_onnx_expand_fused(adze_node *node, adze_error *err)
 {
-    const bool plain = *node->domain == '\0';
-    if ((!plain && strcmp(node->domain, "com.microsoft") != 0) || node->output_count < 1 ||
+    const bool own = *node->domain == '\0';
+    if ((!own && strcmp(node->domain, "com.microsoft") != 0) || node->output_count < 1 ||
         !adze_fused_in(node, 0))
         return ADZE_OK;
     for (size_t i = 0; i < ADZE_COUNT_OF(fused); i++)
-        if (strcmp(fused[i].op, node->op_type) == 0 && (!plain || fused[i].plain))
+        if (strcmp(fused[i].op, node->op_type) == 0 && (!own || fused[i].everywhere))
             return fused[i].expand(node, err);
     return ADZE_OK;
 }

@@ -31,7 +31,9 @@ static adze_piece unsqueeze(const adze_node *node, adze_piece x, int n, const in
 static adze_piece cast(const adze_node *node, adze_piece x, adze_dtype to)
 {
     adze_piece y = adze_fused_emit1(node, "Cast", x);
-    return y && adze_node_set_int(y->producer, "to", adze_dtype_describe(to)->onnx) ? y : NULL;
+    return y && adze_node_set_int(y->producer, "to", adze_dtype_describe(to)->onnx)
+               ? adze_fused_again(y)
+               : NULL;
 }
 
 static adze_piece reshape(const adze_node *node, adze_piece x, int n, const int64_t *dims)
@@ -43,7 +45,7 @@ static adze_piece swap_middle(const adze_node *node, adze_piece x)
 {
     static const int64_t perm[4] = {0, 2, 1, 3};
     adze_piece y = adze_fused_emit1(node, "Transpose", x);
-    return y && adze_node_set_ints(y->producer, "perm", 4, perm) ? y : NULL;
+    return y && adze_node_set_ints(y->producer, "perm", 4, perm) ? adze_fused_again(y) : NULL;
 }
 
 /* x cut into `count` parts along an axis: equal ones, or of these sizes. */
@@ -57,8 +59,7 @@ static bool split(const adze_node *node, adze_piece x, int64_t axis, int count,
     if (!made || !adze_node_set_int(made, "axis", axis) ||
         (!sizes && !adze_node_set_int(made, "num_outputs", count)))
         return false;
-    adze_error ignored; /* its attributes came after it was inferred */
-    (void)!adze_graph_infer_node(made, &ignored);
+    adze_fused_again(made->outputs[0]);
     memcpy(to, made->outputs, (size_t)count * sizeof *to);
     return true;
 }
@@ -69,7 +70,7 @@ static adze_piece extent(const adze_node *node, adze_piece x, int64_t axis)
     adze_piece y = adze_fused_emit1(node, "Shape", x);
     return y && adze_node_set_int(y->producer, "start", axis) &&
                    adze_node_set_int(y->producer, "end", axis + 1)
-               ? y
+               ? adze_fused_again(y)
                : NULL;
 }
 
@@ -253,30 +254,23 @@ static adze_status deliver_present(adze_node *node, const adze_node *made, adze_
     return ADZE_OK;
 }
 
-adze_status adze_fused_attention(adze_node *node, adze_error *err)
+adze_status adze_fused_attention_of(adze_node *node, adze_piece x, adze_piece mask, adze_piece past,
+                                    adze_piece scores, adze_error *err)
 {
-    enum { INPUT, WEIGHTS, BIAS, MASK, PAST, SCORES, PAST_LENGTH };
     int count;
     const int64_t *sizes = adze_node_ints(node, "qkv_hidden_sizes", &count);
-    adze_piece x =
-        adze_fused_emit2(node, "MatMul", adze_fused_in(node, INPUT), adze_fused_in(node, WEIGHTS));
     adze_piece three[3];
-    parts p = {.mask = adze_fused_in(node, MASK),
-               .bias = adze_fused_in(node, SCORES),
-               .heads = adze_node_int(node, "num_heads", 0)};
+    parts p = {.mask = mask, .bias = scores, .heads = adze_node_int(node, "num_heads", 0)};
     if (adze_node_int(node, "do_rotary", 0) ||
-        adze_node_int(node, "past_present_share_buffer", 0) || adze_fused_in(node, PAST_LENGTH) ||
-        p.heads < 1 || (sizes && count != 3))
+        adze_node_int(node, "past_present_share_buffer", 0) || p.heads < 1 || (sizes && count != 3))
         return adze_fused_unsupported(node, "rotary positions, shared buffers or no num_heads",
                                       err);
-    if (adze_fused_in(node, BIAS))
-        x = adze_fused_emit2(node, "Add", x, node->inputs[BIAS]);
     if (!split(node, x, 2, 3, sizes, three))
         return adze_fused_no_memory(err);
     p.q = three[0];
     p.k = three[1];
     p.v = three[2];
-    if (adze_fused_in(node, PAST) && !split_past(node, node->inputs[PAST], &p))
+    if (past && !split_past(node, past, &p))
         return adze_fused_no_memory(err);
     adze_node *made;
     const bool present = adze_fused_out(node, 1) != NULL;
@@ -284,4 +278,17 @@ adze_status adze_fused_attention(adze_node *node, adze_error *err)
     if (present)
         ADZE_TRY(deliver_present(node, made, err));
     return adze_fused_become(node, "Identity", 1, made->outputs[0], NULL, NULL, NULL, err);
+}
+
+adze_status adze_fused_attention(adze_node *node, adze_error *err)
+{
+    enum { INPUT, WEIGHTS, BIAS, MASK, PAST, SCORES, PAST_LENGTH };
+    adze_piece x =
+        adze_fused_emit2(node, "MatMul", adze_fused_in(node, INPUT), adze_fused_in(node, WEIGHTS));
+    if (adze_fused_in(node, PAST_LENGTH))
+        return adze_fused_unsupported(node, "shared buffers", err);
+    if (adze_fused_in(node, BIAS))
+        x = adze_fused_emit2(node, "Add", x, node->inputs[BIAS]);
+    return adze_fused_attention_of(node, x, adze_fused_in(node, MASK), adze_fused_in(node, PAST),
+                                   adze_fused_in(node, SCORES), err);
 }

@@ -156,8 +156,8 @@ static void show_scores(const job *j, adze_scores_mode mode, int64_t batch, int6
 {
     const adze_attend *a = j->a;
     if (a->scores && a->mode == mode)
-        adze_ops_store(j->run->kernels, row, a->keys, a->scores,
-                       ((batch * a->heads + head) * a->queries + query) * a->keys);
+        adze_ops_store(j->run->kernels, row, a->scores->dims[3], a->scores,
+                       ((batch * a->heads + head) * a->queries + query) * a->scores->dims[3]);
 }
 
 /* The score of a sink that takes its share of a softmax and gives nothing; -inf: none. */

@@ -36,7 +36,7 @@ typedef struct adze_attend {
     const void *user;
     const int64_t
         *valid; /* [batches] keys that exist, or NULL: all of them; what lies behind is not read */
-    adze_tensor *scores; /* [batches, heads, queries, keys] or NULL */
+    adze_tensor *scores; /* [batches, heads, queries, keys or fewer] or NULL */
     adze_scores_mode mode;
 } adze_attend;
 

@@ -486,12 +486,9 @@ static void gru_middle(const worker *w)
 }
 
 /* x as 8-bit numbers of one scale would have it, and back to float: `to` may not be x. */
-static void through_bytes(const adze_kernels *k, int64_t n, const float *x, float *to)
+static void through_bytes(const adze_kernels *k, float lo, float hi, int64_t n, const float *x,
+                          float *to)
 {
-    float lo = INFINITY, hi = -INFINITY;
-    k->eltwise.range(n, x, &lo, &hi);
-    lo = fminf(lo, 0);
-    hi = fmaxf(hi, 0);
     float scale = hi > lo && isfinite(hi - lo) ? (hi - lo) / 255 : 1;
     float zero = rintf(fminf(fmaxf(-lo / scale, 0), 255));
     k->eltwise.fake_quantize(n, x, scale, (int32_t)zero, 0, 255, to);
@@ -500,6 +497,28 @@ static void through_bytes(const adze_kernels *k, int64_t n, const float *x, floa
 static int64_t length_of(const job *j, int64_t b)
 {
     return j->in[LENGTHS] ? adze_tensor_get_i64(j->in[LENGTHS], b) : j->c.steps;
+}
+
+/* DynamicQuantizeLSTM: the scale covers what lies up to the longest sequence; what is behind is never used. */
+static void quantize_inputs(const job *j, int64_t n, const float *x, float *to)
+{
+    float lo = 0, hi = 0;
+    int64_t longest = 0;
+    for (int64_t b = 0; b < j->c.batch; b++)
+        longest = ADZE_MAX(longest, length_of(j, b));
+    j->run->kernels->eltwise.range(longest * j->c.batch * j->c.width, x, &lo, &hi);
+    through_bytes(j->run->kernels, lo, hi, n, x, to);
+}
+
+/* States of sequences that ended before the last step count as zeros. */
+static void quantize_state(const worker *w, int64_t step)
+{
+    const cell *c = w->c;
+    float lo = 0, hi = 0;
+    for (int64_t b = 0; b < c->batch; b++)
+        if (length_of(w->j, b) >= step)
+            w->k->eltwise.range(c->hidden, w->state + b * c->hidden, &lo, &hi);
+    through_bytes(w->k, lo, hi, c->batch * c->hidden, w->state, w->temp);
 }
 
 static int64_t time_of(const worker *w, int64_t step, int64_t b)
@@ -527,7 +546,7 @@ static void step(const worker *w, int64_t at)
         memcpy(w->gates + b * all, w->inputs + row * all, (size_t)all * sizeof(float));
     }
     if (c->quantized)
-        through_bytes(w->k, c->batch * n, w->state, w->temp);
+        quantize_state(w, at);
     adze_gemm_f32_args args = {.m = c->batch,
                                .n = first_rows(c),
                                .k = n,
@@ -719,8 +738,9 @@ static adze_status recurrent_run(adze_run *run, adze_error *err)
         j.x = room;
     }
     if (j.c.quantized) {
-        through_bytes(run->kernels, n, room, room + round16((size_t)n));
-        j.x = room + round16((size_t)n);
+        float *bytes = room + round16((size_t)n);
+        quantize_inputs(&j, n, room, bytes);
+        j.x = bytes;
     }
     worker w = {.c = &j.c, .k = run->kernels};
     j.stride = place(&w, NULL, run->prepared, run->inputs[W], run->inputs[R]) * sizeof(float);
