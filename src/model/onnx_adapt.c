@@ -110,9 +110,18 @@ static adze_status shape_to_input(adze_node *node, adze_node **last, adze_error 
     return ints_to_input(node, "shape", 1, err);
 }
 
+/* In opset 1 the lengths may be an input, of the type of the data. */
 static adze_status split_to_input(adze_node *node, adze_node **last, adze_error *err)
 {
     ADZE_UNUSED(last);
+    if (node->input_count > 1 && node->inputs[1] && node->inputs[1]->type.dtype != ADZE_I64) {
+        adze_node *cast = adze_graph_new_node(node->graph, "", "Cast", NULL, 1, 1);
+        if (!cast || !adze_node_set_int(cast, "to", adze_dtype_describe(ADZE_I64)->onnx) ||
+            !adze_graph_append(node->graph, cast))
+            return out_of_memory(err);
+        cast->inputs[0] = node->inputs[1];
+        node->inputs[1] = cast->outputs[0];
+    }
     return ints_to_input(node, "split", 1, err);
 }
 
@@ -253,13 +262,37 @@ static adze_status drop_training(adze_node *node, adze_node **last, adze_error *
     return ADZE_OK;
 }
 
+/* spatial = 0: statistics of every element of [channels, ...]. What is not the batch becomes one axis. */
+static adze_status flatten_places(adze_node *node, adze_node **last, adze_error *err)
+{
+    static const int64_t matrix[2] = {0, -1}, vector[1] = {-1};
+    adze_value *x = node->inputs[0], *flat = constant_ints(node, "flat", 1, vector, false);
+    adze_node *shape = adze_graph_new_node(node->graph, "", "Shape", NULL, 1, 1);
+    adze_node *before = put_before(node, "Reshape", 2);
+    if (!flat || !shape || !before)
+        return out_of_memory(err);
+    ADZE_TRY(set_input(before, 1, constant_ints(node, "matrix", 2, matrix, false), err));
+    for (int i = 1; i < node->input_count; i++) {
+        adze_node *part = adze_graph_new_node(node->graph, "", "Reshape", NULL, 2, 1);
+        if (!part || !adze_graph_append(node->graph, part))
+            return out_of_memory(err);
+        part->inputs[0] = node->inputs[i];
+        part->inputs[1] = flat;
+        node->inputs[i] = part->outputs[0];
+    }
+    shape->inputs[0] = x;
+    *last = put_behind(node, "Reshape", 2);
+    return *last && adze_graph_append(node->graph, shape)
+               ? set_input(*last, 1, shape->outputs[0], err)
+               : out_of_memory(err);
+}
+
 /* Before opset 14 the extra outputs of BatchNormalization belong to training. */
 static adze_status batch_norm_outputs(adze_node *node, adze_node **last, adze_error *err)
 {
-    if (adze_node_int(node, "spatial", 1) == 0 && node->inputs[0] && node->inputs[0]->type.rank > 2)
-        return adze_fail(err, ADZE_UNSUPPORTED,
-                         "BatchNormalization '%s': spatial = 0, statistics of every element",
-                         node->name);
+    if (adze_node_int(node, "spatial", 1) == 0 && node->inputs[0] &&
+        node->inputs[0]->type.rank != 2)
+        ADZE_TRY(flatten_places(node, last, err));
     ADZE_TRY(drop_training(node, last, err));
     for (int i = 1; i < node->output_count; i++)
         if (node->outputs[i])
@@ -529,6 +562,16 @@ static adze_status affine(adze_node *node, adze_node **last, adze_error *err)
     return rename_op(node, "Add", err);
 }
 
+/* scale * x */
+static adze_status plain_scale(adze_node *node, adze_node **last, adze_error *err)
+{
+    ADZE_UNUSED(last);
+    adze_value *scale = constant_scalar(node, "scale", adze_node_float(node, "scale", 1));
+    adze_node_remove_attr(node, "scale");
+    ADZE_TRY(set_input(node, 1, scale, err));
+    return rename_op(node, "Mul", err);
+}
+
 /* scale * x + bias of each channel */
 static adze_status image_scaler(adze_node *node, adze_node **last, adze_error *err)
 {
@@ -622,6 +665,7 @@ static const rule rules[] = {
     {"Resize", 11, resize_inputs},
     {"Resize", INT32_MAX, resize_empty_inputs},
     {"RoiAlign", 16, roi_align_mode},
+    {"Scale", INT32_MAX, plain_scale},
     {"ScaledTanh", INT32_MAX, scaled_function},
     {"Scan", 9, scan_batches},
     {"Scatter", INT32_MAX, scatter_name},

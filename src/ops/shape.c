@@ -265,8 +265,8 @@ static adze_status squeeze_infer(adze_infer *infer, adze_error *err)
     if (n < 0)
         return ADZE_OK;
     for (int i = 0; i < x->rank && all; i++)
-        if (x->dims[i] < 0 && adze_dim_has_unknown(infer->dims, x->dims[i]))
-            return ADZE_OK; /* whether it is 1 is seen when the data are there */
+        if (x->dims[i] < 0)
+            return ADZE_OK; /* whether it is 1 is seen when a run says how long it is */
     ADZE_TRY(adze_ops_axes(axes, node, given, n, x->rank, err));
     for (int i = 0; i < n; i++)
         drop[axes[i]] = true;
