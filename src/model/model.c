@@ -16,6 +16,8 @@ static adze_status take_onnx(adze_model *model, adze_context *context, adze_onnx
         status = adze_onnx_to_graph(model->graph, onnx, err);
     model->ir_version = onnx->ir_version;
     model->producer = onnx->producer_name;
+    model->meta = onnx->meta;
+    model->meta_count = onnx->meta_count;
     for (int i = 0; i < onnx->opset_count; i++)
         if (!*onnx->opsets[i].domain || strcmp(onnx->opsets[i].domain, "ai.onnx") == 0)
             model->opset = onnx->opsets[i].version;
@@ -92,6 +94,19 @@ void adze_model_close(adze_model **model)
     *model = NULL;
 }
 
+static bool copy_meta(adze_model *model, const adze_model *like)
+{
+    model->meta_count = like ? like->meta_count : 0;
+    model->meta = ADZE_ARENA_ARRAY(&model->arena, adze_onnx_meta, (size_t)model->meta_count + 1);
+    for (int i = 0; model->meta && i < model->meta_count; i++) {
+        model->meta[i].key = adze_arena_strdup(&model->arena, like->meta[i].key);
+        model->meta[i].value = adze_arena_strdup(&model->arena, like->meta[i].value);
+        if (!model->meta[i].key || !model->meta[i].value)
+            return false;
+    }
+    return model->meta != NULL;
+}
+
 adze_status adze_model_from_graph(adze_model **out, adze_graph **graph, const adze_model *like,
                                   adze_error *err)
 {
@@ -106,8 +121,9 @@ adze_status adze_model_from_graph(adze_model **out, adze_graph **graph, const ad
     model->producer = adze_arena_strdup(&model->arena, like ? like->producer : "adze");
     model->opset = like ? like->opset : 0;
     model->ir_version = like ? like->ir_version : 0;
-    adze_status status = model->producer ? adze_graph_infer(model->graph, err)
-                                         : adze_fail(err, ADZE_NO_MEMORY, "model");
+    adze_status status = model->producer && copy_meta(model, like)
+                             ? adze_graph_infer(model->graph, err)
+                             : adze_fail(err, ADZE_NO_MEMORY, "model");
     if (status != ADZE_OK)
         adze_model_close(&model);
     else
@@ -134,6 +150,14 @@ const char *adze_model_format(const adze_model *model)
 const char *adze_model_producer(const adze_model *model)
 {
     return model->producer;
+}
+
+const char *adze_model_metadata(const adze_model *model, const char *key)
+{
+    for (int i = 0; i < model->meta_count; i++)
+        if (strcmp(model->meta[i].key, key) == 0)
+            return model->meta[i].value;
+    return NULL;
 }
 
 int64_t adze_model_opset(const adze_model *model)

@@ -3,6 +3,7 @@
 #define ADZE_MODEL_MODEL_IMPL_H
 #include "adze/model.h"
 #include "base/memory.h"
+#include "formats/onnx.h"
 #include "graph/ir.h"
 
 struct adze_model {
@@ -11,6 +12,8 @@ struct adze_model {
     adze_graph *graph;
     const char *path, *producer;
     int64_t opset, ir_version, file_size;
+    int meta_count;
+    adze_onnx_meta *meta;
     int issue_count, issue_capacity;
     adze_issue *issues;
 };

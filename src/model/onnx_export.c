@@ -356,7 +356,9 @@ adze_status adze_onnx_save(const adze_model *model, const char *path,
                             .producer_name = "adze",
                             .producer_version = ADZE_VERSION,
                             .domain = "",
-                            .doc = ""};
+                            .doc = "",
+                            .meta = model->meta,
+                            .meta_count = model->meta_count};
     fill_graph(&x, &onnx.graph, g);
     fill_opsets(&x, &onnx, g);
     adze_onnx_write_options write = {.external_data = options->external_data};

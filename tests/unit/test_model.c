@@ -563,6 +563,32 @@ TEST(shapes_and_bounds)
 
 /* ---- memory ---- */
 
+TEST(metadata_is_kept)
+{
+    adze_onnx_meta meta[2] = {{"character", "a\nb"}, {"", "none"}};
+    begin(13);
+    f.model.meta = meta;
+    f.model.meta_count = 2;
+    input("x", DIMS(2));
+    node("Relu:x -> y");
+    output("y");
+    adze_model *model = open_file(), *around, *again;
+    adze_error err;
+    adze_graph *copy;
+    const char *path = test_tmpfile("kept.onnx");
+    CHECK_STR(adze_model_metadata(model, "character"), "a\nb");
+    CHECK(!adze_model_metadata(model, "Character"));
+    CHECK_OK(adze_graph_clone(&copy, adze_model_graph(model), &err), &err);
+    CHECK_OK(adze_model_from_graph(&around, &copy, model, &err), &err);
+    CHECK_OK(adze_model_save(around, path, NULL, &err), &err);
+    CHECK_OK(adze_model_open(&again, context, path, &err), &err);
+    CHECK_STR(adze_model_metadata(again, "character"), "a\nb");
+    adze_model_close(&again);
+    adze_model_close(&around);
+    adze_model_close(&model);
+    finish();
+}
+
 TEST(out_of_memory_at_every_step_of_opening)
 {
     begin(9);
