@@ -70,20 +70,26 @@ static adze_status ints_to_input(adze_node *node, const char *attr, int i, adze_
     return ADZE_OK;
 }
 
-/* A node of one output whose output becomes node's output 0; node gets a fresh one and feeds it. */
-static adze_node *put_behind(adze_node *node, const char *op, int inputs)
+/* A node of one output whose output becomes node's output k; node gets a fresh one and feeds it. */
+static adze_node *put_behind_output(adze_node *node, int k, const char *op, int inputs)
 {
     adze_node *after = adze_graph_new_node(node->graph, "", op, NULL, inputs, 1);
     if (!after)
         return NULL;
-    adze_value *fresh = after->outputs[0], *old = node->outputs[0];
+    adze_value *fresh = after->outputs[0], *old = node->outputs[k];
     after->outputs[0] = old;
     old->producer = after;
-    node->outputs[0] = fresh;
+    old->producer_output = 0;
+    node->outputs[k] = fresh;
     fresh->producer = node;
-    fresh->producer_output = 0;
+    fresh->producer_output = k;
     after->inputs[0] = fresh;
     return after;
+}
+
+static adze_node *put_behind(adze_node *node, const char *op, int inputs)
+{
+    return put_behind_output(node, 0, op, inputs);
 }
 
 static adze_node *put_before(adze_node *node, const char *op, int inputs)
@@ -285,6 +291,20 @@ static adze_status flatten_places(adze_node *node, adze_node **last, adze_error 
     return *last && adze_graph_append(node->graph, shape)
                ? set_input(*last, 1, shape->outputs[0], err)
                : out_of_memory(err);
+}
+
+/* Before opset 10 the mask has the type of the data. */
+static adze_status mask_of_numbers(adze_node *node, adze_node **last, adze_error *err)
+{
+    if (node->output_count < 2 || !node->outputs[1] || !node->inputs[0])
+        return ADZE_OK;
+    adze_dtype dtype = node->inputs[0]->type.dtype;
+    adze_node *cast = put_behind_output(node, 1, "Cast", 1);
+    int type = adze_dtype_describe(dtype == ADZE_UNDEFINED ? ADZE_F32 : dtype)->onnx;
+    if (!cast || !adze_node_set_int(cast, "to", type))
+        return out_of_memory(err);
+    *last = cast;
+    return ADZE_OK;
 }
 
 /* Before opset 14 the extra outputs of BatchNormalization belong to training. */
@@ -638,6 +658,7 @@ static const rule rules[] = {
     {"Concat", 4, concat_axis},
     {"Crop", INT32_MAX, crop},
     {"DFT", 20, dft_axis},
+    {"Dropout", 10, mask_of_numbers},
     {"Dropout", 12, drop_training},
     {"GRU", 7, drop_words},
     {"Gemm", 7, drop_words},

@@ -291,6 +291,17 @@ TEST(slice_and_pad_with_attributes)
     finish();
 }
 
+TEST(dropout_mask_of_numbers)
+{
+    begin(7);
+    input("x", DIMS(3));
+    node("Dropout: x -> a mask");
+    node("Add: a mask -> y"); /* a mask of booleans could not be added */
+    output("y");
+    check_result(RESULT(0.25f, 0.5f, 0.75f), DIMS(3));
+    finish();
+}
+
 TEST(reduce_sum_split_and_top_k_with_attributes)
 {
     begin(9);
