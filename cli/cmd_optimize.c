@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "adze/search.h"
+#include "adze/ops_extra.h"
 #include "cli.h"
 
 static void show(void *user, int done, int total, const char *line)
@@ -14,6 +15,12 @@ static bool stop(void *user)
 {
     (void)user;
     return cli_interrupted();
+}
+
+static adze_status register_operators(adze_context *context, void *user, adze_error *err)
+{
+    (void)user;
+    return adze_ops_extra_register(context, err);
 }
 
 CLI_COMMAND(optimize)
@@ -57,6 +64,7 @@ CLI_COMMAND(optimize)
     o.seed = (uint64_t)seed;
     o.calibration_samples = (int)samples;
     o.program = "/proc/self/exe";
+    o.operators = register_operators;
     o.progress = show;
     o.cancelled = stop;
     cli_interrupted(); /* from now on Ctrl-C ends the search, not the program */

@@ -25,6 +25,9 @@ typedef struct adze_optimize_options {
     int calibration_samples; /* at most so many; 0: 512 */
     const char
         *program; /* this program's file: part of the ledger's key, and run to measure memory */
+    /** Registers operators (adze_op_register, adze_ops_extra_register) in the context that the search opens, before
+     * the model is read. May be NULL. */
+    adze_status (*operators)(adze_context *context, void *user, adze_error *err);
     /** Called now and then with a line for people; done and total count steps. May be NULL. */
     void (*progress)(void *user, int done, int total, const char *line);
     /** True ends the search early and cleanly: what was measured stays in the ledger. May be NULL. */

@@ -74,6 +74,8 @@ static adze_status open_model(search *s, const char *path, adze_error *err)
     adze_context_options options = adze_context_options_default();
     options.threads = s->options.threads;
     ADZE_TRY(adze_context_open(&s->context, &options, err));
+    if (s->options.operators)
+        ADZE_TRY(s->options.operators(s->context, s->options.user, err));
     ADZE_TRY(adze_model_open(&s->model, s->context, path, err));
     for (int i = 0; i < s->options.shape_count; i++)
         ADZE_TRY(adze_model_set_shape(s->model, s->options.shapes[i], err));

@@ -21,7 +21,9 @@ flags=$(pkg-config --define-prefix --static --cflags --libs adze)
 # shellcheck disable=SC2086
 "$compiler" $sanitize "$ADZE_SOURCE/examples/classify.c" $flags -o classify
 
-[ "$(by-cmake/custom_operator)" = "0 1 8 27 " ] || { echo "custom_operator computes something else"; exit 1; }
+[ "$(by-cmake/custom_operator cube.onnx)" = "0 1 8 27 " ] || { echo "custom_operator computes something else"; exit 1; }
+"$ADZE" inspect cube.onnx >cube.txt
+grep -q "Cube" cube.txt && grep -q "register" cube.txt || { echo "inspect does not list Cube with a cure:"; cat cube.txt; exit 1; }
 
 data=$models/t10k-images-idx3-ubyte.gz
 by-cmake/classify "$models/fashion-mnist.onnx" "$data" "$models/preprocess.json" >example.txt
