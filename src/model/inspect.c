@@ -17,7 +17,7 @@ static bool concrete(const adze_graph *graph, const adze_value *v, adze_tensor *
     *out = (adze_tensor){.dtype = v->type.dtype, .rank = v->type.rank, .quant = v->type.quant};
     for (int i = 0; i < v->type.rank; i++) {
         int64_t d = adze_dim_upper(graph->dims, v->type.dims[i]);
-        out->dims[i] = d >= INT64_MAX / 4 ? 1 : d;
+        out->dims[i] = d >= INT64_MAX / 4 ? 1 : ADZE_MAX(d, 0);
     }
     out->data = v->role == ADZE_ROLE_CONSTANT ? v->constant->data : NULL;
     int64_t n = adze_tensor_elements(out);
@@ -41,6 +41,7 @@ static void restore_bounds(adze_graph *graph, const int64_t *saved)
 {
     for (int i = 0; i < graph->dims->count; i++)
         graph->dims->defs[i].upper = saved[i];
+    adze_dims_update_bounds(graph->dims);
 }
 
 double adze_node_operations(const adze_graph *graph, const adze_node *node)

@@ -176,7 +176,7 @@ static adze_dim slice_bound(adze_infer *infer, adze_dim bound, adze_dim dim)
     }
     if (adze_dim_known(dim))
         return ADZE_MAX(0, dim + number);
-    return adze_infer_sub(infer, dim, -number);
+    return adze_dim_op(infer->dims, ADZE_DIM_MAX, adze_infer_sub(infer, dim, -number), 0);
 }
 
 /* First element and number of elements of a slice of `dim` elements. */
@@ -213,6 +213,10 @@ static adze_dim slice_dim(adze_infer *infer, adze_dim dim, adze_dim start, adze_
         return adze_infer_unknown(infer, adze_dim_upper(infer->dims, dim));
     adze_dim to = slice_bound(infer, end, dim), from = slice_bound(infer, start, dim);
     adze_dim length = from == 0 ? to : adze_infer_sub(infer, to, from);
+    if (to == dim && adze_ops_is_number(start, &s) && s < 0) /* the last ones */
+        length = adze_dim_op(infer->dims, ADZE_DIM_MIN, dim, -s);
+    else if (to != dim)
+        length = adze_dim_op(infer->dims, ADZE_DIM_MAX, length, 0);
     return step == 1 ? length : adze_infer_ceil(infer, length, step);
 }
 

@@ -265,8 +265,12 @@ static adze_status squeeze_infer(adze_infer *infer, adze_error *err)
     if (n < 0)
         return ADZE_OK;
     for (int i = 0; i < x->rank && all; i++)
-        if (x->dims[i] < 0)
-            return ADZE_OK; /* whether it is 1 is seen when a run says how long it is */
+        if (!adze_dim_known(x->dims[i]) && adze_dim_lower(infer->dims, x->dims[i]) <= 1 &&
+            adze_dim_upper(infer->dims, x->dims[i]) >= 1) {
+            /* whether it is 1 is seen when the data are there */
+            adze_infer_set_tensor(infer, 0, x->dtype, -1, NULL);
+            return ADZE_OK;
+        }
     ADZE_TRY(adze_ops_axes(axes, node, given, n, x->rank, err));
     for (int i = 0; i < n; i++)
         drop[axes[i]] = true;

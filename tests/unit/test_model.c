@@ -5,6 +5,7 @@
 #include "adze/session.h"
 #include "base/memory.h"
 #include "formats/onnx.h"
+#include "graph/ir.h"
 #include "model/onnx_import.h"
 #include "test.h"
 
@@ -568,6 +569,31 @@ TEST(shapes_and_bounds)
     const adze_graph *g = adze_model_graph(model);
     CHECK_EQ(adze_value_type(adze_graph_input(g, 1))->dims[0], 3);
     CHECK_EQ(adze_value_type(adze_graph_output(g, 0))->dims[0], 3);
+    adze_model_close(&model);
+    finish();
+}
+
+/* A description counts symbols without a bound as 1. The bounds of expressions must not keep that. */
+TEST(describing_leaves_bounds_alone)
+{
+    begin(13);
+    input("x", DIMS(-1));
+    set_ints(node("Constant: -> c"), "value_ints", DIMS(256));
+    node("Shape: x -> s");
+    node("Sub: c s -> d");
+    node("ConstantOfShape: d -> y");
+    output("y");
+    adze_error err;
+    adze_model *model;
+    char *json = NULL, *text = NULL;
+    CHECK_OK(adze_model_open(&model, context, write_file(), &err), &err);
+    CHECK_OK(adze_model_describe(model, &json, &text, &err), &err);
+    const adze_graph *g = adze_model_graph(model);
+    adze_dim rest = adze_value_type(adze_graph_output(g, 0))->dims[0];
+    CHECK_EQ(adze_dim_lower(g->dims, rest), 0); /* N may be 256 */
+    CHECK_EQ(adze_dim_upper(g->dims, rest), 255);
+    adze_string_free(&json);
+    adze_string_free(&text);
     adze_model_close(&model);
     finish();
 }

@@ -120,6 +120,48 @@ TEST(slice_off_the_last)
     close_flow(&f);
 }
 
+TEST(slice_of_what_may_be_shorter)
+{
+    flow f;
+    open_flow(&f);
+    adze_value *x = picture(&f, 2, (const char *const[]){"B", "S"});
+    adze_value *y = apply(&f, "Slice", x, list(&f, -5), list(&f, INT64_MAX), list(&f, 1));
+    check_type(&f, y, "float32[B,min(S,5)]");
+    y = apply(&f, "Slice", x, list(&f, 0), list(&f, -5), list(&f, 1));
+    check_type(&f, y, "float32[B,max(S-5,0)]");
+    y = apply(&f, "Slice", x, list(&f, 2), list(&f, -3), list(&f, 1));
+    check_type(&f, y, "float32[B,max(max(S-3,0)-min(S,2),0)]");
+    close_flow(&f);
+}
+
+/* PyTorch writes flips with the least number but one as their end. */
+TEST(slice_backwards_to_the_end)
+{
+    for (int k = 0; k < 2; k++) {
+        flow f;
+        open_flow(&f);
+        adze_value *x = picture(&f, 2, (const char *const[]){"S", "2"});
+        adze_value *end = list(&f, INT64_MIN + k);
+        adze_value *inputs[] = {x, list(&f, -1), end, list(&f, 0), list(&f, -1)};
+        check_type(&f, node(&f, "Slice", 5, inputs)->outputs[0], "float32[S,2]");
+        inputs[3] = list(&f, 1);
+        check_type(&f, node(&f, "Slice", 5, inputs)->outputs[0], "float32[S,2]");
+        close_flow(&f);
+    }
+}
+
+TEST(squeeze_of_all_ones)
+{
+    flow f;
+    open_flow(&f);
+    adze_value *x = picture(&f, 3, (const char *const[]){"B", "1", "2"});
+    adze_value *y = apply(&f, "Squeeze", x, NULL, NULL, NULL);
+    check_type(&f, y, "float32[...]"); /* B may be 1 */
+    CHECK_OK(adze_graph_bound(f.graph, "B", 2, 8, &f.error), &f.error);
+    check_type(&f, y, "float32[B,2]");
+    close_flow(&f);
+}
+
 TEST(expand_by_where_equal)
 {
     flow f; /* what PyTorch writes for x.expand(n, -1, 4) */

@@ -207,6 +207,26 @@ TEST(values_whose_size_the_data_decide)
     finish();
 }
 
+TEST(ranks_that_a_run_decides)
+{
+    begin();
+    adze_value *x = input((adze_dim[]){symbol("N"), 1, 2}, 3);
+    set_output(NODE("Sigmoid", NODE("Squeeze", x)->outputs[0]));
+    adze_plan *plan = plan_of(true, false);
+    adze_session *session = session_of(plan);
+    for (int n = 3; n > 0; n--) {
+        adze_tensor t = random_input((int64_t[]){n, 1, 2}, 3, 1), out;
+        adze_error err;
+        CHECK_OK(adze_session_run(session, &t, &out, &err), &err);
+        CHECK_EQ(out.rank, n == 1 ? 1 : 2);
+        CHECK_EQ(adze_tensor_elements(&out), 2 * n);
+        adze_tensor_free(&t);
+    }
+    adze_session_close(&session);
+    adze_plan_free(&plan);
+    finish();
+}
+
 TEST(state_persists_and_resets)
 {
     begin();
