@@ -11,6 +11,7 @@ with free dimensions, some with weights stored as float16.
 Weights: as the libraries initialize them, except what would make a network say the same to everything. Scales and shifts get
 some noise, vanishing layer scales a size, and batch normalisation the statistics of random pictures.
 """
+import inspect
 import json
 import os
 import sys
@@ -70,11 +71,15 @@ def store_as_float16(path):
     onnx.save(model, path)
 
 
-def dynamic_shapes(entry, dims):
-    """For the dynamo exporter: the free axes of each input, in order."""
-    named = {d: torch.export.Dim.AUTO for d in dims}
-    return tuple({axis: named[d] for axis, d in enumerate(spec["shape"]) if isinstance(d, str)}
-                 for spec in entry.inputs.values())
+def dynamic_shapes(entry, net):
+    """For the dynamo exporter: the free axes of each parameter of forward; what a *parameter takes is a tuple."""
+    free = [{axis: torch.export.Dim.AUTO for axis, d in enumerate(spec["shape"]) if isinstance(d, str)}
+            for spec in entry.inputs.values()]
+    shapes = []
+    for parameter in inspect.signature(net.forward).parameters.values():
+        rest = parameter.kind is parameter.VAR_POSITIONAL
+        shapes.append(tuple(free) if rest else free.pop(0))
+    return tuple(shapes)
 
 
 def export(entry, folder):
@@ -103,7 +108,7 @@ def export(entry, folder):
                     for name, spec in entry.inputs.items()} if entry.other else None
             torch.onnx.export(net, inputs(0), path, dynamo=False, dynamic_axes=axes, **common)
         else:
-            shapes = dynamic_shapes(entry, entry.dims) if entry.other else None
+            shapes = dynamic_shapes(entry, net) if entry.other else None
             torch.onnx.export(net, inputs(0), path, dynamo=True, dynamic_shapes=shapes, external_data=False,
                               verbose=False, **common)
     if entry.float16_weights:

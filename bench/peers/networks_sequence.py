@@ -22,6 +22,10 @@ def gpt2_config():
                                    attn_implementation="eager")
 
 
+def gpt2():
+    return Outputs(transformers.GPT2LMHeadModel(gpt2_config()), ["input_ids", "attention_mask"], ["logits"], use_cache=False)
+
+
 class WithPast(nn.Module):
     """A decoder with its cache as plain tensors: past.N.key, past.N.value, in and out."""
 
@@ -66,7 +70,7 @@ class WhisperDecoder(nn.Module):
         self.net = transformers.WhisperForConditionalGeneration(whisper_config())
 
     def forward(self, input_ids, encoder_hidden_states):
-        said = self.net.model.decoder(input_ids=input_ids, encoder_hidden_states=encoder_hidden_states, use_cache=False)
+        said = self.net.model.decoder(input_ids=input_ids, attention_mask=torch.ones_like(input_ids), encoder_hidden_states=encoder_hidden_states, use_cache=False)
         return self.net.proj_out(said.last_hidden_state)
 
 
@@ -157,17 +161,15 @@ NETWORKS = [
     entry("bert_half", "BERT", "torchscript", 17, bert(T.BertForTokenClassification, outputs=("logits",), num_labels=7),
           {**ids(500), **MASK}, ("logits",), float16_weights=True, **TOKENS),
     entry("distilbert", "DistilBERT", "torchscript", 13, distilbert, {**ids(500), **MASK}, ("logits",), **TOKENS),
-    entry("gpt2", "GPT-2", "torchscript", 14, of(T.GPT2LMHeadModel, gpt2_config, ["input_ids"], ["logits"], use_cache=False),
-          ids(500), ("logits",), **TOKENS),
-    entry("gpt2_dynamo", "GPT-2", "dynamo", 18, of(T.GPT2LMHeadModel, gpt2_config, ["input_ids"], ["logits"], use_cache=False),
-          ids(500), ("logits",), **TOKENS),
+    entry("gpt2", "GPT-2", "torchscript", 14, gpt2, {**ids(500), **MASK}, ("logits",), **TOKENS),
+    entry("gpt2_dynamo", "GPT-2", "dynamo", 18, gpt2, {**ids(500), **MASK}, ("logits",), **TOKENS),
     entry("gpt2_past", "GPT-2", "torchscript", 17, lambda: WithPast(T.GPT2LMHeadModel(gpt2_config())), past_inputs(3, 4, 16),
           past_outputs(3), **PAST),
     entry("whisper_encoder", "Whisper", "torchscript", 14, WhisperEncoder, MEL, ("hidden",)),
     entry("whisper_encoder_dynamo", "Whisper", "dynamo", 20, WhisperEncoder, MEL, ("hidden",)),
     entry("whisper_decoder", "Whisper", "torchscript", 17, WhisperDecoder, HEARD, ("logits",),
           dims={"batch": 1, "tokens": 6, "frames": 20}, other={"batch": 2, "tokens": 11, "frames": 13}),
-    entry("t5_encoder", "T5", "torchscript", 13, of(T.T5EncoderModel, t5_config, ["input_ids", "attention_mask"],
+    entry("t5_encoder", "T5", "torchscript", 14, of(T.T5EncoderModel, t5_config, ["input_ids", "attention_mask"],
           ["last_hidden_state"]), {**ids(500), **MASK}, ("hidden",), **TOKENS),
     entry("t5_encoder_dynamo", "T5", "dynamo", 18, of(T.T5EncoderModel, t5_config, ["input_ids", "attention_mask"],
           ["last_hidden_state"]), {**ids(500), **MASK}, ("hidden",), **TOKENS),

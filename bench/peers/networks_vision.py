@@ -158,6 +158,10 @@ def small_convnext():
     return torchvision.models.ConvNeXt(setting, num_classes=100)
 
 
+def small_vgg():
+    return nn.Sequential(torchvision.models.vgg11_bn().features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 100))
+
+
 def small_swin(kind="swin_t"):
     v2 = {"block": torchvision.models.swin_transformer.SwinTransformerBlockV2,
           "downsample_layer": torchvision.models.swin_transformer.PatchMergingV2} if kind == "swin_v2_t" else {}
@@ -237,7 +241,7 @@ NETWORKS = [
     tv("retinanet", "RetinaNet", "torchscript", 16,
        detector(M.detection.retinanet_resnet50_fpn, num_classes=11, min_size=160, max_size=160, score_thresh=0.001),
        inputs={"image": {"kind": "picture", "shape": [3, 160, 160]}}, **BOXES),
-    entry("clip_picture", "CLIP", HF, "dynamo", 18, clip_picture, picture(96), ("embedding",)),
+    entry("clip_picture", "CLIP", HF, "dynamo", 18, clip_picture, picture(96), ("embedded",)),
     tv("squeezenet", "SqueezeNet", "torchscript", 9, M.squeezenet1_1, 96),
     tv("shufflenet_v2", "ShuffleNet", "torchscript", 12, M.shufflenet_v2_x0_5, inputs=free_picture(), **SIZES),
     tv("densenet", "DenseNet", "dynamo", 18, partial(M.DenseNet, 12, (3, 4, 4), 32, num_classes=100)),
@@ -245,7 +249,7 @@ NETWORKS = [
     tv("inception_v3", "Inception", "dynamo", 18, partial(M.inception_v3, weights=None, init_weights=True), 128),
     tv("regnet", "RegNet", "torchscript", 15, M.regnet_y_400mf),
     tv("mnasnet", "MnasNet", "dynamo", 18, M.mnasnet0_5),
-    tv("vgg11", "VGG", "torchscript", 8, partial(M.vgg11_bn, num_classes=20), 224),
+    tv("vgg11", "VGG", "torchscript", 8, small_vgg),
     tv("deeplab", "DeepLab", "torchscript", 13, first(partial(M.segmentation.deeplabv3_mobilenet_v3_large, weights=None,
        weights_backbone=None)), inputs=free_picture(), **SIZES),
     tv("lraspp", "LR-ASPP", "dynamo", 18, first(partial(M.segmentation.lraspp_mobilenet_v3_large, weights=None,
