@@ -201,23 +201,24 @@ typedef struct integer_product {
     adze_value *a, *b, *a_scale, *b_scale, *a_zero, *b_zero, *bias;
 } integer_product;
 
-/* (a - a_zero) (b - b_zero) as integers, times the scales, plus the bias. */
+/* (a - a_zero) (b - b_zero) as integers, times the scales, plus the bias, in float32: such sums are too large for
+ * narrower types. */
 static adze_status expand_product(adze_node *node, const integer_product *p, adze_error *err)
 {
     adze_value *inputs[4] = {p->a, p->b, p->a_zero, p->b_zero};
-    adze_value *sum = add(node, "MatMulInteger", 4, inputs);
-    adze_node *cast = sum ? make(node, "Cast", 1, &sum, 1) : NULL;
-    adze_dtype dtype = p->a_scale && p->a_scale->type.dtype ? p->a_scale->type.dtype : ADZE_F32;
-    if (!cast || !adze_node_set_int(cast, "to", adze_dtype_describe(dtype)->onnx))
+    adze_dtype dtype = p->b_scale && p->b_scale->type.dtype ? p->b_scale->type.dtype : ADZE_F32;
+    adze_value *terms[2] = {adze_fused_cast(node, add(node, "MatMulInteger", 4, inputs), ADZE_F32),
+                            adze_fused_emit2(node, "Mul",
+                                             adze_fused_cast(node, p->a_scale, ADZE_F32),
+                                             adze_fused_cast(node, p->b_scale, ADZE_F32))};
+    adze_value *y = terms[0] && terms[1] ? add(node, "Mul", 2, terms) : NULL;
+    if (y && p->bias)
+        y = adze_fused_emit2(node, "Add", y, adze_fused_cast(node, p->bias, ADZE_F32));
+    const bool narrow = dtype != ADZE_F32;
+    if (!y || !become(node, narrow ? "Cast" : "Identity", 1, &y) ||
+        (narrow && !adze_node_set_int(node, "to", adze_dtype_describe(dtype)->onnx)))
         return out_of_memory(err);
-    adze_value *scales[2] = {p->a_scale, p->b_scale};
-    adze_value *terms[2] = {append(cast), add(node, "Mul", 2, scales)};
-    if (!terms[0] || !terms[1])
-        return out_of_memory(err);
-    if (!p->bias)
-        return become(node, "Mul", 2, terms) ? ADZE_OK : out_of_memory(err);
-    adze_value *parts[2] = {add(node, "Mul", 2, terms), p->bias};
-    return parts[0] && become(node, "Add", 2, parts) ? ADZE_OK : out_of_memory(err);
+    return ADZE_OK;
 }
 
 static adze_status expand_to_float(adze_node *node, adze_error *err)

@@ -24,16 +24,6 @@ static adze_piece extents(const adze_node *node, adze_piece x, int64_t start, in
                : NULL;
 }
 
-static adze_piece cast(const adze_node *node, adze_piece x, adze_dtype to)
-{
-    if (!x || x->type.dtype == to)
-        return x;
-    adze_piece y = adze_fused_emit1(node, "Cast", x);
-    return y && adze_node_set_int(y->producer, "to", adze_dtype_describe(to)->onnx)
-               ? adze_fused_again(y)
-               : NULL;
-}
-
 static adze_piece joined(const adze_node *node, adze_piece a, adze_piece b, adze_piece c)
 {
     const adze_piece parts[3] = {a, b, c};
@@ -64,9 +54,9 @@ static adze_piece root_of_scale(const adze_node *node, adze_piece x)
         return adze_fused_scalar(node, x, sqrtf(adze_node_float(node, "scale", 1)));
     if (d > 0)
         return adze_fused_scalar(node, x, sqrtf(1 / sqrtf((float)d)));
-    adze_piece size = cast(node, extents(node, x, 3, 4), ADZE_F32);
+    adze_piece size = adze_fused_cast(node, extents(node, x, 3, 4), ADZE_F32);
     size = adze_fused_emit1(node, "Reciprocal", adze_fused_emit1(node, "Sqrt", size));
-    return cast(node, adze_fused_emit1(node, "Sqrt", size), x->type.dtype);
+    return adze_fused_cast(node, adze_fused_emit1(node, "Sqrt", size), x->type.dtype);
 }
 
 static adze_dtype precision_of(const adze_node *node)
@@ -91,10 +81,10 @@ adze_status adze_onnx_flex_scores(adze_value **out, const adze_node *node, adze_
         adze_fused_emit1(node, "Transpose", adze_fused_emit2(node, "Mul", align(node, k), root));
     if (!turned || !adze_node_set_ints(turned->producer, "perm", 4, perm))
         return adze_fused_no_memory(err);
-    *out = cast(node,
-                adze_fused_emit2(node, "MatMul", adze_fused_emit2(node, "Mul", q, root),
-                                 adze_fused_again(turned)),
-                precision_of(node));
+    *out = adze_fused_cast(node,
+                           adze_fused_emit2(node, "MatMul", adze_fused_emit2(node, "Mul", q, root),
+                                            adze_fused_again(turned)),
+                           precision_of(node));
     return *out ? ADZE_OK : adze_fused_no_memory(err);
 }
 
@@ -112,7 +102,7 @@ adze_status adze_onnx_flex_finish(adze_node *node, adze_value *probabilities, ad
 {
     adze_piece v = adze_fused_in(node, V);
     const adze_dtype dtype = v->type.dtype, precision = precision_of(node);
-    v = cast(node, align(node, v), precision);
+    v = adze_fused_cast(node, align(node, v), precision);
     if (dtype == precision)
         return v ? adze_fused_become(node, "MatMul", 1, probabilities, v, NULL, NULL, err)
                  : adze_fused_no_memory(err);

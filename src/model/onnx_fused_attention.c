@@ -28,14 +28,6 @@ static adze_piece unsqueeze(const adze_node *node, adze_piece x, int n, const in
     return adze_fused_emit2(node, "Unsqueeze", x, adze_fused_ints(node, n, axes));
 }
 
-static adze_piece cast(const adze_node *node, adze_piece x, adze_dtype to)
-{
-    adze_piece y = adze_fused_emit1(node, "Cast", x);
-    return y && adze_node_set_int(y->producer, "to", adze_dtype_describe(to)->onnx)
-               ? adze_fused_again(y)
-               : NULL;
-}
-
 static adze_piece reshape(const adze_node *node, adze_piece x, int n, const int64_t *dims)
 {
     return adze_fused_emit2(node, "Reshape", x, adze_fused_ints(node, n, dims));
@@ -83,7 +75,7 @@ static adze_piece mask_of_lengths(const adze_node *node, const parts *p, bool st
     adze_piece total = extent(node, p->k, p->deep ? 2 : 1), none[2];
     if (p->past_k)
         total = adze_fused_emit2(node, "Add", total, extent(node, p->past_k, 2));
-    adze_piece lengths = cast(node, p->mask, ADZE_I64);
+    adze_piece lengths = adze_fused_cast(node, p->mask, ADZE_I64);
     if (!split(node, lengths, 0, starts ? 2 : 1, NULL, none))
         return NULL;
     const int64_t zero = 0;
@@ -120,7 +112,7 @@ static adze_status mask_of(adze_piece *out, const adze_node *node, const parts *
     if (rank == 1 && n >= 0 && batch >= 0 && n != batch && !starts)
         return adze_fused_unsupported(node, "a mask of cumulated lengths", err);
     adze_piece allowed =
-        rank == 1 ? mask_of_lengths(node, p, starts) : cast(node, p->mask, ADZE_BOOL);
+        rank == 1 ? mask_of_lengths(node, p, starts) : adze_fused_cast(node, p->mask, ADZE_BOOL);
     allowed = unsqueeze(node, allowed, rank == 3 ? 1 : 2, axes);
     const adze_piece choice[3] = {
         allowed, adze_fused_scalar(node, p->q, 0),

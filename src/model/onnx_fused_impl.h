@@ -17,6 +17,8 @@ adze_piece adze_fused_emit1(const adze_node *node, const char *op, adze_piece a)
 adze_piece adze_fused_emit2(const adze_node *node, const char *op, adze_piece a, adze_piece b);
 /* Infers the node again that gives x, after it got attributes. */
 adze_piece adze_fused_again(adze_piece x);
+/* x as another element type; x itself when it is of that type. */
+adze_piece adze_fused_cast(const adze_node *node, adze_piece x, adze_dtype to);
 /* What made `from` makes output i of the node, which is taken apart, instead. */
 adze_piece adze_fused_deliver(adze_node *node, int i, adze_piece from);
 adze_piece adze_fused_ints(const adze_node *node, int n, const int64_t *values);

@@ -56,6 +56,16 @@ adze_piece adze_fused_again(adze_piece x)
     return x;
 }
 
+adze_piece adze_fused_cast(const adze_node *node, adze_piece x, adze_dtype to)
+{
+    if (!x || x->type.dtype == to)
+        return x;
+    adze_piece y = adze_fused_emit1(node, "Cast", x);
+    return y && adze_node_set_int(y->producer, "to", adze_dtype_describe(to)->onnx)
+               ? adze_fused_again(y)
+               : NULL;
+}
+
 /* What made `from` makes `to` instead: an output of the node that is taken apart. */
 adze_piece adze_fused_deliver(adze_node *node, int output, adze_piece from)
 {

@@ -513,6 +513,16 @@ def strings_through():
 
 
 @case
+def integer_product_to_float16():
+    """Sums beyond the range of float16 before they are scaled."""
+    m, a, b = Model(17, ir=8), np.full((2, 32), 200, np.uint8), np.full((32, 3), 128, np.uint8)
+    scale = np.float16(2.0**-5)
+    names = [m.input("a", a), m.constant("b", b), m.constant("as", scale), m.constant("bs", scale)]
+    m.node("MatMulIntegerToFloat", names, domain="com.microsoft")
+    return m.gives(y=np.full((2, 3), 800, np.float16))
+
+
+@case
 def flex_attention_mods():
     """Heads in groups; the graphs use a value of outside."""
     m, q, k, v = Model(26, ir=13), floats(1, 4, 2, 8), floats(1, 2, 3, 8), floats(1, 2, 3, 8)
