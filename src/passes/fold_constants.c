@@ -1,6 +1,6 @@
 /* What depends on constants alone is computed now: nodes whose inputs are all constants, and integer
  * values that inference knows (shapes that flow as data). Results that would need much more memory
- * than what they are made from, or much time, stay as they are.
+ * than what they are made from (float16 may become float32), or much time, stay as they are.
  *
  * Dequantized weights are left alone at first, so that integer operators can take the integers; what
  * no operator took is folded by fold_weights. */
@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define LARGEST_GROWTH 65536 /* bytes that a result may have more than its inputs */
+#define LARGEST_GROWTH 65536 /* bytes that a result may have more than twice its inputs */
 #define MOST_OPERATIONS 1e9  /* of a node: a file must not decide how long planning takes */
 
 static bool inputs_are_constant(const adze_node *node, size_t *bytes)
@@ -59,7 +59,8 @@ static bool may_fold(const adze_node *node)
         if (node->inputs[i] && node->inputs[i]->type.kind != ADZE_VALUE_TENSOR)
             return false;
     size_t from, to = output_bytes(node);
-    return to != SIZE_MAX && inputs_are_constant(node, &from) && to <= from + LARGEST_GROWTH;
+    return to != SIZE_MAX && inputs_are_constant(node, &from) &&
+           (to <= LARGEST_GROWTH || (to - LARGEST_GROWTH) / 2 <= from);
 }
 
 static bool is_cheap(const adze_node *node, const adze_tensor *const *inputs, adze_arena *arena)

@@ -53,6 +53,35 @@ TEST(does_not_fold_into_much_more_memory)
     finish();
 }
 
+TEST(folds_casts_of_half_weights)
+{
+    begin();
+    adze_node *half = NODE("Cast", constant(-1, 1, DIMS(256, 300)));
+    adze_node_set_int(half, "to", 10);
+    adze_node *whole = NODE("Cast", half->outputs[0]);
+    adze_node_set_int(whole, "to", 1);
+    output(OP("MatMul", input(DIMS(2, 256)), whole->outputs[0]));
+    EXPECT("Cast", 0);
+    EXPECT("MatMul", 1);
+    same_result(FLOAT);
+    finish();
+}
+
+/* What is joined before a normalisation keeps it from its convolutions. */
+TEST(normalizes_with_channels_last)
+{
+    begin();
+    adze_value *x = conv(input(DIMS(2, 3, 7, 5)), 20, 3, 3, 1);
+    adze_node *joined = NODE("Concat", x, conv(x, 13, 20, 3, 1));
+    adze_node_set_int(joined, "axis", 1);
+    adze_value *y = batch_norm(joined->outputs[0], 33);
+    output(conv(OP("Relu", y), 4, 33, 1, 1));
+    EXPECT("BatchNormalization", 1);
+    EXPECT("Transpose", 2);
+    same_result(FLOAT);
+    finish();
+}
+
 TEST(removes_identities)
 {
     begin();
