@@ -55,6 +55,8 @@ static uint8_t q8_output(const adze_dwconv_q8_args *args, int64_t image, adze_ta
             acc += (uint32_t)((value - args->x_zero) * weight);
         }
     float v = (float)(int32_t)acc * args->scale[channel];
+    if (args->f_bias)
+        v += args->f_bias[channel];
     return (uint8_t)adze_requantize(v, args->y_zero, args->lo, args->hi);
 }
 

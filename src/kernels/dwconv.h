@@ -2,7 +2,7 @@
  * One call computes output rows [first, last) of one image; adze_dwconv_f32 and adze_dwconv_q8 split
  * them over threads. Accumulation in the order of the taps (kh, then kw); a level may add taps in the
  * padding as zeros. Integer semantics: those of gemm_q8.h, its q() with acc = sum over the taps of
- * (x - x_zero) * w + bias, modulo 2^32. x_zero and y_zero lie in the range of x and y. */
+ * (x - x_zero) * w + bias, modulo 2^32, and f_bias. x_zero and y_zero lie in the range of x and y. */
 #ifndef ADZE_KERNELS_DWCONV_H
 #define ADZE_KERNELS_DWCONV_H
 #include "base/threads.h"
@@ -29,6 +29,7 @@ typedef struct adze_dwconv_q8_args {
     const int16_t *weights; /* [kh, kw, c], w - w_zero */
     const int32_t *bias;    /* [c] or NULL */
     const float *scale;     /* [c] x_scale * w_scale / y_scale */
+    const float *f_bias;    /* [c] in steps of y, or NULL */
     uint8_t *y;             /* bytes of uint8 or int8 */
     bool y_signed;
     int32_t y_zero, lo, hi;

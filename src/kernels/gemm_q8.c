@@ -53,6 +53,8 @@ static void pack_conv(const adze_gemm_q8_conv *s, const int8_t *weights, int8_t 
 static void store_q8(const adze_gemm_q8_args *args, int32_t acc, int64_t i, int64_t j)
 {
     float v = (float)acc * args->scale[j];
+    if (args->f_bias)
+        v += args->f_bias[j];
     int32_t t = adze_requantize(v, args->zero, args->lo, args->hi);
     const adze_q8_residual *r = args->residual;
     if (r) {

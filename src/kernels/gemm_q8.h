@@ -4,7 +4,7 @@
  *
  * a is unsigned after a_flip (0 for uint8, 0x80 for int8: the caller adds 128 to its zero point), b is
  * int8. The caller folds -a_zero * sum_k b[k,j] (and k * a_zero * b_zero) into bias. Then one of:
- *   Q8:  q(v, zero, lo, hi) with v = (float)acc * scale[j], as uint8 or int8, where
+ *   Q8:  q(v, zero, lo, hi) with v = (float)acc * scale[j] + f_bias[j] (NULL: 0), as uint8 or int8, where
  *        q(v, zero, lo, hi) = rint(v clamped to [lo - zero, hi - zero]) + zero      (half to even)
  *        with a residual r: t = that; c = q((float)(t - zero) * t_scale + (float)(r - r_zero) *
  *        r_scale, y_zero, y_lo, y_hi). The clamp is in float, before the conversion (which is then
@@ -42,14 +42,14 @@ typedef struct adze_gemm_q8_args {
     const int32_t *row_sum;     /* [m] sums of the flipped a, or NULL: b_zero is all zero */
     const int32_t *b_zero;      /* [n] */
     adze_q8_output output;
-    const float *scale; /* [n]; not used for I32 */
+    const float *scale;  /* [n]; not used for I32 */
+    const float *f_bias; /* [n] or NULL; Q8: in steps of the result before a residual */
     /* Q8 */
     bool c_signed;                    /* int8 rather than uint8 */
     int32_t zero, lo, hi;             /* of the result before a residual */
     const adze_q8_residual *residual; /* or NULL */
     /* F32 */
     const float *row_scale; /* [m] or NULL */
-    const float *f_bias;    /* [n] or NULL */
     float f_lo, f_hi;
     void *c;       /* [m, n] of uint8/int8, float or int32 */
     ptrdiff_t ldc; /* in elements */

@@ -376,9 +376,9 @@ static void run_q8(const adze_run *run, const conv_prepared *p, const adze_conv_
 {
     const adze_quantized_linear *q = &p->q;
     if (p->kind == CONV_Q8_DEPTHWISE) {
-        adze_dwconv_q8_args d = {depthwise_shape(s), x,          q->x_signed, q->x_zero,
-                                 p->weights_q8,      p->bias_q8, q->scale,    y,
-                                 q->y_signed,        q->y_zero,  q->lo,       q->hi};
+        adze_dwconv_q8_args d = {
+            depthwise_shape(s), x, q->x_signed, q->x_zero, p->weights_q8, p->bias_q8, q->scale,
+            q->f_bias,          y, q->y_signed, q->y_zero, q->lo,         q->hi};
         adze_dwconv_q8(&run->kernels->dwconv, run->pool, &d);
         return;
     }

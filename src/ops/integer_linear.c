@@ -54,8 +54,8 @@ static adze_status take_bias(adze_prepare *prepare, adze_quantized_linear *q, in
                          (long long)n);
     if (b->dtype == ADZE_I32)
         q->raw_bias = b->data;
-    else if (b->dtype == ADZE_F32 && q->output == ADZE_Q8_TO_F32)
-        q->f_bias = b->data;
+    else if (b->dtype == ADZE_F32)
+        q->f_bias = b->data; /* brought to steps of the output in fold() */
     else
         return adze_fail(err, ADZE_UNSUPPORTED, "bias of type %s",
                          adze_dtype_describe(b->dtype)->name);
@@ -134,6 +134,9 @@ static adze_status fold(adze_prepare *prepare, adze_quantized_linear *q, int64_t
     if (!bias || !zeros || !scale)
         return adze_fail(err, ADZE_NO_MEMORY, "integer weights");
     double sx = (double)adze_quant_scale(x->quant, 0), sy = (double)output_scale(prepare, q);
+    float *steps = q->f_bias ? adze_prepare_alloc(prepare, (size_t)n * sizeof *steps) : NULL;
+    if (q->f_bias && !steps)
+        return adze_fail(err, ADZE_NO_MEMORY, "integer weights");
     int64_t za = q->x_zero + (q->a_flip ? 128 : 0);
     bool any_zero = false;
     for (int64_t o = 0; o < n; o++) {
@@ -145,9 +148,12 @@ static adze_status fold(adze_prepare *prepare, adze_quantized_linear *q, int64_t
         bias[o] =
             (int32_t)(uint32_t)((q->raw_bias ? q->raw_bias[o] : 0) - za * sum + k * za * zeros[o]);
         scale[o] = (float)(sx * (double)adze_quant_scale(w->quant, o) / sy);
+        if (steps)
+            steps[o] = (float)((double)q->f_bias[o] / sy);
     }
     q->bias = bias;
     q->scale = scale;
+    q->f_bias = steps;
     q->b_zero = any_zero ? zeros : NULL;
     return ADZE_OK;
 }

@@ -13,7 +13,7 @@ typedef struct adze_quantized_linear {
     const int32_t *bias;     /* [n] with the zero points folded in */
     const float *scale;      /* [n] */
     const int32_t *b_zero;   /* [n], or NULL: all zero */
-    const float *f_bias;     /* [n] or NULL: a float bias of a float output */
+    const float *f_bias;     /* [n] or NULL: a float bias, in steps of a quantized output */
     int32_t y_zero, lo, hi;
     float f_lo, f_hi;
     bool residual;

@@ -2,8 +2,8 @@
  * themselves. There are no integer operators: the types of the values say how their numbers are meant,
  * and the operator's row says (its quant rule) what it can do with that.
  *
- *   WEIGHTED  activation, constant weights, bias as int32 in units of x_scale * w_scale; without a
- *             QuantizeLinear behind it the result is float
+ *   WEIGHTED  activation, constant weights, bias as int32 where it counts x_scale * w_scale, else float;
+ *             without a QuantizeLinear behind it the result is float
  *   COMPUTE   all activations dequantized and the result quantized again, each with its own scale
  *   MOVE      the scale goes along: the DequantizeLinear moves behind the operator */
 #include "passes/list_impl.h"
@@ -138,7 +138,7 @@ static bool counts_units(const weighted *w, const bias_source *b)
         return false;
     for (int64_t i = 0; i < w->channels; i++)
         if (adze_qparams_zero(&b->params, i) != 0 ||
-            fabs((double)adze_qparams_scale(&b->params, i) - unit(w, i)) > 1e-4 * unit(w, i))
+            fabs((double)adze_qparams_scale(&b->params, i) - unit(w, i)) > 1e-6 * unit(w, i))
             return false;
     return true;
 }
@@ -146,24 +146,31 @@ static bool counts_units(const weighted *w, const bias_source *b)
 static adze_value *integer_bias(adze_rewriter *rw, const weighted *w, const bias_source *b,
                                 const char *name)
 {
-    adze_arena *arena = &rw->graph->arena;
-    size_t n = (size_t)w->channels;
-    int32_t *numbers = ADZE_ARENA_ARRAY(arena, int32_t, n);
-    float *scale = ADZE_ARENA_ARRAY(arena, float, n);
-    if (!adze_rw_check(rw, numbers && scale))
+    float *scale = ADZE_ARENA_ARRAY(&rw->graph->arena, float, (size_t)w->channels);
+    if (!adze_rw_check(rw, scale))
         return NULL;
-    bool as_is = counts_units(w, b);
-    for (int64_t i = 0; i < w->channels; i++) {
-        double rounded = as_is ? (double)adze_tensor_get_i64(b->tensor, i)
-                               : nearbyint(bias_at(b, i) / unit(w, i));
-        numbers[i] = (int32_t)fmin(fmax(rounded, (double)INT32_MIN), (double)INT32_MAX);
+    for (int64_t i = 0; i < w->channels; i++)
         scale[i] = (float)unit(w, i);
-    }
-    adze_tensor tensor = adze_tensor_view(ADZE_I32, 1, &w->channels, numbers);
-    tensor.quant = adze_graph_new_quant(rw->graph, n == 1 ? -1 : 0, 0, w->channels, scale, NULL);
+    adze_tensor tensor = adze_tensor_view(ADZE_I32, 1, &w->channels, b->tensor->data);
+    tensor.quant =
+        adze_graph_new_quant(rw->graph, w->channels == 1 ? -1 : 0, 0, w->channels, scale, NULL);
     adze_value *value = adze_graph_add_constant(rw->graph, name, &tensor, false);
     rw->stale = true;
     return adze_rw_check(rw, tensor.quant && value) ? value : NULL;
+}
+
+static adze_value *float_bias(adze_rewriter *rw, const weighted *w, const bias_source *b,
+                              const char *name)
+{
+    float *numbers = ADZE_ARENA_ARRAY(&rw->graph->arena, float, (size_t)w->channels);
+    if (!adze_rw_check(rw, numbers))
+        return NULL;
+    for (int64_t i = 0; i < w->channels; i++)
+        numbers[i] = (float)bias_at(b, i);
+    adze_tensor tensor = adze_tensor_view(ADZE_F32, 1, &w->channels, numbers);
+    adze_value *value = adze_graph_add_constant(rw->graph, name, &tensor, false);
+    rw->stale = true;
+    return adze_rw_check(rw, value) ? value : NULL;
 }
 
 /* The result becomes the output of the QuantizeLinear behind; none, or others use it: it stays float. */
@@ -190,7 +197,8 @@ static bool rewrite_weighted(adze_rewriter *rw, adze_node *node)
         return false;
     adze_value *weights = dequantized_constant(rw, w.weights_node, &w.w_params);
     if (weights && old_bias)
-        new_bias = integer_bias(rw, &w, &bias, old_bias->name);
+        new_bias =
+            (counts_units(&w, &bias) ? integer_bias : float_bias)(rw, &w, &bias, old_bias->name);
     if (rw->failed || !adze_rw_set_quant(rw, w.x, &w.x_params))
         return false;
     adze_rw_set_input(rw, node, 0, w.x);

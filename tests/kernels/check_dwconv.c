@@ -84,8 +84,10 @@ static adze_dwconv_q8_args make_q8(const int *d, int variant, uint64_t seed)
                                      : check_between(-128, 127, &seed));
     int32_t *bias = test_guard_alloc((size_t)s.c * sizeof *bias, NULL);
     float *scale = test_guard_alloc((size_t)s.c * sizeof *scale, NULL);
+    float *f_bias = test_guard_alloc((size_t)s.c * sizeof *f_bias, NULL);
     for (int64_t i = 0; i < s.c; i++) {
         bias[i] = (int32_t)check_between(-3000, 3000, &seed);
+        f_bias[i] = (float)check_between(-900, 900, &seed) / 16;
         scale[i] = (float)check_between(1, 100, &seed) * (variant == 5 ? 1.0f : 0.0001f);
     }
     bool x_signed = variant & 1, y_signed = variant & 2;
@@ -96,6 +98,7 @@ static adze_dwconv_q8_args make_q8(const int *d, int variant, uint64_t seed)
                                  .weights = w,
                                  .bias = variant == 3 ? NULL : bias,
                                  .scale = scale,
+                                 .f_bias = variant % 3 == 1 ? f_bias : NULL,
                                  .y_signed = y_signed,
                                  .y_zero = y_signed ? -9 : 118,
                                  .lo = y_signed ? -128 : 4,

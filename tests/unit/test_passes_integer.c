@@ -19,6 +19,22 @@ TEST(convolutions_become_integer)
     finish();
 }
 
+/* A unit of the sums is a quarter of a step: a bias rounded to units would show. */
+TEST(float_biases_are_not_rounded)
+{
+    for (int depthwise = 0; depthwise < 2; depthwise++) {
+        begin();
+        adze_value *x = quantize(input(DIMS(2, 20, 6, 6)), 1, 3, ADZE_I8);
+        adze_node *n = NODE("Conv", x, weights(0, 0, DIMS(20, depthwise ? 1 : 20, 1, 1)),
+                            constant(-1, 1, DIMS(20)));
+        adze_node_set_int(n, "group", depthwise ? 20 : 1);
+        output(quantize(n->outputs[0], 0.04, 120, ADZE_U8));
+        EXPECT("QuantizeLinear", 1);
+        same_result(1e-6);
+        finish();
+    }
+}
+
 TEST(shortcuts_become_integer)
 {
     begin();

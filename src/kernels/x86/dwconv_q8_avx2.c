@@ -24,7 +24,7 @@ typedef struct block {
     int pairs; /* of taps in a column */
     __m128i flip;
     __m256i x_zero, y_zero;
-    halves weights[MAX_PAIRS][MAX_KW], start, scale;
+    halves weights[MAX_PAIRS][MAX_KW], start, scale, offset;
     __m256 low, high;
 } block;
 
@@ -66,6 +66,7 @@ static void prepare(block *b, const adze_dwconv_q8_args *args, int64_t channel)
     b->y_zero = _mm256_set1_epi16((short)args->y_zero);
     b->start = args->bias ? split(b, args->bias + channel) : (halves){0};
     b->scale = split(b, args->scale + channel);
+    b->offset = args->f_bias ? split(b, args->f_bias + channel) : (halves){0};
     b->low = _mm256_set1_ps((float)(args->lo - args->y_zero));
     b->high = _mm256_set1_ps((float)(args->hi - args->y_zero));
     for (int p = 0; p < b->pairs; p++)
@@ -132,6 +133,7 @@ INLINE void make_columns(const bool full, const block *b, const lines *l, int64_
 INLINE __m256i rounded(const block *b, __m256i sum, int half)
 {
     __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_castsi256_ps(b->scale.at[half]));
+    v = _mm256_add_ps(v, _mm256_castsi256_ps(b->offset.at[half]));
     return _mm256_cvtps_epi32(_mm256_max_ps(_mm256_min_ps(v, b->high), b->low));
 }
 

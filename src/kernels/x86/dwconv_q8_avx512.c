@@ -33,7 +33,7 @@ typedef struct block {
     __m512i pad, flip; /* pad: as in x */
     quarters weights[MAX_GROUPS][MAX_KW];
     quarters bias, start; /* start: bias less x_zero times the sum of the weights */
-    __m512 scale[4];
+    __m512 scale[4], offset[4];
     adze_rounding to;
 } block;
 
@@ -143,9 +143,11 @@ static bool prepare(block *b, const adze_dwconv_q8_args *args, int64_t channel)
     b->flip = _mm512_set1_epi8((char)shift);
     b->bias = args->bias ? to_quarters(b, args->bias + channel) : (quarters){0};
     quarters scale = to_quarters(b, args->scale + channel);
-    bool wide = false;
+    quarters offset = args->f_bias ? to_quarters(b, args->f_bias + channel) : (quarters){0};
+    bool wide = args->f_bias != NULL;
     for (int q = 0; q < 4; q++) {
         b->scale[q] = _mm512_castsi512_ps(scale.at[q]);
+        b->offset[q] = _mm512_castsi512_ps(offset.at[q]);
         wide = wide || adze_scale_is_wide(b->scale[q]);
     }
     b->to = adze_rounding_make(args->y_zero, args->lo, args->hi, args->y_signed, wide);
@@ -290,7 +292,8 @@ INLINE void outputs_of(const int G, const int KW, const int SW, const int T, con
         }
         UNROLL
         for (int t = 0; t < T; t++)
-            scaled[t][q] = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[t]), b->scale[q]);
+            scaled[t][q] =
+                _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum[t]), b->scale[q]), b->offset[q]);
     }
     UNROLL
     for (int t = 0; t < T; t++)

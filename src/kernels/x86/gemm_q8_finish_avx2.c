@@ -12,7 +12,7 @@ adze_q8_finish_avx2 adze_q8_finish_avx2_make(const adze_gemm_q8_args *args, int6
     adze_q8_finish_avx2 f = {.args = args, .row = row, .column = column, .panels = panels};
     f.columns = (int)ADZE_MIN(args->n - column, panels * NR);
     __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    bool wide = args->residual != NULL;
+    bool wide = args->residual || args->f_bias;
     for (int v = 0; v < panels; v++) {
         int64_t at = column + v * NR;
         __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(f.columns - v * NR), index);
@@ -22,6 +22,8 @@ adze_q8_finish_avx2 adze_q8_finish_avx2_make(const adze_gemm_q8_args *args, int6
         if (args->output == ADZE_Q8_TO_I32)
             continue;
         f.scale[v] = _mm256_maskload_ps(args->scale + at, mask);
+        if (args->f_bias && args->output == ADZE_Q8_TO_Q8)
+            f.offset[v] = _mm256_maskload_ps(args->f_bias + at, mask);
         __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1);
         __m256 small = _mm256_cmp_ps(_mm256_andnot_ps(sign, f.scale[v]), one, _CMP_LT_OQ);
         wide = wide || _mm256_movemask_ps(small) != 0xff;
@@ -97,6 +99,7 @@ INLINE void finish_q8(const int V, const bool residual, const adze_q8_finish_avx
         UNROLL
         for (int i = 0; i < V; i++) {
             v[i] = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[row * V + i]), f->scale[i]);
+            v[i] = _mm256_add_ps(v[i], f->offset[i]);
             if (residual)
                 v[i] = add_residual(f, &own, v[i], row, i);
         }

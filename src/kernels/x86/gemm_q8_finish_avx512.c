@@ -20,7 +20,12 @@ adze_q8_finish adze_q8_finish_make(const adze_gemm_q8_args *args, int64_t row, i
         __mmask16 mask = v + 1 < panels ? (__mmask16)0xffff : f.last;
         f.scale[v] = _mm512_maskz_loadu_ps(mask, args->scale + column + v * ADZE_Q8_NR);
         f.wide = f.wide || adze_scale_is_wide(f.scale[v]);
+        f.offset[v] = args->f_bias && args->output == ADZE_Q8_TO_Q8
+                          ? _mm512_maskz_loadu_ps(mask, args->f_bias + column + v * ADZE_Q8_NR)
+                          : _mm512_setzero_ps();
     }
+    if (args->f_bias)
+        f.wide = true;
     const adze_q8_residual *r = args->residual;
     if (r && !(fabsf(r->scale) < 0x1p20f && fabsf(r->t_scale) < 0x1p20f))
         f.wide = true;
@@ -95,6 +100,7 @@ INLINE void finish_q8(const int V, const bool residual, const adze_q8_finish *f,
         for (int i = 0; i < 4; i++) {
             int r = ADZE_MIN(row + i / V, f->rows - 1), panel = i % V;
             v[i] = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r * V + panel]), f->scale[panel]);
+            v[i] = _mm512_add_ps(v[i], f->offset[panel]);
             if (residual)
                 v[i] = add_residual(f, v[i], r, panel);
         }
