@@ -8,6 +8,12 @@
 
 enum { LARGEST_JSON = 256 << 20 };
 
+const char *adze_json_why(json_error_t *why)
+{
+    why->text[adze_utf8_valid_prefix(why->text, strlen(why->text))] = 0;
+    return why->text;
+}
+
 adze_status adze_json_load(json_t **out, const char *path, adze_error *err)
 {
     char *text;
@@ -18,7 +24,7 @@ adze_status adze_json_load(json_t **out, const char *path, adze_error *err)
     adze_free(text);
     if (!json)
         return adze_fail(err, ADZE_BAD_FILE, "%s:%d:%d: not valid JSON: %s", path, why.line,
-                         why.column, why.text);
+                         why.column, adze_json_why(&why));
     *out = json;
     return ADZE_OK;
 }

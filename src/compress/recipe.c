@@ -25,7 +25,7 @@ adze_status adze_recipe_parse(adze_recipe **out, const char *text, const char *n
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &why);
     if (!json)
         return adze_fail(err, ADZE_BAD_FILE, "%s:%d:%d: not valid JSON: %s", name, why.line,
-                         why.column, why.text);
+                         why.column, adze_json_why(&why));
     adze_status status = adze_recipe_from_json(out, json, name, err);
     json_decref(json);
     return status;

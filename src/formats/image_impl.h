@@ -22,4 +22,16 @@ adze_status adze_tiff_decode(adze_image *out, const uint8_t *bytes, size_t size,
 adze_status adze_pnm_decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,
                             adze_error *err) ADZE_MUST_CHECK;
 
+/* Defines a decoder whose library this build leaves out. */
+#define ADZE_IMAGE_LEFT_OUT(decode, picture, library)                                              \
+    adze_status decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,      \
+                       adze_error *err)                                                            \
+    {                                                                                              \
+        ADZE_UNUSED(out);                                                                          \
+        ADZE_UNUSED(bytes);                                                                        \
+        ADZE_UNUSED(size);                                                                         \
+        return adze_fail(err, ADZE_UNSUPPORTED,                                                    \
+                         "%s: " picture ", but adze was built without " library, where);           \
+    }
+
 #endif

@@ -98,16 +98,6 @@ adze_status adze_jpeg_decode(adze_image *out, const uint8_t *bytes, size_t size,
     adze_free(r);
     return status;
 }
-
 #else
-
-adze_status adze_jpeg_decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,
-                             adze_error *err)
-{
-    ADZE_UNUSED(out);
-    ADZE_UNUSED(bytes);
-    ADZE_UNUSED(size);
-    return adze_fail(err, ADZE_UNSUPPORTED,
-                     "%s: JPEG pictures need libjpeg, which this build leaves out", where);
-}
+ADZE_IMAGE_LEFT_OUT(adze_jpeg_decode, "a JPEG picture", "libjpeg")
 #endif

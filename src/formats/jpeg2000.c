@@ -126,13 +126,5 @@ adze_status adze_jpeg2000_decode(adze_image *out, const uint8_t *bytes, size_t s
     return status;
 }
 #else
-adze_status adze_jpeg2000_decode(adze_image *out, const uint8_t *bytes, size_t size,
-                                 const char *where, adze_error *err)
-{
-    ADZE_UNUSED(out);
-    ADZE_UNUSED(bytes);
-    ADZE_UNUSED(size);
-    return adze_fail(err, ADZE_UNSUPPORTED,
-                     "%s: a JPEG 2000 picture, but adze was built without openjpeg", where);
-}
+ADZE_IMAGE_LEFT_OUT(adze_jpeg2000_decode, "a JPEG 2000 picture", "openjpeg")
 #endif

@@ -96,16 +96,6 @@ adze_status adze_png_decode(adze_image *out, const uint8_t *bytes, size_t size, 
         adze_image_free(&r.image);
     return r.status;
 }
-
 #else
-
-adze_status adze_png_decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,
-                            adze_error *err)
-{
-    ADZE_UNUSED(out);
-    ADZE_UNUSED(bytes);
-    ADZE_UNUSED(size);
-    return adze_fail(err, ADZE_UNSUPPORTED,
-                     "%s: PNG pictures need libpng, which this build leaves out", where);
-}
+ADZE_IMAGE_LEFT_OUT(adze_png_decode, "a PNG picture", "libpng")
 #endif

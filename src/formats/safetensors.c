@@ -269,7 +269,7 @@ adze_status adze_safetensors_read_shard(adze_safetensors_shard *s, adze_map *met
     json_t *header = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
     if (!header)
         return adze_fail(err, ADZE_BAD_FILE, "%s: at byte %lld: header is not valid JSON: %s",
-                         s->path, (long long)why.position + 8, why.text);
+                         s->path, (long long)why.position + 8, adze_json_why(&why));
     adze_status status = read_header(&r, metadata, header);
     json_decref(header);
     return status;

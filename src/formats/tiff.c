@@ -156,13 +156,5 @@ adze_status adze_tiff_decode(adze_image *out, const uint8_t *bytes, size_t size,
     return ADZE_OK;
 }
 #else
-adze_status adze_tiff_decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,
-                             adze_error *err)
-{
-    ADZE_UNUSED(out);
-    ADZE_UNUSED(bytes);
-    ADZE_UNUSED(size);
-    return adze_fail(err, ADZE_UNSUPPORTED,
-                     "%s: a TIFF picture, but adze was built without libtiff 4.5", where);
-}
+ADZE_IMAGE_LEFT_OUT(adze_tiff_decode, "a TIFF picture", "libtiff 4.5")
 #endif

@@ -18,13 +18,5 @@ adze_status adze_webp_decode(adze_image *out, const uint8_t *bytes, size_t size,
     return adze_fail(err, ADZE_BAD_FILE, "%s: WebP: the picture is broken or moves", where);
 }
 #else
-adze_status adze_webp_decode(adze_image *out, const uint8_t *bytes, size_t size, const char *where,
-                             adze_error *err)
-{
-    ADZE_UNUSED(out);
-    ADZE_UNUSED(bytes);
-    ADZE_UNUSED(size);
-    return adze_fail(err, ADZE_UNSUPPORTED,
-                     "%s: a WebP picture, but adze was built without libwebp", where);
-}
+ADZE_IMAGE_LEFT_OUT(adze_webp_decode, "a WebP picture", "libwebp")
 #endif

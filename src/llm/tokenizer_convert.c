@@ -313,107 +313,6 @@ static adze_status check_unlike(const converter *c)
 
 /* ---- SentencePiece's BPE: "llama" ---- */
 
-typedef struct merge_range {
-    uint32_t first, last; /* ranks of the merges that make a token; first UINT32_MAX: none do */
-    int32_t id;
-} merge_range;
-
-static bool is_plain(const adze_tokenizer *t, int32_t id)
-{
-    return t->types[id] != TOK_CONTROL && t->types[id] != TOK_USER && t->types[id] != TOK_ABSENT &&
-           t->types[id] != TOK_BYTE && id != t->unknown;
-}
-
-static bool is_character(const char *text, size_t length)
-{
-    return length > 0 && adze_utf8_size(*text) >= length;
-}
-
-/* With scores any two neighbours that spell a token merge: so they must in the list of merges. */
-static bool lists_all(const adze_tokenizer *t, int32_t id)
-{
-    size_t length;
-    const char *text = tok_texts_get(&t->texts, id, &length);
-    for (size_t at = adze_utf8_size(*text); at < length; at += adze_utf8_size(text[at])) {
-        int32_t left = tok_texts_find(&t->texts, text, at);
-        int32_t right = tok_texts_find(&t->texts, text + at, length - at);
-        bool left_there =
-            left >= 0 ? is_plain(t, left) || t->types[left] == TOK_USER : is_character(text, at);
-        bool right_there = right >= 0 ? is_plain(t, right) || t->types[right] == TOK_USER
-                                      : is_character(text + at, length - at);
-        if (left_there && right_there &&
-            (left < 0 || right < 0 || !tok_bpe_find_merge(&t->bpe, left, right)))
-            return false;
-    }
-    return true;
-}
-
-static int by_first(const void *left, const void *right)
-{
-    const merge_range *a = left, *b = right;
-    return (a->first > b->first) - (a->first < b->first);
-}
-
-/* Ranges that overlap are of tokens with one score, as SentencePiece gives runs of spaces; false when that would be
- * more than a few, and the list has another order. */
-static bool put_in_order(merge_range *ranges, size_t count)
-{
-    enum { MOST_ALIKE = 64 };
-    qsort(ranges, count, sizeof *ranges, by_first);
-    for (size_t i = 0, group; i < count && ranges[i].first != UINT32_MAX; i = group) {
-        uint32_t last = ranges[i].last;
-        for (group = i + 1; group < count && ranges[group].first < last; group++) {
-            last = ADZE_MAX(last, ranges[group].last);
-            ranges[group].first = ranges[i].first;
-        }
-        if (group - i > MOST_ALIKE)
-            return false;
-    }
-    return true;
-}
-
-static adze_status find_ranges(converter *c, merge_range **out, uint32_t *most)
-{
-    const adze_tokenizer *t = c->d.t;
-    merge_range *ranges = ADZE_ARENA_ARRAY(&c->arena, merge_range, (size_t)t->texts.count);
-    if (!ranges)
-        return tok_no_memory(c->d.err);
-    for (int32_t i = 0; i < t->texts.count; i++)
-        ranges[i] = (merge_range){UINT32_MAX, 0, i};
-    for (size_t i = 0; t->bpe.merges && i <= t->bpe.mask; i++) {
-        const tok_merge *m = &t->bpe.merges[i];
-        if (m->left < 0 || !is_plain(t, m->id)) /* text of added tokens never comes this far */
-            continue;
-        ranges[m->id].first = ADZE_MIN(ranges[m->id].first, m->rank);
-        ranges[m->id].last = ADZE_MAX(ranges[m->id].last, m->rank);
-        *most = ADZE_MAX(*most, m->rank + 1);
-    }
-    *out = ranges;
-    return ADZE_OK;
-}
-
-/* Scores that make the merges of the list; *exact false: there are none. */
-static adze_status score_merges(converter *c, bool *exact)
-{
-    const adze_tokenizer *t = c->d.t;
-    merge_range *ranges = NULL;
-    uint32_t most = 0;
-    ADZE_TRY(find_ranges(c, &ranges, &most));
-    c->scores = ADZE_ARENA_ARRAY(&c->arena, float, (size_t)c->count);
-    if (!c->scores)
-        return tok_no_memory(c->d.err);
-    *exact = put_in_order(ranges, (size_t)t->texts.count);
-    for (int64_t i = 0; i < c->count; i++)
-        c->scores[i] = c->types[i] == TOK_BYTE ? 0 : -(float)most;
-    for (int32_t i = 0; i < t->texts.count && *exact; i++) {
-        if (ranges[i].first != UINT32_MAX)
-            c->scores[ranges[i].id] = -(float)ranges[i].first;
-        if (is_plain(t, i))
-            *exact = lists_all(t, i);
-    }
-    return ADZE_OK;
-}
-
 /* Newlines are pieces of their own where GGUF's "gpt2" knows spaces as marks. */
 static bool crosses_lines(const adze_tokenizer *t)
 {
@@ -422,7 +321,7 @@ static bool crosses_lines(const adze_tokenizer *t)
         const char *text = tok_texts_get(&t->texts, id, &length);
         for (size_t i = 0; i < length; i++)
             newlines += text[i] == '\n';
-        if (is_plain(t, id) && newlines && newlines < length)
+        if (tok_is_plain(t, id) && newlines && newlines < length)
             return true;
     }
     return false;
@@ -433,7 +332,7 @@ static bool crosses_words(const adze_tokenizer *t)
     for (int32_t id = 0; id < t->texts.count; id++) {
         size_t length;
         const char *text = tok_texts_get(&t->texts, id, &length);
-        if (is_plain(t, id) && length > ADZE_SPACE_MARK_SIZE &&
+        if (tok_is_plain(t, id) && length > ADZE_SPACE_MARK_SIZE &&
             memmem(text + 1, length - 1, ADZE_SPACE_MARK, ADZE_SPACE_MARK_SIZE))
             return true;
     }
@@ -465,7 +364,10 @@ static adze_status convert_spm(converter *c)
         return refuse(c, "pre_tokenizer", "Metaspace with split, and tokens across words");
     if (t->unknown >= 0)
         c->types[t->unknown] = TOK_UNKNOWN;
-    ADZE_TRY(score_merges(c, &exact));
+    c->scores = ADZE_ARENA_ARRAY(&c->arena, float, (size_t)c->count);
+    if (!c->scores)
+        return tok_no_memory(c->d.err);
+    ADZE_TRY(tok_convert_scores(c->scores, c->d.t, c->types, c->count, &exact, c->d.err));
     bool lines = crosses_lines(t);
     if (exact && !((found & LINES) && lines)) {
         put_text(c, TOK_KEY("pre"), "default");

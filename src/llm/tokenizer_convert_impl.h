@@ -12,4 +12,10 @@
 adze_status tok_convert_find_pre(const tok_doc *d, adze_gguf_meta *metadata,
                                  const char *architecture, const char **name) ADZE_MUST_CHECK;
 
+/* A token that merges make: no control, added, byte or unknown one. */
+bool tok_is_plain(const adze_tokenizer *t, int32_t id);
+/* `count` scores with which "llama" makes the merges of t's list; *exact false: there are none. */
+adze_status tok_convert_scores(float *scores, const adze_tokenizer *t, const int32_t *types,
+                               int64_t count, bool *exact, adze_error *err) ADZE_MUST_CHECK;
+
 #endif

@@ -104,8 +104,8 @@ adze_status tok_json_load(json_t **out, const char *path, adze_error *err)
     adze_free(text);
     if (*out)
         return ADZE_OK;
-    return adze_fail(err, ADZE_BAD_FILE, "%s:%d:%d: not valid JSON: %.*s" REMEDY, path, why.line,
-                     why.column, (int)adze_utf8_valid_prefix(why.text, strlen(why.text)), why.text);
+    return adze_fail(err, ADZE_BAD_FILE, "%s:%d:%d: not valid JSON: %s" REMEDY, path, why.line,
+                     why.column, adze_json_why(&why));
 }
 
 /* ---- the vocabulary: of the model, then added tokens, which may lie beyond ---- */

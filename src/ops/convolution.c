@@ -97,8 +97,8 @@ static adze_status conv_infer(adze_infer *infer, adze_error *err)
     return adze_conv_infer_with(infer, 1, x->quant ? ADZE_F32 : x->dtype, err);
 }
 
-static void conv_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                      const adze_tensor *const *outputs)
+void adze_conv_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
+                    const adze_tensor *const *outputs)
 {
     ADZE_UNUSED(node);
     const adze_tensor *w = inputs[1];
@@ -545,7 +545,7 @@ const adze_op adze_ops_convolution[] = {
      .quant = ADZE_QUANT_WEIGHTED,
      .attrs = WINDOW_ATTRS,
      .infer = conv_infer,
-     .cost = conv_cost,
+     .cost = adze_conv_cost,
      .prepare = conv_prepare,
      .scratch = conv_scratch,
      .run = conv_run},

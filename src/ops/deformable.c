@@ -207,16 +207,6 @@ static adze_status deform_run(adze_run *run, adze_error *err)
     return ADZE_OK;
 }
 
-static void deform_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
-                        const adze_tensor *const *outputs)
-{
-    ADZE_UNUSED(node);
-    const adze_tensor *w = inputs[1];
-    if (w->rank > 0 && w->dims[0] > 0)
-        cost->operations = 2.0 * (double)adze_tensor_elements(outputs[0]) *
-                           (double)adze_tensor_elements(w) / (double)w->dims[0];
-}
-
 const adze_op adze_ops_deformable[] = {
     {.domain = "",
      .name = "DeformConv",
@@ -227,7 +217,7 @@ const adze_op adze_ops_deformable[] = {
      .max_outputs = 1,
      .attrs = "dilations group kernel_shape offset_group pads strides",
      .infer = deform_infer,
-     .cost = deform_cost,
+     .cost = adze_conv_cost,
      .prepare = adze_ops_prepare_float,
      .scratch = deform_scratch,
      .run = deform_run},

@@ -125,16 +125,22 @@ static adze_status multinomial_infer(adze_infer *infer, adze_error *err)
 
 /* ---- run ---- */
 
+/* Each element is from + by * what is drawn for it. */
+static adze_status draw(adze_run *run, double from, double by, double (*one)(adze_twister *t))
+{
+    adze_twister t;
+    adze_twister_open(&t, run->node);
+    for (int64_t i = 0; i < adze_tensor_elements(run->outputs[0]); i++)
+        adze_ops_put(run->outputs[0], i, from + by * one(&t));
+    return ADZE_OK;
+}
+
 static adze_status uniform_run(adze_run *run, adze_error *err)
 {
     ADZE_UNUSED(err);
     double low = (double)adze_node_float(run->node, "low", 0);
     double high = (double)adze_node_float(run->node, "high", 1);
-    adze_twister t;
-    adze_twister_open(&t, run->node);
-    for (int64_t i = 0; i < adze_tensor_elements(run->outputs[0]); i++)
-        adze_ops_put(run->outputs[0], i, low + (high - low) * adze_twister_uniform(&t));
-    return ADZE_OK;
+    return draw(run, low, high - low, adze_twister_uniform);
 }
 
 static adze_status normal_run(adze_run *run, adze_error *err)
@@ -142,11 +148,7 @@ static adze_status normal_run(adze_run *run, adze_error *err)
     ADZE_UNUSED(err);
     double mean = (double)adze_node_float(run->node, "mean", 0);
     double scale = (double)adze_node_float(run->node, "scale", 1);
-    adze_twister t;
-    adze_twister_open(&t, run->node);
-    for (int64_t i = 0; i < adze_tensor_elements(run->outputs[0]); i++)
-        adze_ops_put(run->outputs[0], i, mean + scale * adze_twister_normal(&t));
-    return ADZE_OK;
+    return draw(run, mean, scale, adze_twister_normal);
 }
 
 /* 1 where a uniform number is below the probability, as ONNX defines it by RandomUniformLike. */

@@ -35,6 +35,9 @@ adze_status adze_conv_infer_with(adze_infer *infer, int weights, adze_dtype out_
 /* Input 2 is absent or [channels]. */
 adze_status adze_conv_check_bias(const adze_infer *infer, adze_dim channels,
                                  adze_error *err) ADZE_MUST_CHECK;
+/* Of Conv and what computes like it: weights [outputs, ...] at input 1. */
+void adze_conv_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
+                    const adze_tensor *const *outputs);
 /* Span of the kernel with its dilation. */
 int64_t adze_window_span(const adze_window *w, int axis);
 

@@ -218,6 +218,24 @@ TEST(gunzip)
                 &err);
 }
 
+/* Jansson cuts what it quotes at a byte: messages must be whole characters all the same. */
+TEST(json_errors_end_with_a_character)
+{
+    const char *path = test_tmpfile("wrong.json");
+    for (int shift = 0; shift < 3; shift++) {
+        char text[512] = "[\"aa";
+        adze_error err;
+        json_t *json;
+        text[2 + shift] = 0;
+        for (int i = 0; i < 100; i++)
+            strcat(text, "\xE2\x96\x81");
+        strcat(text, "\" 1]");
+        CHECK_OK(adze_file_write(path, text, strlen(text), &err), &err);
+        CHECK_FAILS(adze_json_load(&json, path, &err), ADZE_BAD_FILE, &err);
+        CHECK_EQ(adze_utf8_valid_prefix(err.message, strlen(err.message)), strlen(err.message));
+    }
+}
+
 TEST(json_round_trip)
 {
     adze_error err;
