@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 
-.PHONY: all build demo demo-llm emulate test check check-peers asan clang aarch64 bench fuzz lint tidy format size layers headers install clean help
+.PHONY: all build demo demo-llm emulate test check check-peers asan clang aarch64 bench fuzz lint tidy format size core-size layers headers install clean help
 
 all: build
 
@@ -53,6 +53,9 @@ format:    ## formats our C files in place
 
 size:      ## files, functions and headers that have grown too big
 	@tools/size
+
+core-size: ## bytes of the core alone, by module; fails above 1.5 MB
+	@tools/core-size
 
 layers:    ## who includes whom
 	@tools/check-layers

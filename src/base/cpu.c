@@ -57,6 +57,9 @@ adze_cpu_level adze_cpu_detect(void)
         return ADZE_CPU_REF;
     bool wide =
         all_set(saved, 0xe6) && all_set(b, (uint64_t)(F | DQ | BW) | vl) && all_set(c, VNNI);
+#ifdef ADZE_NO_AVX512
+    wide = false;
+#endif
     return wide ? ADZE_CPU_AVX512 : ADZE_CPU_AVX2;
 }
 #elif defined(__aarch64__)

@@ -83,8 +83,10 @@ void adze_dwconv_init(adze_dwconv_table *table, adze_cpu_level level)
 #if defined(__x86_64__)
     if (level == ADZE_CPU_AVX2)
         adze_dwconv_init_avx2(table);
+#ifndef ADZE_NO_AVX512
     if (level == ADZE_CPU_AVX512)
         adze_dwconv_init_avx512(table);
+#endif
 #else
     ADZE_UNUSED(level);
 #endif

@@ -58,8 +58,10 @@ void adze_eltwise_init(adze_eltwise_table *table, adze_cpu_level level)
 #if defined(__x86_64__)
     if (level == ADZE_CPU_AVX2 || level == ADZE_CPU_AVX512)
         adze_eltwise_init_avx2(table);
+#ifndef ADZE_NO_AVX512
     if (level == ADZE_CPU_AVX512)
         adze_eltwise_init_avx512(table);
+#endif
 #else
     ADZE_UNUSED(level);
 #endif

@@ -85,8 +85,10 @@ void adze_gemm_f32_init(adze_gemm_f32_table *table, adze_cpu_level level)
 #if defined(__x86_64__)
     if (level == ADZE_CPU_AVX2)
         adze_gemm_f32_init_avx2(table);
+#ifndef ADZE_NO_AVX512
     if (level == ADZE_CPU_AVX512)
         adze_gemm_f32_init_avx512(table);
+#endif
 #else
     ADZE_UNUSED(level);
 #endif

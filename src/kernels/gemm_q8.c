@@ -125,8 +125,10 @@ void adze_gemm_q8_init(adze_gemm_q8_table *table, adze_cpu_level level)
 #if defined(__x86_64__)
     if (level == ADZE_CPU_AVX2)
         adze_gemm_q8_init_avx2(table);
+#ifndef ADZE_NO_AVX512
     if (level == ADZE_CPU_AVX512)
         adze_gemm_q8_init_avx512(table);
+#endif
 #else
     ADZE_UNUSED(level);
 #endif

@@ -110,8 +110,10 @@ void adze_linear_init(adze_linear_table *table, adze_cpu_level level)
 #if defined(__x86_64__)
     if (level == ADZE_CPU_AVX2 || level == ADZE_CPU_AVX512)
         adze_linear_init_avx2(table);
+#ifndef ADZE_NO_AVX512
     if (level == ADZE_CPU_AVX512)
         adze_linear_init_avx512(table);
+#endif
 #else
     ADZE_UNUSED(level);
 #endif

@@ -54,8 +54,10 @@ adze_peak_kernels adze_peak_of(adze_cpu_level level)
 #if defined(__x86_64__)
     if (level == ADZE_CPU_AVX2 || level == ADZE_CPU_AVX512)
         adze_peak_avx2(&kernels);
+#ifndef ADZE_NO_AVX512
     if (level == ADZE_CPU_AVX512)
         adze_peak_avx512(&kernels);
+#endif
 #else
     ADZE_UNUSED(level);
 #endif
