@@ -138,6 +138,7 @@ const adze_tensor *adze_graph_keep_tensor(adze_graph *graph, const adze_tensor *
         return NULL;
     *kept = *tensor;
     kept->owner = ADZE_BORROWED;
+    copy = copy || tensor->size == 0; /* so that even no bytes have an address to count from */
     if (!keep_quant(graph, &kept->quant, tensor->quant))
         return NULL;
     if (copy && tensor->dtype == ADZE_STRING)

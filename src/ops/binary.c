@@ -369,11 +369,28 @@ static void repeated_row(void *user, int64_t n, const int64_t *from, int64_t to)
     }
 }
 
+/* Neither operand goes along the row, as when a third of Max does: one result for all of it. */
+static void even_row(void *user, int64_t n, const int64_t *from, int64_t to)
+{
+    const pair_job *job = user;
+    uint8_t *y = (uint8_t *)job->y->data + (size_t)to * job->y_size;
+    job->row(user, 1, from, to);
+    for (int64_t done = 1, count; done < n; done += count) {
+        count = ADZE_MIN(done, n - done);
+        memcpy(y + (size_t)done * job->y_size, y, (size_t)count * job->y_size);
+    }
+}
+
 static void pair_range(void *user, int64_t begin, int64_t end, int worker)
 {
     pair_job *job = user;
     ADZE_UNUSED(worker);
-    adze_ops_broadcast_range(&job->b, begin, end, job->period ? repeated_row : job->row, job);
+    bool even = !adze_ops_step(&job->b, 0) && !adze_ops_step(&job->b, 1);
+    adze_ops_broadcast_range(&job->b, begin, end,
+                             even          ? even_row
+                             : job->period ? repeated_row
+                                           : job->row,
+                             job);
 }
 
 adze_status adze_binary_run_pair(adze_run *run, adze_pair pair, const adze_tensor *a,

@@ -82,6 +82,12 @@ typedef void (*adze_ops_range_fn)(void *user, int64_t begin, int64_t end, int wo
 void adze_ops_parallel(adze_run *run, int64_t total, int64_t grain, adze_ops_range_fn fn,
                        void *user);
 
+/* A number as a whole one, towards zero, saturated; NaN is 0. */
+static inline int64_t adze_ops_whole(double x)
+{
+    return x >= 0x1p63 ? INT64_MAX : x < -0x1p63 ? INT64_MIN : x == x ? (int64_t)x : 0;
+}
+
 /* n real numbers as float32: element first + i * step (step 0 or 1) of a float16, bfloat16,
  * float32, float64 or quantized 8-bit tensor; and back. */
 void adze_ops_load(const adze_kernels *kernels, const adze_tensor *from, int64_t first, int step,

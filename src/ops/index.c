@@ -504,7 +504,7 @@ static adze_status one_hot_infer(adze_infer *infer, adze_error *err)
     const adze_tensor *depth = adze_infer_content(infer, 1);
     adze_dim d;
     if (depth)
-        d = (adze_dim)adze_tensor_get_f64(depth, 0);
+        d = adze_tensor_get_i64(depth, 0);
     else if (adze_ops_ints(infer, 1, &d, 1) != 1)
         d = adze_infer_unknown(infer, INT64_MAX);
     if (depth && d < 0)
@@ -532,7 +532,7 @@ static adze_status one_hot_run(adze_run *run, adze_error *err)
     for (int64_t i = 0; i < adze_tensor_elements(y); i++)
         memcpy((char *)y->data + (size_t)i * size, off, size);
     for (int64_t i = 0; i < adze_tensor_elements(indices); i++) {
-        int64_t v = (int64_t)floor(adze_tensor_get_f64(indices, i));
+        int64_t v = adze_tensor_get_i64(indices, i);
         v += v < 0 ? depth : 0;
         if (v >= 0 && v < depth)
             memcpy((char *)y->data + (size_t)((i / inner * depth + v) * inner + i % inner) * size,

@@ -57,7 +57,7 @@ static double common_scale(int policy, int n, const int64_t *in, const int64_t *
 
 static int64_t scaled_size(int64_t in, float scale)
 {
-    return (int64_t)floorf(scale * (float)in);
+    return adze_ops_whole((double)floorf(scale * (float)in));
 }
 
 static adze_dim scaled_dim(adze_infer *infer, adze_dim in, float scale)
@@ -65,10 +65,10 @@ static adze_dim scaled_dim(adze_infer *infer, adze_dim in, float scale)
     if (adze_dim_known(in))
         return scaled_size(in, scale);
     if (scale >= 1 && scale == rintf(scale))
-        return adze_infer_mul(infer, in, (int64_t)scale);
+        return adze_infer_mul(infer, in, adze_ops_whole((double)scale));
     float inverse = 1 / scale;
     if (inverse == rintf(inverse))
-        return adze_infer_div(infer, in, (int64_t)inverse);
+        return adze_infer_div(infer, in, adze_ops_whole((double)inverse));
     int64_t upper = adze_dim_upper(infer->dims, in);
     return adze_infer_unknown(infer, upper < INT32_MAX ? scaled_size(upper, scale) + 1 : INT64_MAX);
 }
@@ -111,7 +111,7 @@ static adze_status infer_by_sizes(adze_infer *infer, adze_type *y, const int *ax
         if (count < 0 || (policy && !numbers))
             *d = adze_infer_unknown(infer, INT64_MAX);
         else
-            *d = policy ? (int64_t)floor(scale * (double)in[i] + 0.5) : sizes[i];
+            *d = policy ? adze_ops_whole(floor(scale * (double)in[i] + 0.5)) : sizes[i];
     }
     return ADZE_OK;
 }

@@ -389,9 +389,12 @@ adze_status adze_session_run_items(adze_session *s, const adze_item *inputs, adz
         adze_pool_set_deadline(s->pool, s->budget->deadline);
     }
     for (int i = 0; i < g->input_count; i++) {
-        const adze_quant *quant = s->items[g->inputs[i]->id].tensor.quant;
-        s->items[g->inputs[i]->id] = inputs[i];
-        s->items[g->inputs[i]->id].tensor.quant = quant;
+        adze_item *item = &s->items[g->inputs[i]->id];
+        const adze_quant *quant = item->tensor.quant;
+        *item = inputs[i];
+        item->tensor.quant = quant;
+        if (!item->tensor.data)
+            item->tensor.data = s; /* no bytes, but an address to count from */
     }
     ADZE_TRY(adze_session_lay_out(s, err));
     adze_status status = run_steps(s, err);

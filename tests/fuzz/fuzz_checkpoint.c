@@ -9,37 +9,19 @@
 
 #include "adze/llm.h"
 #include "base/file.h"
+#include "fuzz.h"
 #include "llm/tokenizer.h"
 
 static adze_context *context;
 static char folder[64];
 
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1:max_allocation_size_mb=256";
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     ADZE_UNUSED(argc);
     ADZE_UNUSED(argv);
-    adze_context_options options = adze_context_options_default();
-    options.threads = 1;
-    (void)snprintf(folder, sizeof folder, "/dev/shm/adze-fuzz-%ld", (long)getpid());
-    if (adze_context_open(&context, &options, NULL) != ADZE_OK ||
-        adze_folder_make(folder, NULL) != ADZE_OK)
-        abort();
-    return 0;
-}
-
-/* Where no message came of a failure, something is wrong. */
-static bool done(adze_status status, const adze_error *err)
-{
-    if (status != ADZE_OK && !err->message[0])
-        abort();
-    return status == ADZE_OK;
+    context = fuzz_context(NULL);
+    (void)fuzz_path(folder, "");
+    return adze_folder_make(folder, NULL) == ADZE_OK ? 0 : 1;
 }
 
 static int64_t encode(const adze_tokenizer *t, int32_t *ids, int64_t most)
@@ -51,9 +33,10 @@ static int64_t encode(const adze_tokenizer *t, int32_t *ids, int64_t most)
     int64_t count;
     char *back;
     size_t length;
-    if (!done(adze_tokenizer_encode(t, &found, &count, text, sizeof text - 1, &all, &err), &err))
+    if (!fuzz_done(adze_tokenizer_encode(t, &found, &count, text, sizeof text - 1, &all, &err),
+                   &err))
         return 0;
-    if (done(adze_tokenizer_decode(t, &back, &length, found, count, true, &err), &err))
+    if (fuzz_done(adze_tokenizer_decode(t, &back, &length, found, count, true, &err), &err))
         adze_string_free(&back);
     count = ADZE_MIN(count, most);
     if (count)
@@ -76,14 +59,14 @@ static void compute(const adze_engine *engine)
         for (int64_t i = 0; i < count; i++)
             ids[i] = 0;
         if (out && count)
-            (void)done(adze_engine_embed(engine, out, ids, count, &err), &err);
+            (void)fuzz_done(adze_engine_embed(engine, out, ids, count, &err), &err);
         adze_free(out);
         return;
     }
-    if (!done(adze_chat_open(&chat, engine, NULL, &err), &err))
+    if (!fuzz_done(adze_chat_open(&chat, engine, NULL, &err), &err))
         return;
-    if (done(adze_chat_append(chat, ids, count, &err), &err) && count)
-        (void)done(adze_chat_logits(chat, &logits, &err), &err);
+    if (fuzz_done(adze_chat_append(chat, ids, count, &err), &err) && count)
+        (void)fuzz_done(adze_chat_logits(chat, &logits, &err), &err);
     adze_chat_close(&chat);
 }
 
@@ -94,16 +77,15 @@ static void convert_tokenizer(const char *path)
     adze_gguf_meta meta;
     adze_error err = {0};
     adze_gguf *gguf;
-    if (!done(adze_gguf_open_header(&gguf, path, &err), &err))
+    if (!fuzz_done(adze_gguf_open_header(&gguf, path, &err), &err))
         return;
     adze_gguf_meta_init(&meta, &arena);
-    if (done(adze_tokenizer_write_folder(&gguf->meta, path, folder, &err), &err))
-        (void)done(adze_tokenizer_meta_from_folder(&meta, folder, &err), &err);
+    if (fuzz_done(adze_tokenizer_write_folder(&gguf->meta, path, folder, &err), &err))
+        (void)fuzz_done(adze_tokenizer_meta_from_folder(&meta, folder, &err), &err);
     adze_gguf_close(&gguf);
     adze_arena_free(&arena);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const adze_engine_options small = {.context = 8, .batch = 4};
@@ -115,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     convert_tokenizer(path);
-    if (done(adze_engine_open(&engine, context, path, &small, &err), &err)) {
+    if (fuzz_done(adze_engine_open(&engine, context, path, &small, &err), &err)) {
         compute(engine);
         adze_engine_close(&engine);
     }

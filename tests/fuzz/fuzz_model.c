@@ -6,6 +6,7 @@
 
 #include "adze/session.h"
 #include "base/rng.h"
+#include "fuzz.h"
 #include "model/onnx_import.h"
 
 #define MOST_BYTES (1 << 20)
@@ -14,30 +15,12 @@
 
 static adze_context *context;
 
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1:max_allocation_size_mb=256";
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     ADZE_UNUSED(argc);
     ADZE_UNUSED(argv);
-    adze_context_options options = adze_context_options_default();
-    options.threads = 1;
-    if (adze_context_open(&context, &options, NULL) != ADZE_OK)
-        abort();
+    context = fuzz_context(NULL);
     return 0;
-}
-
-static void must(bool condition, const char *what, const adze_error *err)
-{
-    if (condition)
-        return;
-    fprintf(stderr, "%s: %s\n", what, err->message);
-    abort();
 }
 
 /* Sizes of all symbols for one run: 1 to 4. */
@@ -101,7 +84,7 @@ static void run_plan(const adze_plan *plan, const int64_t *symbols, adze_rng *rn
     if (made == g->input_count && adze_session_open(&session, plan, NULL, &err) == ADZE_OK) {
         for (int i = 0; i < 2; i++)
             if (adze_session_run(session, inputs, outputs, &err) != ADZE_OK)
-                must(err.message[0] != 0, "a message", &err);
+                fuzz_must(err.message[0] != 0, "a message", &err);
     }
     adze_session_close(&session);
     for (int i = 0; i < made; i++)
@@ -117,8 +100,8 @@ static void plan_and_run(adze_model *model, bool fuse, adze_rng *rng)
     options.fuse = fuse;
     options.keep_all = !fuse;
     adze_status status = adze_plan_create(&plan, adze_model_graph(model), &options, &err);
-    must((status == ADZE_OK) == (err.message[0] == 0), "a message", &err);
-    must(status != ADZE_INTERNAL, "internal", &err);
+    fuzz_must((status == ADZE_OK) == (err.message[0] == 0), "a message", &err);
+    fuzz_must(status != ADZE_INTERNAL, "internal", &err);
     if (status != ADZE_OK || adze_model_cost(model, &operations, &bytes, &err) != ADZE_OK)
         return;
     const adze_graph *g = adze_plan_graph(plan);
@@ -136,12 +119,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *json = NULL, *text = NULL;
     adze_rng rng = adze_rng_seed(size);
     adze_status status = adze_model_open_bytes(&model, context, data, size, &err);
-    must((status == ADZE_OK) == (err.message[0] == 0), "a message", &err);
-    must(status != ADZE_INTERNAL, "internal", &err);
+    fuzz_must((status == ADZE_OK) == (err.message[0] == 0), "a message", &err);
+    fuzz_must(status != ADZE_INTERNAL, "internal", &err);
     if (status != ADZE_OK)
         return 0;
     int64_t *symbols = choose_symbols(adze_model_graph(model), &rng);
-    must(adze_model_describe(model, &json, &text, &err) == ADZE_OK, "describe", &err);
+    fuzz_must(adze_model_describe(model, &json, &text, &err) == ADZE_OK, "describe", &err);
     adze_string_free(&json);
     adze_string_free(&text);
     if (symbols && small_graph(adze_model_graph(model), symbols)) {

@@ -193,6 +193,29 @@ TEST(broadcast_every_shape)
     }
 }
 
+/* The first two together are smaller than the result. */
+TEST(variadic_small_operands_first)
+{
+    int64_t small[2] = {2, 1}, large[2] = {2, 37};
+    float a[2] = {1, 5}, b[2] = {3, 2}, x[74];
+    int32_t ai[2] = {1, 5}, bi[2] = {3, 2}, xi[74];
+    for (int i = 0; i < 74; i++)
+        xi[i] = (int32_t)(x[i] = (float)(i % 7));
+    for (int whole = 0; whole < 2; whole++) {
+        adze_dtype dtype = whole ? ADZE_I32 : ADZE_F32;
+        op_case c;
+        op_case_open(&c, NULL);
+        op_case_input(&c, dtype, 2, small, whole ? (void *)ai : a, NULL);
+        op_case_input(&c, dtype, 2, small, whole ? (void *)bi : b, NULL);
+        op_case_input(&c, dtype, 2, large, whole ? (void *)xi : x, NULL);
+        op_case_node(&c, "Max", 1);
+        op_case_run(&c);
+        for (int i = 0; i < 74; i++)
+            CHECK_EQ(adze_tensor_get_i64(&c.output[0], i), ADZE_MAX(i < 37 ? 3 : 5, i % 7));
+        op_case_close(&c);
+    }
+}
+
 /* Sums over every set of axes, in float32 (kernels), float16 and int32. */
 TEST(reduce_every_set_of_axes)
 {
