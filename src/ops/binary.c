@@ -283,8 +283,13 @@ static adze_status q8_setup(pair_job *job, const adze_run *run, adze_error *err)
 
 static bool is_q8_pair(const pair_job *job)
 {
-    return job->pair <= ADZE_PAIR_MUL && adze_ops_is_q8(job->x[0]) && adze_ops_is_q8(job->x[1]) &&
-           adze_ops_is_q8(job->y);
+    const adze_tensor *a = job->x[0], *b = job->x[1], *y = job->y;
+    if (job->pair > ADZE_PAIR_MUL || !adze_ops_is_q8(a) || !adze_ops_is_q8(b) || !adze_ops_is_q8(y))
+        return false;
+    float as = a->quant->scale[0], bs = b->quant->scale[0], ys = y->quant->scale[0];
+    return job->pair == ADZE_PAIR_MUL
+               ? !adze_ops_falls_between(as * bs, ys)
+               : !adze_ops_falls_between(as, ys) && !adze_ops_falls_between(bs, ys);
 }
 
 static void choose_row(pair_job *job)

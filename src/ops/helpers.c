@@ -259,6 +259,17 @@ bool adze_ops_is_q8(const adze_tensor *tensor)
            (tensor->dtype == ADZE_U8 || tensor->dtype == ADZE_I8);
 }
 
+bool adze_ops_falls_between(float scale, float step)
+{
+    const double ratio = (double)scale / (double)step;
+    for (int k = 1; k < 256; k++) {
+        double steps = k * ratio;
+        if (fabs(steps - floor(steps) - 0.5) < 1e-5)
+            return true;
+    }
+    return false;
+}
+
 int32_t adze_ops_zero_point(const adze_tensor *tensor)
 {
     return tensor->quant->zero_point ? tensor->quant->zero_point[0] : 0;

@@ -68,6 +68,10 @@ size_t adze_ops_element(adze_dtype dtype);
 bool adze_ops_is_float(adze_dtype dtype);       /* float64, 32, 16, bfloat16 */
 bool adze_ops_is_q8(const adze_tensor *tensor); /* uint8 / int8 with one scale */
 int32_t adze_ops_zero_point(const adze_tensor *tensor);
+/* Whether some small number of steps of `scale` lies right between two steps of `step` (scales of 1 : 2, say).
+ * There the last bit of float arithmetic decides how it is rounded, so that only the very operations of the
+ * dequantized form give its results. */
+bool adze_ops_falls_between(float scale, float step);
 /* Fails with ADZE_BAD_MODEL when inputs 0 to count - 1 are of different element types; quantized and
  * unknown ones fit all. */
 adze_status adze_ops_check_types(const adze_infer *infer, int count,

@@ -1,5 +1,6 @@
 /* The addition of a shortcut becomes part of the convolution in front of it: y = clamp(conv + shortcut).
  * Integer convolutions keep the rounding of what stood between: see ops/fused.h. */
+#include "ops/helpers.h"
 #include "passes/list_impl.h"
 #include "passes/rewriter_impl.h"
 
@@ -39,7 +40,9 @@ static bool types_fit(const adze_node *conv, const adze_node *add, const adze_va
     if (adze_rw_is_float(inner))
         return adze_rw_is_float(sum) && adze_rw_is_float(other) && !adze_rw_has_clamp(conv);
     return is_scalar_q8(inner) && is_scalar_q8(sum) && is_scalar_q8(other) &&
-           adze_rw_input(conv, 0) && adze_rw_input(conv, 0)->type.quant;
+           adze_rw_input(conv, 0) && adze_rw_input(conv, 0)->type.quant &&
+           !adze_ops_falls_between(inner->type.quant->scale[0], sum->type.quant->scale[0]) &&
+           !adze_ops_falls_between(other->type.quant->scale[0], sum->type.quant->scale[0]);
 }
 
 static bool can_take(adze_rewriter *rw, const adze_node *conv, const adze_node *add)

@@ -125,6 +125,36 @@ static void run_rows(op_case *c, const char *level, adze_dtype dtype, bool swapp
 }
 
 /* A scale for each channel, channels last: as if it were written out for every pixel. */
+/* Two steps of the operands are one of the result: the last bit of the float sum decides. */
+TEST(sums_between_two_steps_are_rounded_as_floats)
+{
+    static const float scale = 4.773579f, double_scale = 9.547158f;
+    static const int32_t zero = 114;
+    const adze_quant q = {.axis = -1, .count = 1, .scale = &scale, .zero_point = &zero};
+    const adze_quant half = {.axis = -1, .count = 1, .scale = &double_scale, .zero_point = &zero};
+    int64_t n = 65536;
+    static uint8_t a[65536], b[65536];
+    for (int i = 0; i < n; i++) {
+        a[i] = (uint8_t)(i >> 8);
+        b[i] = (uint8_t)i;
+    }
+    for (int k = 0; k < 2; k++) {
+        op_case c;
+        op_case_open(&c, k ? "ref" : NULL);
+        op_case_input(&c, ADZE_U8, 1, &n, a, &q);
+        op_case_input(&c, ADZE_U8, 1, &n, b, &q);
+        op_case_node(&c, "Add", 1);
+        op_case_quantize(&c, ADZE_U8, &half);
+        op_case_run(&c);
+        for (int i = 0; i < n; i++) {
+            float sum = (float)(a[i] - zero) * scale + (float)(b[i] - zero) * scale;
+            float step = rintf(sum / double_scale) + (float)zero;
+            CHECK_EQ(((const uint8_t *)c.output[0].data)[i], (int)fminf(fmaxf(step, 0), 255));
+        }
+        op_case_close(&c);
+    }
+}
+
 TEST(short_rows_repeat)
 {
     enum { N = 3, PIXELS = 1001, C = 24 }; /* more than a piece */
