@@ -114,7 +114,17 @@ def recent(model):
 
 
 def prepared(path, folder):
-    """With shapes, as onnxruntime.quantization wants it."""
+    """With shapes, as onnxruntime.quantization wants it; what that leaves in the working folder goes with `folder`."""
+    path = os.path.abspath(path)
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        return with_shapes(path, folder)
+    finally:
+        os.chdir(before)
+
+
+def with_shapes(path, folder):
     model, new, done = recent(onnx.load(path)), os.path.join(folder, "recent.onnx"), os.path.join(folder, "prepared.onnx")
     onnx.save(model, new)
     for symbolic in (True, False):
@@ -229,7 +239,7 @@ def compare(path, description):
 
 def check(path, description, method, args):
     keep = args.keep or tempfile.gettempdir()
-    out = os.path.join(keep, f"{description['name']}-{method.replace(', ', '-').replace(' ', '-')}.onnx")
+    out = os.path.join(os.path.abspath(keep), f"{description['name']}-{method.replace(', ', '-').replace(' ', '-')}.onnx")
     nncf = ""
     if not (args.keep and os.path.exists(out)):
         nncf = quantize(path, description, method, args.samples, out)
