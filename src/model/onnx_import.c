@@ -312,7 +312,8 @@ static adze_status declare_outputs(scope *s, const adze_onnx_node *nodes, int co
 static adze_status need_outputs(adze_node *node, adze_error *err)
 {
     const adze_op *op = adze_op_find(node->graph->context, node->domain, node->op_type);
-    for (int i = 0; op && i < op->min_outputs && i < node->output_count; i++) {
+    for (int i = 0; op && node->output_count > 0 && i < op->min_outputs; i++) {
+        node->output_count = ADZE_MAX(node->output_count, i + 1);
         if (node->outputs[i])
             continue;
         node->outputs[i] = adze_graph_new_value(node->graph, NULL, NULL);
@@ -327,8 +328,9 @@ static adze_status need_outputs(adze_node *node, adze_error *err)
 static adze_status attach_outputs(scope *s, adze_node *node, const adze_onnx_node *from,
                                   adze_error *err)
 {
-    node->outputs =
-        ADZE_ARENA_ARRAY(&s->graph->arena, adze_value *, (size_t)from->output_count + 1);
+    const adze_op *op = adze_op_find(s->graph->context, node->domain, node->op_type);
+    const int room = ADZE_MAX(from->output_count, op ? op->min_outputs : 0);
+    node->outputs = ADZE_ARENA_ARRAY(&s->graph->arena, adze_value *, (size_t)room + 1);
     if (!node->outputs)
         return out_of_memory(err);
     node->output_count = from->output_count;

@@ -1,6 +1,7 @@
 /* GroupQueryAttention of com.microsoft: attention over a cache that the node itself fills. Keys are turned by their
  * positions and put behind those of the past, each entry of the batch at its own length; then the cache, past and
- * new rows in one tensor, is all that the attention core sees. */
+ * new rows in one tensor, is all that the attention core sees. A cache of 8 or 4 bits, and one that holds a window
+ * only, are staged: past and new rows as floats in scratch, from which the cache is written. */
 #include <math.h>
 #include <string.h>
 
@@ -39,10 +40,10 @@ static adze_status check(const adze_infer *infer, int64_t heads, int64_t kv_head
     if (heads < 1 || kv_heads < 1 || heads > INT32_MAX || heads % kv_heads != 0)
         return adze_ops_bad(node, err, "num_heads is no multiple of kv_num_heads above zero");
     if (!together(infer, KEY, VALUE) || !together(infer, PAST_K, PAST_V) ||
-        !together(infer, COSINES, SINES))
+        !together(infer, COSINES, SINES) || !together(infer, Q_NORM, K_NORM))
         return adze_ops_bad(node, err,
-                            "key and value, past_key and past_value, cos_cache and sin_cache come "
-                            "together or not at all");
+                            "key and value, past_key and past_value, cos_cache and sin_cache, "
+                            "q_norm_weight and k_norm_weight come together or not at all");
     if (!adze_infer_input(infer, LENGTHS) || !adze_infer_input(infer, TOTAL))
         return adze_ops_bad(node, err, "seqlens_k or total_sequence_length is absent");
     if (adze_node_int(node, "do_rotary", 0) && !adze_infer_input(infer, COSINES))
@@ -59,6 +60,32 @@ static adze_dim present_rows(adze_infer *infer, adze_dim total)
         (past->rank != 4 || !adze_ops_dim_op(infer, ADZE_DIM_MAX, past->dims[2], total, &rows)))
         return adze_infer_unknown(infer, INT64_MAX);
     return past ? rows : total;
+}
+
+static bool is_quantized(const adze_node *node, const char *attr)
+{
+    return strcmp(adze_node_string(node, attr, "NONE"), "NONE") != 0;
+}
+
+/* Bits of a number in the cache; 0: floats. */
+static int bits_of(const adze_node *node)
+{
+    return is_quantized(node, "k_quant_type") ? (int)adze_node_int(node, "kv_cache_bit_width", 8)
+                                              : 0;
+}
+
+static void infer_cache(adze_infer *infer, const adze_type *q, adze_dim rows, adze_dim d)
+{
+    const adze_node *node = adze_infer_node(infer);
+    const adze_type *past = adze_infer_input(infer, PAST_K);
+    const int bits = bits_of(node);
+    const adze_dtype dtype = past ? past->dtype : bits == 4 ? ADZE_U8 : bits ? ADZE_I8 : q->dtype;
+    if (adze_node_int(node, "sliding_window_cache", 0) && past && past->rank == 4)
+        rows = past->dims[2];
+    for (int i = 1; i <= 2; i++)
+        adze_infer_set_tensor(infer, i, dtype, 4,
+                              (adze_dim[]){q->dims[0], adze_node_int(node, "kv_num_heads", 0), rows,
+                                           bits == 4 ? adze_infer_div(infer, d, 2) : d});
 }
 
 static adze_status group_infer(adze_infer *infer, adze_error *err)
@@ -80,28 +107,43 @@ static adze_status group_infer(adze_infer *infer, adze_error *err)
                                        packed ? adze_infer_mul(infer, d, heads) : q->dims[2]});
     const bool known = adze_ops_ints(infer, TOTAL, &total, 1) == 1;
     const adze_dim rows = known ? present_rows(infer, total) : adze_infer_unknown(infer, INT64_MAX);
-    for (int i = 1; i <= 2; i++)
-        adze_infer_set_tensor(infer, i, past ? past->dtype : q->dtype, 4,
-                              (adze_dim[]){q->dims[0], kv, rows, d});
+    infer_cache(infer, q, rows, d);
     adze_infer_set_tensor(infer, 3, q->dtype, 4,
                           (adze_dim[]){q->dims[0], heads, q->dims[1],
                                        known ? total : adze_infer_unknown(infer, INT64_MAX)});
     return ADZE_OK;
 }
 
+static adze_status check_cache(adze_prepare *prepare, adze_error *err)
+{
+    const adze_node *node = adze_prepare_node(prepare);
+    const int bits = bits_of(node);
+    if (is_quantized(node, "k_quant_type") != is_quantized(node, "v_quant_type"))
+        return adze_fail(err, ADZE_UNSUPPORTED, "keys or values alone quantized");
+    if (bits != 0 && bits != 8 && bits != 4)
+        return adze_fail(err, ADZE_UNSUPPORTED, "kv_cache_bit_width %d", bits);
+    if (bits != 0 &&
+        (!adze_ops_prepare_input(prepare, K_SCALE) || !adze_ops_prepare_input(prepare, V_SCALE)))
+        return adze_fail(err, ADZE_UNSUPPORTED, "a quantized cache without k_scale and v_scale");
+    if (adze_node_int(node, "sliding_window_cache", 0) &&
+        (!adze_ops_prepare_input(prepare, PAST_K) || adze_node_int(node, "qk_output", 0)))
+        return adze_fail(err, ADZE_UNSUPPORTED,
+                         "sliding_window_cache without past_key, or with qk_output");
+    return ADZE_OK;
+}
+
 static adze_status group_prepare(adze_prepare *prepare, adze_error *err)
 {
     const adze_node *node = adze_prepare_node(prepare);
-    if (adze_ops_prepare_input(prepare, K_SCALE) || adze_ops_prepare_input(prepare, V_SCALE))
-        return adze_fail(err, ADZE_UNSUPPORTED, "a quantized cache of keys and values");
-    if (adze_ops_prepare_input(prepare, Q_NORM) || adze_ops_prepare_input(prepare, K_NORM))
-        return adze_fail(err, ADZE_UNSUPPORTED, "q_norm_weight and k_norm_weight");
-    if (adze_node_int(node, "sliding_window_cache", 0))
-        return adze_fail(err, ADZE_UNSUPPORTED, "sliding_window_cache");
+    const int bits = bits_of(node);
+    ADZE_TRY(check_cache(prepare, err));
     for (int i = QUERY; i < QUERY_LENGTHS; i++) {
         const adze_tensor *t = adze_ops_prepare_input(prepare, i);
-        const bool integer = i == LENGTHS || i == TOTAL || i == POSITIONS;
-        if (t && !integer && (!adze_ops_is_float(t->dtype) || t->dtype == ADZE_F64 || t->quant))
+        const bool packed = bits != 0 && (i == PAST_K || i == PAST_V);
+        if (!t || i == LENGTHS || i == TOTAL || i == POSITIONS)
+            continue;
+        if (t->quant || t->dtype == ADZE_F64 ||
+            (packed ? t->dtype != (bits == 4 ? ADZE_U8 : ADZE_I8) : !adze_ops_is_float(t->dtype)))
             return adze_ops_unsupported(node, t->dtype, err);
     }
     return ADZE_OK;
@@ -109,17 +151,25 @@ static adze_status group_prepare(adze_prepare *prepare, adze_error *err)
 
 /* ---- this run ---- */
 
+typedef enum part_kind { PART_Q, PART_K, PART_V } part_kind; /* of keys and values: the output */
+
 typedef struct state {
     adze_attend a;
     adze_run *run;
     adze_mask mask;     /* tensor NULL: none */
     adze_heads q, k, v; /* new rows as the inputs have them */
     adze_tensor turned; /* queries after rotation */
-    int64_t *lengths;   /* [batches] rows of the cache in use */
-    int64_t turns;      /* numbers of a head that are rotated */
-    float *own;         /* of workers: two heads each */
+    /* Past and new keys and values as float32 [batch, kv_heads, rows, d], where the cache itself cannot be read. */
+    adze_tensor staging[2];
+    bool staged, sliding, causal, interleaved;
+    bool moves;       /* queries are not used as they are */
+    int bits;         /* of a number in the cache; 0: floats */
+    int64_t *lengths; /* [batches] tokens so far, these included */
+    int64_t *rows;    /* [batches] rows that attention sees of them: the last ones */
+    int64_t capacity; /* rows of the cache that is written */
+    int64_t turns;    /* numbers of a head that are rotated */
+    float *own;       /* of workers: three heads each */
     int64_t window, total;
-    bool causal, interleaved;
 } state;
 
 /* Rows [0, queries) of the query, and as many of the cache's, belong to this entry. */
@@ -148,9 +198,10 @@ static const char *fill_sizes(state *s, adze_run *run)
     a->kv_heads = adze_node_int(node, "kv_num_heads", 0);
     a->batches = q->dims[0];
     a->queries = q->dims[1];
+    s->bits = bits_of(node);
     const int64_t parts = k ? a->heads : a->heads + 2 * a->kv_heads;
     a->d = a->dv = q->dims[2] / parts;
-    if (q->dims[2] % parts != 0)
+    if (q->dims[2] % parts != 0 || (s->bits == 4 && a->d % 2 != 0))
         return "the rows of the query cannot be cut into heads";
     for (int i = KEY; i <= VALUE && k; i++) {
         const adze_tensor *t = run->inputs[i];
@@ -164,7 +215,8 @@ static const char *fill_sizes(state *s, adze_run *run)
     for (int i = PAST_K; i <= PAST_V; i++) {
         const adze_tensor *t = adze_ops_input(run, i);
         if (t && (t->rank != 4 || t->dims[0] != a->batches || t->dims[1] != a->kv_heads ||
-                  t->dims[2] != run->inputs[PAST_K]->dims[2] || t->dims[3] != a->d))
+                  t->dims[2] != run->inputs[PAST_K]->dims[2] ||
+                  t->dims[3] != (s->bits == 4 ? a->d / 2 : a->d)))
             return "past_key or past_value does not fit the query";
     }
     return NULL;
@@ -183,6 +235,47 @@ static const char *fill_rotation(state *s, const adze_run *run)
                : NULL;
 }
 
+static const char *fill_cache_form(state *s, const adze_run *run)
+{
+    adze_attend *a = &s->a;
+    const adze_tensor *past = adze_ops_input(run, PAST_K);
+    s->capacity = run->outputs[1]->dims[2];
+    s->window = adze_node_int(run->node, "local_window_size", -1);
+    s->sliding = adze_node_int(run->node, "sliding_window_cache", 0) != 0;
+    s->staged = s->sliding || s->bits != 0;
+    a->keys = s->capacity + (s->sliding ? a->queries : 0);
+    for (int i = 0; i < 2; i++)
+        s->staging[i] = adze_tensor_view(
+            ADZE_F32, 4, (int64_t[]){a->batches, a->kv_heads, s->staged ? a->keys : 0, a->d}, NULL);
+    for (int i = K_SCALE; i <= V_SCALE && s->bits != 0; i++) {
+        const int64_t n = adze_tensor_elements(run->inputs[i]);
+        if (n != 1 && n != a->d && n != a->kv_heads * a->d)
+            return "k_scale and v_scale are not one number, or one for each of a head";
+    }
+    s->moves = s->turns > 0 || adze_ops_input(run, Q_NORM);
+    for (int i = Q_NORM; i <= K_NORM; i++)
+        if (adze_ops_input(run, i) && adze_tensor_elements(run->inputs[i]) != a->d)
+            return "q_norm_weight and k_norm_weight are not one number for each of a head";
+    if (s->sliding && (s->window < 1 || s->window > s->capacity || past->dims[2] != s->capacity))
+        return "local_window_size is not within the rows of the cache";
+    return NULL;
+}
+
+/* What the core is to read: the cache, or what is staged. */
+static void point_core(state *s)
+{
+    adze_attend *a = &s->a;
+    const adze_run *run = s->run;
+    a->q = s->q;
+    if (s->moves)
+        a->q = adze_heads_of(&s->turned, false, a->heads, a->queries, a->d);
+    a->k = adze_heads_of(s->staged ? &s->staging[0] : run->outputs[1], false, a->kv_heads, a->keys,
+                         a->d);
+    a->v = adze_heads_of(s->staged ? &s->staging[1] : run->outputs[2], false, a->kv_heads, a->keys,
+                         a->d);
+    a->y = adze_heads_of(run->outputs[0], true, a->heads, a->queries, a->d);
+}
+
 static const char *fill(state *s, adze_run *run)
 {
     const adze_node *node = run->node;
@@ -192,13 +285,11 @@ static const char *fill(state *s, adze_run *run)
     s->run = run;
     if (!wrong)
         wrong = fill_rotation(s, run);
+    if (!wrong)
+        wrong = fill_cache_form(s, run);
     if (wrong)
         return wrong;
-    a->keys = run->outputs[1]->dims[2];
-    a->q = s->q;
-    a->k = adze_heads_of(run->outputs[1], false, a->kv_heads, a->keys, a->d);
-    a->v = adze_heads_of(run->outputs[2], false, a->kv_heads, a->keys, a->d);
-    a->y = adze_heads_of(run->outputs[0], true, a->heads, a->queries, a->d);
+    point_core(s);
     a->scale = adze_node_float(node, "scale", 0);
     if (a->scale == 0)
         a->scale = 1 / sqrtf((float)ADZE_MAX(a->d, 1));
@@ -208,37 +299,41 @@ static const char *fill(state *s, adze_run *run)
     a->sinks = adze_ops_input(run, SINKS);
     a->scores = adze_node_int(node, "qk_output", 0) ? adze_ops_output(run, 3) : NULL;
     a->mode = adze_node_int(node, "qk_output", 0) == 1 ? ADZE_SCORES_BIASED : ADZE_SCORES_SOFTMAX;
-    s->window = adze_node_int(node, "local_window_size", -1);
     s->causal = adze_node_int(node, "causal", 1) != 0;
     a->user = s;
     if (a->sinks && adze_tensor_elements(a->sinks) != a->heads)
         return "head_sink is not one number for each head";
     if (a->scores && a->scores->dims[3] > a->keys)
         return "total_sequence_length is more than the cache holds";
-    if (bias && !adze_mask_make(&s->mask, bias, a, true))
+    adze_attend whole = *a;
+    whole.keys = INT64_MAX; /* columns are positions, which a window leaves behind */
+    if (bias && !adze_mask_make(&s->mask, bias, &whole, true))
         return "attention_bias does not broadcast to [batch, heads, queries, keys]";
     return NULL;
 }
 
-/* Scratch: [batches] lengths, two heads for each worker, turned queries, the core's. */
+/* Scratch: lengths and rows, three heads for each worker, turned queries, staged keys and values, the core's. */
 static size_t divide(state *s, adze_run *run)
 {
     const adze_attend *a = &s->a;
-    const size_t sizes[3] = {(size_t)a->batches * sizeof(int64_t),
+    s->turned =
+        adze_tensor_view(run->inputs[QUERY]->dtype, 4,
+                         (int64_t[]){a->batches, a->heads, s->moves ? a->queries : 0, a->d}, NULL);
+    const size_t sizes[5] = {2 * (size_t)a->batches * sizeof(int64_t),
                              (size_t)(3 * a->d * adze_run_threads(run)) * sizeof(float),
-                             s->turns ? (size_t)(a->batches * a->heads * a->queries * a->d) *
-                                            adze_ops_element(run->inputs[QUERY]->dtype)
-                                      : 0};
-    char *areas[3] = {0};
+                             s->turned.size, s->staging[0].size, s->staging[1].size};
+    char *areas[5] = {0};
     size_t at = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         areas[i] = run->scratch ? (char *)run->scratch + at : NULL;
         at += (sizes[i] + 63) / 64 * 64;
     }
     s->lengths = (int64_t *)(void *)areas[0];
+    s->rows = s->lengths ? s->lengths + a->batches : NULL;
     s->own = (float *)(void *)areas[1];
-    s->turned = adze_tensor_view(run->inputs[QUERY]->dtype, 4,
-                                 (int64_t[]){a->batches, a->heads, a->queries, a->d}, areas[2]);
+    s->turned.data = areas[2];
+    s->staging[0].data = areas[3];
+    s->staging[1].data = areas[4];
     return at;
 }
 
@@ -267,6 +362,16 @@ static adze_status bad_length(const adze_run *run, const char *name, int64_t fou
                      (long long)batch, (long long)most);
 }
 
+/* Rows that the cache holds of so many tokens. One that holds a window gives up as many rows at once as it has beside
+ * the window, whenever it is full. */
+static int64_t resident(const state *s, int64_t tokens)
+{
+    const int64_t at_once = s->capacity - s->window + 1;
+    return !s->sliding || tokens <= s->capacity
+               ? tokens
+               : tokens - at_once * ((tokens - s->capacity + at_once - 1) / at_once);
+}
+
 static adze_status read_lengths(state *s, adze_error *err)
 {
     const adze_run *run = s->run;
@@ -283,14 +388,16 @@ static adze_status read_lengths(state *s, adze_error *err)
     s->total = adze_tensor_get_i64(run->inputs[TOTAL], 0);
     for (int64_t b = 0; b < a->batches; b++) {
         const int64_t length = adze_tensor_get_i64(lengths, b) + 1;
-        if (length < 0 || length > a->keys)
-            return bad_length(run, "seqlens_k", length - 1, b, a->keys - 1, err);
+        const int64_t most = s->sliding ? INT32_MAX : s->capacity;
+        if (length < 0 || length > most)
+            return bad_length(run, "seqlens_k", length - 1, b, most - 1, err);
         s->lengths[b] = length;
         const int64_t fresh = queries_of(s, b);
         if (fresh < 0 || fresh > ADZE_MIN(length, a->queries))
             return bad_length(run, "query_seqlens", fresh, b, ADZE_MIN(length, a->queries), err);
-        if (length - fresh > old)
-            return bad_length(run, "rows of the past", length - fresh, b, old, err);
+        s->rows[b] = resident(s, length - fresh) + fresh;
+        if (s->rows[b] - fresh > old)
+            return bad_length(run, "rows of the past", s->rows[b] - fresh, b, old, err);
     }
     return ADZE_OK;
 }
@@ -334,43 +441,142 @@ static int64_t row_of(const adze_heads *h, int64_t batch, int64_t head, int64_t 
     return h->first + batch * h->batch + head * h->head + row * h->row;
 }
 
-/* Rows [0, count) of a head, turned where positions count, to rows from `first` on. */
-static void move_rows(const state *s, const adze_heads *from, const adze_heads *to, bool turn,
-                      int64_t batch, int64_t head, int64_t count, int64_t first, int worker)
+/* x / sqrt(mean of x^2 + epsilon) * weight */
+static void normalize(const adze_tensor *weight, float epsilon, int64_t d, float *x)
 {
-    const adze_kernels *k = s->run->kernels;
-    const int64_t d = s->a.d, half = s->turns / 2;
-    float *table = s->own + 3 * d * worker, *in = table + d, *out = in + d;
-    for (int64_t i = 0; i < count; i++) {
-        adze_ops_load(k, from->tensor, row_of(from, batch, head, i), 1, d, in);
-        if (turn && half > 0) {
-            const int64_t angle = angle_of(s, batch, i);
-            adze_ops_load(k, s->run->inputs[COSINES], angle * half, 1, half, table);
-            adze_ops_load(k, s->run->inputs[SINES], angle * half, 1, half, table + half);
-            k->attention.rope(1, d, s->turns, s->interleaved, table, in, out);
-        }
-        adze_ops_store(k, turn && half > 0 ? out : in, d, (adze_tensor *)to->tensor,
-                       row_of(to, batch, head, first + i));
-    }
+    float sum = 0;
+    for (int64_t i = 0; i < d; i++)
+        sum += x[i] * x[i];
+    const float scale = 1 / sqrtf(sum / (float)d + epsilon);
+    for (int64_t i = 0; i < d; i++)
+        x[i] = x[i] * scale * (float)adze_ops_get(weight, i);
 }
 
-/* One head of keys or values: past rows, new rows, zeros. */
-static void fill_cache(const state *s, int which, int64_t batch, int64_t head, int worker)
+/* New row i of a head as attention wants it: normalised and turned, but values. */
+static const float *new_row(const state *s, part_kind kind, int64_t batch, int64_t head, int64_t i,
+                            int worker)
+{
+    const adze_kernels *k = s->run->kernels;
+    const adze_node *node = s->run->node;
+    const adze_heads *from = kind == PART_Q ? &s->q : kind == PART_K ? &s->k : &s->v;
+    const int64_t d = s->a.d, half = s->turns / 2;
+    float *table = s->own + 3 * d * worker, *in = table + d, *out = in + d;
+    const adze_tensor *weight =
+        kind == PART_V ? NULL : adze_ops_input(s->run, kind == PART_Q ? Q_NORM : K_NORM);
+    adze_ops_load(k, from->tensor, row_of(from, batch, head, i), 1, d, in);
+    if (weight)
+        normalize(weight,
+                  adze_node_float(node, kind == PART_Q ? "q_norm_epsilon" : "k_norm_epsilon",
+                                  adze_node_float(node, "qk_norm_epsilon", 1e-6f)),
+                  d, in);
+    if (kind == PART_V || half == 0)
+        return in;
+    const int64_t angle = angle_of(s, batch, i);
+    adze_ops_load(k, s->run->inputs[COSINES], angle * half, 1, half, table);
+    adze_ops_load(k, s->run->inputs[SINES], angle * half, 1, half, table + half);
+    k->attention.rope(1, d, s->turns, s->interleaved, table, in, out);
+    return out;
+}
+
+static void store_rows(const state *s, part_kind kind, const adze_heads *to, int64_t batch,
+                       int64_t head, int64_t count, int64_t first, int worker)
+{
+    for (int64_t i = 0; i < count; i++)
+        adze_ops_store(s->run->kernels, new_row(s, kind, batch, head, i, worker), s->a.d,
+                       (adze_tensor *)to->tensor, row_of(to, batch, head, first + i));
+}
+
+/* One head of the cache: past rows, new rows, zeros. */
+static void fill_cache(const state *s, part_kind kind, int64_t batch, int64_t head, int worker)
 {
     const adze_attend *a = &s->a;
-    adze_tensor *cache = s->run->outputs[1 + which];
-    const adze_tensor *past = adze_ops_input(s->run, PAST_K + which);
-    const adze_heads to = which ? a->v : a->k;
+    adze_tensor *cache = s->run->outputs[kind];
+    const adze_tensor *past = adze_ops_input(s->run, kind == PART_K ? PAST_K : PAST_V);
     const size_t row = (size_t)a->d * adze_ops_element(cache->dtype);
-    const int64_t fresh = queries_of(s, batch), used = s->lengths[batch], old = used - fresh;
+    const int64_t fresh = queries_of(s, batch), used = s->rows[batch], old = used - fresh;
     char *begin = (char *)cache->data + (size_t)((batch * a->kv_heads + head) * a->keys) * row;
     if (past && old > 0)
         memcpy(begin,
                (const char *)past->data +
                    (size_t)((batch * a->kv_heads + head) * past->dims[2]) * row,
                (size_t)old * row);
-    move_rows(s, which ? &s->v : &s->k, &to, which == 0, batch, head, fresh, old, worker);
+    store_rows(s, kind, kind == PART_K ? &a->k : &a->v, batch, head, fresh, old, worker);
     memset(begin + (size_t)used * row, 0, (size_t)(a->keys - used) * row);
+}
+
+/* ---- caches that are staged ---- */
+
+static float scale_of(const state *s, part_kind kind, int64_t head, int64_t i)
+{
+    const adze_tensor *scales = s->run->inputs[kind == PART_K ? K_SCALE : V_SCALE];
+    const int64_t n = adze_tensor_elements(scales);
+    return (float)adze_ops_get(scales, n == 1 ? 0 : n == s->a.d ? i : head * s->a.d + i);
+}
+
+/* The whole number that stands for x in the cache. */
+static int level_of(const state *s, part_kind kind, int64_t head, int64_t i, float x)
+{
+    const int most = (1 << (s->bits - 1)) - 1;
+    const float level = rintf(x / scale_of(s, kind, head, i));
+    return level > (float)most ? most : level >= (float)-most - 1 ? (int)level : -most - 1;
+}
+
+static void read_past(const state *s, part_kind kind, int64_t head, const adze_tensor *past,
+                      int64_t row, float *to)
+{
+    const int64_t d = s->a.d;
+    if (s->bits == 0) {
+        adze_ops_load(s->run->kernels, past, row * d, 1, d, to);
+        return;
+    }
+    const uint8_t *bytes = (const uint8_t *)past->data + row * d * s->bits / 8;
+    for (int64_t i = 0; i < d; i++) {
+        const int level = s->bits == 8 ? (int8_t)bytes[i] : (bytes[i / 2] >> (i % 2 * 4) & 15) - 8;
+        to[i] = (float)level * scale_of(s, kind, head, i);
+    }
+}
+
+static void write_present(const state *s, part_kind kind, int64_t head, adze_tensor *cache,
+                          int64_t row, const float *x)
+{
+    const int64_t d = s->a.d;
+    if (s->bits == 0) {
+        adze_ops_store(s->run->kernels, x, d, cache, row * d);
+        return;
+    }
+    uint8_t *bytes = (uint8_t *)cache->data + row * d * s->bits / 8;
+    for (int64_t i = 0; i < d; i++) {
+        const int level = level_of(s, kind, head, i, x[i]);
+        if (s->bits == 8)
+            bytes[i] = (uint8_t)level;
+        else
+            bytes[i / 2] = (uint8_t)(i % 2 ? bytes[i / 2] | (level + 8) << 4 : level + 8);
+    }
+}
+
+/* One head staged: past and new rows, the latter as the cache will give them back; and the cache after this step. */
+static void stage(const state *s, part_kind kind, int64_t batch, int64_t head, int worker)
+{
+    const adze_attend *a = &s->a;
+    const adze_tensor *past = adze_ops_input(s->run, kind == PART_K ? PAST_K : PAST_V);
+    adze_tensor *cache = s->run->outputs[kind];
+    const int64_t fresh = queries_of(s, batch), used = s->rows[batch], old = used - fresh;
+    const int64_t at = batch * a->kv_heads + head, kept = resident(s, s->lengths[batch]);
+    float *rows = (float *)s->staging[kind - PART_K].data + at * a->keys * a->d;
+    for (int64_t i = 0; i < old; i++)
+        read_past(s, kind, head, past, at * past->dims[2] + i, rows + i * a->d);
+    for (int64_t i = 0; i < fresh; i++) {
+        const float *x = new_row(s, kind, batch, head, i, worker);
+        for (int64_t e = 0; e < a->d; e++)
+            rows[(old + i) * a->d + e] =
+                s->bits ? (float)level_of(s, kind, head, e, x[e]) * scale_of(s, kind, head, e)
+                        : x[e];
+    }
+    for (int64_t i = 0; i < kept; i++)
+        write_present(s, kind, head, cache, at * s->capacity + i, rows + (used - kept + i) * a->d);
+    const size_t row = cache->size / (size_t)ADZE_MAX(a->batches * a->kv_heads * s->capacity, 1);
+    memset((char *)cache->data + (size_t)(at * s->capacity + kept) * row, 0,
+           (size_t)(s->capacity - kept) * row);
 }
 
 static void prepare_head(void *user, int64_t at, int worker)
@@ -378,13 +584,13 @@ static void prepare_head(void *user, int64_t at, int worker)
     const state *s = user;
     const adze_attend *a = &s->a;
     const int64_t parts = a->heads + 2 * a->kv_heads, batch = at / parts, part = at % parts;
-    const adze_heads turned = adze_heads_of(&s->turned, false, a->heads, a->queries, a->d);
-    if (part >= a->heads + a->kv_heads)
-        fill_cache(s, 1, batch, part - a->heads - a->kv_heads, worker);
-    else if (part >= a->heads)
-        fill_cache(s, 0, batch, part - a->heads, worker);
-    else if (s->turns > 0)
-        move_rows(s, &s->q, &turned, true, batch, part, queries_of(s, batch), 0, worker);
+    if (part < a->heads) {
+        if (s->moves)
+            store_rows(s, PART_Q, &a->q, batch, part, queries_of(s, batch), 0, worker);
+        return;
+    }
+    const part_kind kind = part < a->heads + a->kv_heads ? PART_K : PART_V;
+    (s->staged ? stage : fill_cache)(s, kind, batch, (part - a->heads) % a->kv_heads, worker);
 }
 
 /* ---- attention ---- */
@@ -392,20 +598,33 @@ static void prepare_head(void *user, int64_t at, int worker)
 /* Keys [begin, end) are what a query sees. */
 static void seen_by(const state *s, int64_t batch, int64_t query, int64_t *begin, int64_t *end)
 {
-    const int64_t used = s->lengths[batch];
+    const int64_t used = s->rows[batch];
     const int64_t position = used - queries_of(s, batch) + query;
     *begin = s->window > 0 ? ADZE_MAX(position + 1 - s->window, 0) : 0;
     *end = s->causal ? ADZE_MIN(position + 1, used) : used;
 }
 
+/* Columns of the mask are positions: those before the rows that are there are left out. */
+static void add_mask(const state *s, int64_t batch, int64_t head, int64_t query, int64_t keys,
+                     float *row)
+{
+    const int64_t gone = ADZE_MIN(s->lengths[batch] - s->rows[batch], s->mask.keys);
+    adze_tensor columns = *s->mask.tensor;
+    adze_mask mask = s->mask;
+    columns.data = (char *)columns.data + (size_t)gone * adze_ops_element(columns.dtype);
+    mask.tensor = &columns;
+    mask.keys -= gone;
+    adze_mask_add(&mask, batch, head, query, keys, row);
+}
+
 static void add_bias(const adze_attend *a, int64_t batch, int64_t head, int64_t query, float *row)
 {
     const state *s = a->user;
-    const int64_t keys = a->scores ? a->keys : s->lengths[batch];
+    const int64_t keys = a->scores ? a->keys : s->rows[batch];
     int64_t begin, end;
     seen_by(s, batch, query, &begin, &end);
     if (s->mask.tensor)
-        adze_mask_add(&s->mask, batch, head, query, keys, row);
+        add_mask(s, batch, head, query, keys, row);
     for (int64_t j = 0; j < ADZE_MIN(begin, keys); j++)
         row[j] = -INFINITY;
     for (int64_t j = end; j < keys; j++)
@@ -438,12 +657,10 @@ static adze_status group_run(adze_run *run, adze_error *err)
     const size_t own = divide(&s, run);
     ADZE_TRY(read_lengths(&s, err));
     ADZE_TRY(check_angles(&s, err));
-    if (s.turns > 0) {
-        memset(s.turned.data, 0, s.turned.size);
-        a->q = adze_heads_of(&s.turned, false, a->heads, a->queries, a->d);
-    }
+    if (s.moves)
+        memset(s.turned.data, 0, s.turned.size); /* rows that do not count */
     adze_run_parallel(run, a->batches * (a->heads + 2 * a->kv_heads), prepare_head, &s);
-    a->valid = s.lengths;
+    a->valid = s.rows;
     a->bias = add_bias;
     adze_run core = *run;
     core.scratch = (char *)run->scratch + own;

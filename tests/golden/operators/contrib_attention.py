@@ -17,6 +17,46 @@ def named(inputs, present):
     return [n if n in present else "" for n in inputs]
 
 
+def quantize_cache(rng, feeds, kv, d):
+    """The past in 8 or 4 bits; attributes."""
+    bits, columns = int(rng.choice([8, 4])), rng.random() < 0.5
+    batch, rows = feeds["query"].shape[0], feeds["past_key"].shape[2] if "past_key" in feeds else 0
+    for name, scale in (("past_key", "k_scale"), ("past_value", "v_scale")):
+        feeds[name] = (rng.integers(-128, 128, (batch, kv, rows, d)).astype(np.int8) if bits == 8 else
+                       rng.integers(0, 256, (batch, kv, rows, d // 2)).astype(np.uint8))
+        feeds[scale] = ((0.02 if bits == 8 else 0.4) * rng.uniform(0.5, 1.5, (1, kv, 1, d) if columns else (1,))
+                        ).astype(np.float32)
+    kind = "PER_CHANNEL" if columns else "PER_TENSOR"
+    return {"k_quant_type": kind, "v_quant_type": kind, "kv_cache_bit_width": bits}
+
+
+def window_cache(rng):
+    """A cache that holds a window: many tokens came before, a few rows are left of them."""
+    kv, heads, d, window = 1, 2, 16, int(rng.integers(1, 7))
+    capacity, past, s = window + int(rng.choice([0, 1, 3])), int(rng.integers(0, 15)), int(rng.integers(1, 6))
+    total, at_once = past + s, capacity - window + 1
+    kept = total if total <= capacity else total - at_once * -(-(total - capacity) // at_once)
+    feeds = {"query": floats(rng, 1, s, heads * d), "key": floats(rng, 1, s, kv * d), "value": floats(rng, 1, s, kv * d),
+             "past_key": floats(rng, 1, kv, capacity, d), "past_value": floats(rng, 1, kv, capacity, d),
+             "seqlens_k": np.array([total - 1], np.int32), "total_sequence_length": np.array(total, np.int32)}
+    rotary = rng.random() < 0.5
+    if rotary:
+        angles = rng.uniform(0, 6, (total, d // 2))
+        feeds["cos_cache"], feeds["sin_cache"] = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    if rng.random() < 0.4:
+        feeds["attention_bias"] = floats(rng, 1, 1, s, total)
+    attributes = quantize_cache(rng, feeds, kv, d) if rng.random() < 0.4 else {}
+    inputs = ["query", "key", "value", "past_key", "past_value", "seqlens_k", "total_sequence_length", "cos_cache",
+              "sin_cache", "", "attention_bias", "", "k_scale", "v_scale"]
+    names = named(inputs, feeds)
+    while not names[-1]:
+        names.pop()
+    outputs = ["output", "present_key", "present_value"]
+    it = node("GroupQueryAttention", names, outputs, num_heads=heads, kv_num_heads=kv, do_rotary=int(rotary),
+              local_window_size=window, sliding_window_cache=1, **attributes)
+    return [it], feeds, {}, outputs if kept == capacity else outputs[:1]  # behind what is kept may be anything
+
+
 def group_query_attention(rng):
     """Packed or not, prompt, later chunk or single token, buffers as long as needed or longer."""
     batch, kv, group = int(rng.integers(1, 4)), int(rng.integers(1, 4)), int(rng.integers(1, 4))
@@ -55,8 +95,9 @@ def group_query_attention(rng):
         feeds["head_sink"] = floats(rng, heads)
     if rng.random() < 0.15 and "past_key" in feeds and feeds["past_key"].shape[2] >= total:
         feeds["query_seqlens"] = np.full(batch, s, np.int32)
+    cache = quantize_cache(rng, feeds, kv, d) if rng.random() < 0.25 else {}
     inputs = ["query", "key", "value", "past_key", "past_value", "seqlens_k", "total_sequence_length", "cos_cache",
-              "sin_cache", "position_ids", "attention_bias", "head_sink", "", "", "", "", "query_seqlens"]
+              "sin_cache", "position_ids", "attention_bias", "head_sink", "k_scale", "v_scale", "", "", "query_seqlens"]
     names = named(inputs, feeds)
     while not names[-1]:
         names.pop()
@@ -69,7 +110,7 @@ def group_query_attention(rng):
               local_window_size=int(rng.integers(1, 6)) if pick[1] < 0.4 and causal is None else None,
               softcap=2.5 if pick[2] < 0.3 else None,
               smooth_softmax=1 if pick[3] < 0.2 and "head_sink" not in feeds else None, qk_output=shown or None,
-              causal=causal)
+              causal=causal, **cache)
     return [it], feeds, {}, outputs
 
 
@@ -194,6 +235,7 @@ def rotary_embedding(rng):
 CASES = {
     "attention": attention,
     "group_query_attention": group_query_attention,
+    "group_query_window_cache": window_cache,
     "multi_head_attention": multi_head_attention,
     "qattention": qattention,
     "rotary_embedding": rotary_embedding,

@@ -523,6 +523,23 @@ def integer_product_to_float16():
 
 
 @case
+def group_query_attention_normalises():
+    """q_norm_weight and k_norm_weight, which ONNX Runtime has on other devices only."""
+    m, q, k, v, wq, wk = Model(17, ir=8), floats(1, 3, 32), floats(1, 3, 16), floats(1, 3, 16), floats(16), floats(16)
+    names = [m.input("q", q), m.input("k", k), m.input("v", v), "", "", m.constant("last", np.int32([2])),
+             m.constant("total", np.int32(3)), "", "", "", "", "", "", "", m.constant("wq", wq), m.constant("wk", wk)]
+    m.node("GroupQueryAttention", names, ["y", "keys"], domain="com.microsoft", num_heads=2, kv_num_heads=1,
+           qk_norm_epsilon=0.01, k_norm_epsilon=0.1)
+    q = q.reshape(1, 3, 2, 16).transpose(0, 2, 1, 3)
+    q = q / np.sqrt((q**2).mean(-1, keepdims=True) + np.float32(0.01)) * wq
+    k = k / np.sqrt((k**2).mean(-1, keepdims=True) + np.float32(0.1)) * wk
+    s = np.where(np.tri(3, dtype=bool), q @ k[:, None].transpose(0, 1, 3, 2) / 4, -np.inf)
+    p = np.exp(s) / np.exp(s).sum(-1, keepdims=True)
+    return m.gives(y=(p @ v[:, None]).transpose(0, 2, 1, 3).reshape(1, 3, 32).astype(np.float32),
+                   keys=k[:, None].astype(np.float32))
+
+
+@case
 def flex_attention_mods():
     """Heads in groups; the graphs use a value of outside."""
     m, q, k, v = Model(26, ir=13), floats(1, 4, 2, 8), floats(1, 2, 3, 8), floats(1, 2, 3, 8)
