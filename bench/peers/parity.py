@@ -14,9 +14,10 @@ it. Then in pieces between integer values: there DequantizeLinear, arithmetic, Q
 integers in adze, which is what runs when the whole model does.
 
 Tolerances: floats 1e-4 of the largest magnitude of the value (--tolerance; float16 2e-3, bfloat16 and DynamicQuantizeLSTM,
-which rounds inside, 2e-2); 8 and 16 bits within one step, 99.9 % of the elements equal; other integers, and which elements are not finite, equal. Ends with exit
-code 1 when something exceeds them. What cannot be passed from one to the other (sequences, strings, 4-bit types) is
-computed together with the nodes that use it; what is drawn at random is not compared."""
+which rounds inside, 2e-2); 8 and 16 bits within one step, 99.9 % of the elements equal; other integers, and which
+elements are not finite, equal. Ends with exit code 1 when something exceeds them. What cannot be passed from one to the
+other (sequences, strings, 4-bit types) is computed together with the nodes that use it; what is drawn at random is not
+compared."""
 import argparse
 import copy
 import fnmatch
@@ -221,6 +222,42 @@ def run_apart(model, values, nodes, hidden, threads=0):
     return out
 
 
+def rename(graph, names):
+    """Another name for values of a graph, wherever they are read, graphs inside its nodes included."""
+    for node in graph.node:
+        for field in (node.input, node.output):
+            for k, name in enumerate(field):
+                field[k] = names.get(name, name)
+        for a in node.attribute:
+            for g in [a.g] if a.HasField("g") else a.graphs:
+                rename(g, names)
+    for o in graph.output:
+        o.name = names.get(o.name, o.name)
+
+
+def with_branches(model, values):
+    """The model with the nodes of the branches that were taken in the place of If."""
+    out = copy.deepcopy(model)
+    graph = out.graph
+    known = {**{i.name: numpy_helper.to_array(i) for i in graph.initializer}, **values}
+    nodes = list(graph.node)
+    graph.ClearField("node")
+    for node in nodes:
+        if node.op_type != "If":
+            graph.node.append(node)
+            continue
+        taken = "then_branch" if known[node.input[0]].item() else "else_branch"
+        branch = next(a.g for a in node.attribute if a.name == taken)
+        made = [i.name for i in branch.initializer] + [o for n in branch.node for o in n.output if o]
+        rename(branch, {name: f"{node.output[0]}/{name}" for name in made})
+        for i in branch.initializer:
+            i.name = f"{node.output[0]}/{i.name}"
+        graph.initializer.extend(branch.initializer)
+        graph.node.extend(branch.node)
+        graph.node.extend(helper.make_node("Identity", [o.name], [name]) for o, name in zip(branch.output, node.output) if name)
+    return out
+
+
 # ---- comparison ----
 
 def measure(actual, expected, tolerance, coarse=0.0):
@@ -327,7 +364,14 @@ def check_model(path, args):
         raise SystemExit(f"{path}: has no input {unknown[0]}; its inputs are {', '.join(inputs)}")
     feeds = random_feeds(model, args.seed, shapes, given)
     values = every_value(model, feeds)
-    bad = show(f"{path}: node by node", compare(model, values, False, args.tolerance), args.worst)
+    rows = compare(model, values, False, args.tolerance)
+    bad = show(f"{path}: node by node", rows, args.worst)
+    inside, at = model, values
+    while next((r.op for r in rows if not r.ratio <= 1), "") == "If":
+        inside = with_branches(inside, at)
+        at = every_value(inside, feeds)
+        rows = compare(inside, at, False, args.tolerance)
+        show("with the nodes inside If", rows, args.worst)
     if quantized(model):
         bad |= show("in pieces between integer values", compare(model, values, True, args.tolerance), args.worst)
     if args.worst:

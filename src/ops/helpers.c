@@ -261,13 +261,18 @@ bool adze_ops_is_q8(const adze_tensor *tensor)
 
 bool adze_ops_falls_between(float scale, float step)
 {
+    enum { NEAR = 1 << 16 }; /* of 2^32 parts of a step: what float32 may be wrong by */
     const double ratio = (double)scale / (double)step;
+    if (!(ratio >= 0 && ratio < 0x1p20))
+        return false;
+    const uint32_t part = (uint32_t)(int64_t)((ratio - floor(ratio)) * 0x1p32);
+    uint32_t at = 0x80000000u + NEAR / 2; /* 0 to NEAR: about half a step */
+    bool found = false;
     for (int k = 1; k < 256; k++) {
-        double steps = k * ratio;
-        if (fabs(steps - floor(steps) - 0.5) < 1e-5)
-            return true;
+        at += part;
+        found |= at < NEAR;
     }
-    return false;
+    return found;
 }
 
 int32_t adze_ops_zero_point(const adze_tensor *tensor)

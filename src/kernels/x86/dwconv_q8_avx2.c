@@ -133,7 +133,8 @@ INLINE void make_columns(const bool full, const block *b, const lines *l, int64_
 INLINE __m256i rounded(const block *b, __m256i sum, int half)
 {
     __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_castsi256_ps(b->scale.at[half]));
-    v = _mm256_add_ps(v, _mm256_castsi256_ps(b->offset.at[half]));
+    if (b->args->f_bias)
+        v = _mm256_add_ps(v, _mm256_castsi256_ps(b->offset.at[half]));
     return _mm256_cvtps_epi32(_mm256_max_ps(_mm256_min_ps(v, b->high), b->low));
 }
 

@@ -264,6 +264,13 @@ static inline void store_output(const block *b, int64_t ox, uint8_t *row, __m512
     }
 }
 
+INLINE void add_bias(const int T, const block *b, __m512 scaled[MAX_OUTPUTS][4])
+{
+    for (int t = 0; t < T; t++)
+        for (int q = 0; q < 4; q++)
+            scaled[t][q] = _mm512_add_ps(scaled[t][q], b->offset[q]);
+}
+
 /* T outputs from ox on; columns: at the first tap of the first. G groups of four taps, KW columns at
  * stride SW; KW 0: any kernel. */
 INLINE void outputs_of(const int G, const int KW, const int SW, const int T, const block *b,
@@ -292,9 +299,10 @@ INLINE void outputs_of(const int G, const int KW, const int SW, const int T, con
         }
         UNROLL
         for (int t = 0; t < T; t++)
-            scaled[t][q] =
-                _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum[t]), b->scale[q]), b->offset[q]);
+            scaled[t][q] = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[t]), b->scale[q]);
     }
+    if (b->args->f_bias)
+        add_bias(T, b, scaled);
     UNROLL
     for (int t = 0; t < T; t++)
         store_output(b, ox + t, y, adze_to_bytes(&b->to, scaled[t]));

@@ -14,7 +14,7 @@ typedef struct adze_q8_finish_avx2 {
     int rows, panels, columns;
     __m256i mask[ADZE_Q8_AVX2_PANELS];  /* columns of each panel */
     __m256i start[ADZE_Q8_AVX2_PANELS]; /* bias */
-    __m256 scale[ADZE_Q8_AVX2_PANELS], offset[ADZE_Q8_AVX2_PANELS];
+    __m256 scale[ADZE_Q8_AVX2_PANELS];
     bool wide; /* conversion to integer might overflow: clamp before it */
 } adze_q8_finish_avx2;
 

@@ -12,9 +12,9 @@ typedef struct adze_q8_finish {
     const adze_gemm_q8_args *args;
     int64_t row, column; /* of the tile's first output */
     int rows, panels;
-    __mmask16 last; /* columns of the last panel */
-    bool wide;      /* conversion to integer might overflow: clamp before it */
-    __m512 scale[ADZE_Q8_PANELS], offset[ADZE_Q8_PANELS]; /* zero past the last column */
+    __mmask16 last;               /* columns of the last panel */
+    bool wide;                    /* conversion to integer might overflow: clamp before it */
+    __m512 scale[ADZE_Q8_PANELS]; /* zero past the last column */
 } adze_q8_finish;
 
 adze_q8_finish adze_q8_finish_make(const adze_gemm_q8_args *args, int64_t row, int64_t column,

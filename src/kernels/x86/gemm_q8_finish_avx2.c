@@ -22,8 +22,6 @@ adze_q8_finish_avx2 adze_q8_finish_avx2_make(const adze_gemm_q8_args *args, int6
         if (args->output == ADZE_Q8_TO_I32)
             continue;
         f.scale[v] = _mm256_maskload_ps(args->scale + at, mask);
-        if (args->f_bias && args->output == ADZE_Q8_TO_Q8)
-            f.offset[v] = _mm256_maskload_ps(args->f_bias + at, mask);
         __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1);
         __m256 small = _mm256_cmp_ps(_mm256_andnot_ps(sign, f.scale[v]), one, _CMP_LT_OQ);
         wide = wide || _mm256_movemask_ps(small) != 0xff;
@@ -99,7 +97,9 @@ INLINE void finish_q8(const int V, const bool residual, const adze_q8_finish_avx
         UNROLL
         for (int i = 0; i < V; i++) {
             v[i] = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[row * V + i]), f->scale[i]);
-            v[i] = _mm256_add_ps(v[i], f->offset[i]);
+            if (args->f_bias)
+                v[i] = _mm256_add_ps(
+                    v[i], _mm256_maskload_ps(args->f_bias + f->column + i * NR, f->mask[i]));
             if (residual)
                 v[i] = add_residual(f, &own, v[i], row, i);
         }

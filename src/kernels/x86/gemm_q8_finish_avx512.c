@@ -20,9 +20,6 @@ adze_q8_finish adze_q8_finish_make(const adze_gemm_q8_args *args, int64_t row, i
         __mmask16 mask = v + 1 < panels ? (__mmask16)0xffff : f.last;
         f.scale[v] = _mm512_maskz_loadu_ps(mask, args->scale + column + v * ADZE_Q8_NR);
         f.wide = f.wide || adze_scale_is_wide(f.scale[v]);
-        f.offset[v] = args->f_bias && args->output == ADZE_Q8_TO_Q8
-                          ? _mm512_maskz_loadu_ps(mask, args->f_bias + column + v * ADZE_Q8_NR)
-                          : _mm512_setzero_ps();
     }
     if (args->f_bias)
         f.wide = true;
@@ -88,7 +85,14 @@ INLINE void store_rows(const int V, const adze_q8_finish *f, int row, __m512i by
     }
 }
 
-INLINE void finish_q8(const int V, const bool residual, const adze_q8_finish *f,
+INLINE __m512 add_bias(const adze_q8_finish *f, __m512 v, int panel)
+{
+    __mmask16 mask = panel + 1 < f->panels ? (__mmask16)0xffff : f->last;
+    const float *bias = f->args->f_bias + f->column + panel * ADZE_Q8_NR;
+    return _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, bias));
+}
+
+INLINE void finish_q8(const int V, const bool residual, const bool bias, const adze_q8_finish *f,
                       const __m512i *sums)
 {
     const int step = V >= 3 ? 1 : 4 / V;
@@ -100,7 +104,8 @@ INLINE void finish_q8(const int V, const bool residual, const adze_q8_finish *f,
         for (int i = 0; i < 4; i++) {
             int r = ADZE_MIN(row + i / V, f->rows - 1), panel = i % V;
             v[i] = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r * V + panel]), f->scale[panel]);
-            v[i] = _mm512_add_ps(v[i], f->offset[panel]);
+            if (bias)
+                v[i] = add_bias(f, v[i], panel);
             if (residual)
                 v[i] = add_residual(f, v[i], r, panel);
         }
@@ -111,11 +116,18 @@ INLINE void finish_q8(const int V, const bool residual, const adze_q8_finish *f,
 #define DEFINE(V)                                                                                  \
     static void finish_q8_##V(const adze_q8_finish *f, const __m512i *sums)                        \
     {                                                                                              \
-        finish_q8(V, false, f, sums);                                                              \
+        finish_q8(V, false, false, f, sums);                                                       \
     }                                                                                              \
     static void finish_q8_residual_##V(const adze_q8_finish *f, const __m512i *sums)               \
     {                                                                                              \
-        finish_q8(V, true, f, sums);                                                               \
+        finish_q8(V, true, false, f, sums);                                                        \
+    }                                                                                              \
+    static void finish_q8_bias_##V(const adze_q8_finish *f, const __m512i *sums)                   \
+    {                                                                                              \
+        if (f->args->residual)                                                                     \
+            finish_q8(V, true, true, f, sums);                                                     \
+        else                                                                                       \
+            finish_q8(V, false, true, f, sums);                                                    \
     }
 DEFINE(1)
 DEFINE(2)
@@ -169,10 +181,11 @@ static void subtract_zero_points(const adze_q8_finish *f, const __m512i *sums, _
 void adze_gemm_q8_finish_avx512(const adze_q8_finish *f, const __m512i *sums)
 {
     typedef void (*finish_fn)(const adze_q8_finish *f, const __m512i *sums);
-    static const finish_fn finish[2][ADZE_Q8_PANELS + 1] = {
+    static const finish_fn finish[3][ADZE_Q8_PANELS + 1] = {
         {NULL, finish_q8_1, finish_q8_2, finish_q8_3, finish_q8_4},
         {NULL, finish_q8_residual_1, finish_q8_residual_2, finish_q8_residual_3,
          finish_q8_residual_4},
+        {NULL, finish_q8_bias_1, finish_q8_bias_2, finish_q8_bias_3, finish_q8_bias_4},
     };
     __m512i corrected[ADZE_Q8_MR * ADZE_Q8_PANELS];
     if (f->args->row_sum) {
@@ -180,7 +193,7 @@ void adze_gemm_q8_finish_avx512(const adze_q8_finish *f, const __m512i *sums)
         sums = corrected;
     }
     if (f->args->output == ADZE_Q8_TO_Q8)
-        finish[f->args->residual != NULL][f->panels](f, sums);
+        finish[f->args->f_bias ? 2 : f->args->residual != NULL][f->panels](f, sums);
     else
         finish_wide(f, sums);
 }
