@@ -5,7 +5,7 @@
 
 Each NAME.onnx gets a NAME.json beside it that describes its inputs (network_inputs.py). Needs torch, torchvision,
 transformers, timm, onnx and onnxscript; nothing is downloaded. The networks are made from configurations
-(networks_vision.py, networks_sequence.py), small enough to run in moments; both of PyTorch's exporters, several opsets, some
+(networks_vision.py, networks_sequence.py, networks_rare.py), small enough to run in moments; both of PyTorch's exporters, several opsets, some
 with free dimensions, some with weights stored as float16.
 
 Weights: as the libraries initialize them, except what would make a network say the same to everything. Scales and shifts get
@@ -19,6 +19,7 @@ import traceback
 import warnings
 
 import network_inputs
+import networks_rare
 import networks_sequence
 import networks_vision
 import onnx
@@ -119,7 +120,7 @@ def export(entry, folder):
 
 
 def main():
-    entries = networks_vision.NETWORKS + networks_sequence.NETWORKS
+    entries = networks_vision.NETWORKS + networks_sequence.NETWORKS + networks_rare.NETWORKS
     if "--list" in sys.argv[1:]:
         for e in entries:
             print(f"{e.name:28} {e.architecture:18} {e.exporter:12} opset {e.opset}")

@@ -246,7 +246,7 @@ NETWORKS = [
        detector(M.detection.fasterrcnn_mobilenet_v3_large_320_fpn, num_classes=11, box_score_thresh=0.01),
        inputs={"image": {"kind": "picture", "shape": [3, 160, 160]}}, **BOXES),
     tv("retinanet", "RetinaNet", "torchscript", 16,
-       detector(retinanet, num_classes=11, min_size=160, max_size=160, score_thresh=0.001),
+       detector(retinanet, num_classes=11, min_size=160, max_size=160, score_thresh=0.001, detections_per_img=20),
        inputs={"image": {"kind": "picture", "shape": [3, 160, 160]}}, **BOXES),
     entry("clip_picture", "CLIP", HF, "dynamo", 18, clip_picture, picture(96), ("embedded",)),
     tv("squeezenet", "SqueezeNet", "torchscript", 9, M.squeezenet1_1, 96),

@@ -1,15 +1,25 @@
 /* Conv: float and, when the tensors carry a quantization, integer. Convolutions over at
  * most two spatial axes run channels-last through kernels/conv.h and dwconv.h (nodes that the layout
- * pass has not converted are transposed in scratch); more axes take the plain loops below. */
+ * pass has not converted are transposed in scratch). Over more axes they are sums of those over the
+ * last two; what has no kernel (float16, weights that are computed) takes the plain loops below. */
 #include <math.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "kernels/conv.h"
 #include "ops/execute.h"
 #include "ops/helpers.h"
 #include "ops/fused.h"
 #include "ops/integer_linear.h"
 #include "ops/window.h"
+
+static int64_t product(const int64_t *dims, int from, int to)
+{
+    int64_t n = 1;
+    for (int i = from; i < to; i++)
+        n *= dims[i];
+    return n;
+}
 
 static bool is_last(const adze_node *node)
 {
@@ -109,6 +119,7 @@ void adze_conv_cost(adze_cost *cost, const adze_node *node, const adze_tensor *c
 
 /* ---- geometry ---- */
 
+/* Of the last two spatial axes. */
 static adze_status geometry(adze_conv_shape *s, const adze_node *node, const adze_tensor *x,
                             const adze_tensor *w, const adze_tensor *y, adze_error *err)
 {
@@ -117,21 +128,22 @@ static adze_status geometry(adze_conv_shape *s, const adze_node *node, const adz
     int rank = x->rank - 2, at = last ? 1 : 2, c = last ? x->rank - 1 : 1;
     ADZE_TRY(adze_window_read(&window, node, rank, &w->dims[2], err));
     adze_window_resolve(&window, &x->dims[at]);
-    int h = rank - 2, v = rank - 1; /* a single spatial axis is the width */
+    bool flat = rank == 1; /* a single spatial axis is the width */
+    int h = flat ? 0 : rank - 2, v = rank - 1;
     *s = (adze_conv_shape){.n = x->dims[0],
-                           .h = rank == 2 ? x->dims[at] : 1,
+                           .h = flat ? 1 : x->dims[at + h],
                            .w = x->dims[at + v],
                            .c = x->dims[c],
-                           .oh = rank == 2 ? y->dims[at] : 1,
+                           .oh = flat ? 1 : y->dims[at + h],
                            .ow = y->dims[at + v],
                            .oc = w->dims[0],
-                           .kh = rank == 2 ? window.kernel[h] : 1,
+                           .kh = flat ? 1 : window.kernel[h],
                            .kw = window.kernel[v],
-                           .stride_h = rank == 2 ? window.stride[h] : 1,
+                           .stride_h = flat ? 1 : window.stride[h],
                            .stride_w = window.stride[v],
-                           .dilation_h = rank == 2 ? window.dilation[h] : 1,
+                           .dilation_h = flat ? 1 : window.dilation[h],
                            .dilation_w = window.dilation[v],
-                           .pad_top = rank == 2 ? window.pad_begin[h] : 0,
+                           .pad_top = flat ? 0 : window.pad_begin[h],
                            .pad_left = window.pad_begin[v],
                            .groups = adze_node_int(node, "group", 1)};
     return ADZE_OK;
@@ -150,6 +162,7 @@ typedef enum conv_kind {
     CONV_PLAIN,
     CONV_F32,
     CONV_F32_DEPTHWISE,
+    CONV_F32_DEEP, /* more than two spatial axes */
     CONV_Q8,
     CONV_Q8_DEPTHWISE
 } conv_kind;
@@ -204,6 +217,32 @@ static adze_status prepare_f32(adze_prepare *prepare, conv_prepared *p, const ad
     else
         pack_depthwise_f32(s->c, s->kh * s->kw, w->data, packed);
     p->packed = packed;
+    return ADZE_OK;
+}
+
+/* Weights [oc, c, outer taps, kh, kw]: each outer tap is packed as a convolution of its own. */
+static adze_status prepare_deep(adze_prepare *prepare, conv_prepared *p, const adze_conv_shape *s,
+                                adze_error *err)
+{
+    const adze_kernels *k = adze_prepare_kernels(prepare);
+    const adze_tensor *w = adze_prepare_input(prepare, 1);
+    int64_t rows = s->oc * (s->c / s->groups), plane = s->kh * s->kw;
+    int64_t taps = product(w->dims, 2, w->rank - 2);
+    size_t size = adze_conv_f32_packed_size(k, s), bytes;
+    float *one = adze_alloc((size_t)(rows * plane), sizeof *one);
+    bool fits = adze_mul_size(&bytes, size, (size_t)taps);
+    uint8_t *packed = one && fits ? adze_prepare_alloc(prepare, bytes) : NULL;
+    for (int64_t t = 0; packed && t < taps; t++) {
+        for (int64_t r = 0; r < rows; r++)
+            memcpy(one + r * plane, (const float *)w->data + (r * taps + t) * plane,
+                   (size_t)plane * sizeof *one);
+        adze_conv_f32_pack(k, s, one, (float *)(void *)(packed + (size_t)t * size));
+    }
+    adze_free(one);
+    if (!packed)
+        return adze_fail(err, ADZE_NO_MEMORY, "Conv: packed weights");
+    p->kind = CONV_F32_DEEP;
+    p->packed = (const float *)(const void *)packed;
     return ADZE_OK;
 }
 
@@ -277,7 +316,8 @@ static adze_status conv_prepare(adze_prepare *prepare, adze_error *err)
         return adze_fail(err, ADZE_UNSUPPORTED, "element type %s",
                          adze_dtype_describe(x->dtype)->name);
     bool small = x->rank == 3 || x->rank == 4;
-    if (!small || (!x->quant && x->dtype != ADZE_F32)) {
+    bool deep = x->rank > 4 && x->dtype == ADZE_F32 && w->data && adze_tensor_elements(w) > 0;
+    if (!deep && (!small || (!x->quant && x->dtype != ADZE_F32))) {
         if (x->quant)
             return adze_fail(err, ADZE_UNSUPPORTED, "integer convolution over %d axes",
                              x->rank - 2);
@@ -299,6 +339,8 @@ static adze_status conv_prepare(adze_prepare *prepare, adze_error *err)
                          "integer convolution with weights of unknown shape");
     adze_conv_shape s;
     ADZE_TRY(packing_shape(&s, prepare, err));
+    if (deep)
+        return prepare_deep(prepare, p, &s, err);
     return x->quant ? prepare_q8(prepare, p, &s, err) : prepare_f32(prepare, p, &s, err);
 }
 
@@ -430,6 +472,7 @@ typedef void (*conv_fn)(const adze_run *run, const conv_prepared *p, const adze_
                         const conv_areas *a, const void *x, const void *residual, void *y);
 
 static adze_status conv_plain(adze_run *run, const conv_prepared *p, adze_error *err);
+static adze_status conv_deep(adze_run *run, const conv_prepared *p, adze_error *err);
 
 static adze_status conv_run(adze_run *run, adze_error *err)
 {
@@ -438,10 +481,12 @@ static adze_status conv_run(adze_run *run, adze_error *err)
     const adze_tensor *r = run->input_count > 3 ? run->inputs[3] : NULL;
     if (p->kind == CONV_PLAIN)
         return conv_plain(run, p, err);
-    adze_conv_shape s;
-    ADZE_TRY(geometry(&s, run->node, x, run->inputs[1], y, err));
     if (adze_tensor_elements(y) == 0)
         return ADZE_OK;
+    if (p->kind == CONV_F32_DEEP)
+        return conv_deep(run, p, err);
+    adze_conv_shape s;
+    ADZE_TRY(geometry(&s, run->node, x, run->inputs[1], y, err));
     if (adze_tensor_elements(run->inputs[1]) == 0)
         return adze_fail(err, ADZE_BAD_DATA, "Conv '%s': weights of empty shape",
                          adze_node_name(run->node));
@@ -457,6 +502,93 @@ static adze_status conv_run(adze_run *run, adze_error *err)
         turn(run, s.n, s.oc, s.oh * s.ow, element_bytes(r), r->data, scratch + a.residual);
     fn(run, p, &s, &a, scratch + a.x, r ? scratch + a.residual : NULL, scratch + a.y);
     turn(run, s.n, s.oh * s.ow, s.oc, element_bytes(y), scratch + a.y, y->data);
+    return ADZE_OK;
+}
+
+/* ---- more than two spatial axes: for each place along the outer ones, a sum over their taps ---- */
+
+typedef struct deep_job {
+    const adze_run *run;
+    const conv_prepared *p;
+    adze_conv_shape plane; /* n = 1 */
+    adze_window window;
+    int64_t in, out, taps; /* places along the outer axes, outer taps */
+    size_t packed;         /* bytes of one tap */
+    const float *x;        /* [n, in, h, w, c] */
+    float *y;              /* [n, out, oh, ow, oc] */
+    void *own;
+} deep_job;
+
+/* Place of the input that tap `tap` of output place `place` reads; -1 for padding. */
+static int64_t deep_source(const deep_job *j, int64_t place, int64_t tap)
+{
+    const adze_window *w = &j->window;
+    const adze_tensor *x = j->run->inputs[0], *y = j->run->outputs[0];
+    int64_t source = 0, stride = 1;
+    for (int d = w->rank - 3; d >= 0; d--) {
+        int64_t i = place % y->dims[2 + d] * w->stride[d] - w->pad_begin[d] +
+                    tap % w->kernel[d] * w->dilation[d];
+        if (i < 0 || i >= x->dims[2 + d])
+            return -1;
+        source += i * stride;
+        stride *= x->dims[2 + d];
+        place /= y->dims[2 + d];
+        tap /= w->kernel[d];
+    }
+    return source;
+}
+
+static void deep_plane(const deep_job *j, int64_t n, int64_t place)
+{
+    const adze_conv_shape *s = &j->plane;
+    const adze_tensor *b = j->run->input_count > 2 ? j->run->inputs[2] : NULL;
+    adze_conv_f32_args c = {.shape = *s, .bias = b ? b->data : NULL, .scratch = j->own};
+    c.lo = -INFINITY;
+    c.hi = INFINITY;
+    c.y = j->y + (n * j->out + place) * s->oh * s->ow * s->oc;
+    for (int64_t t = 0; t < j->taps; t++) {
+        int64_t source = deep_source(j, place, t);
+        if (source < 0)
+            continue;
+        c.x = j->x + (n * j->in + source) * s->h * s->w * s->c;
+        c.packed =
+            (const float *)(const void *)((const uint8_t *)j->p->packed + (size_t)t * j->packed);
+        adze_conv_f32(j->run->kernels, j->run->pool, &c);
+        c.residual = c.y;
+        c.bias = NULL;
+    }
+    if (!c.residual) /* padding alone */
+        for (int64_t i = 0; i < s->oh * s->ow * s->oc; i++)
+            c.y[i] = c.bias ? c.bias[i % s->oc] : 0;
+    if (j->p->lo > -INFINITY || j->p->hi < INFINITY)
+        j->run->kernels->eltwise.unary[ADZE_UNARY_CLIP](s->oh * s->ow * s->oc, c.y, c.y, j->p->lo,
+                                                        j->p->hi);
+}
+
+static adze_status conv_deep(adze_run *run, const conv_prepared *p, adze_error *err)
+{
+    const adze_tensor *x = run->inputs[0], *w = run->inputs[1], *y = run->outputs[0];
+    deep_job j = {.run = run, .p = p};
+    ADZE_TRY(geometry(&j.plane, run->node, x, w, y, err));
+    ADZE_TRY(adze_window_read(&j.window, run->node, x->rank - 2, &w->dims[2], err));
+    adze_window_resolve(&j.window, &x->dims[2]);
+    conv_areas a = areas_of(run, p, &j.plane);
+    uint8_t *scratch = run->scratch;
+    int64_t images = x->dims[0], in = product(x->dims, 2, x->rank),
+            out = product(y->dims, 2, y->rank);
+    j.plane.n = 1;
+    j.in = product(x->dims, 2, x->rank - 2);
+    j.out = product(y->dims, 2, y->rank - 2);
+    j.taps = product(w->dims, 2, w->rank - 2);
+    j.packed = adze_conv_f32_packed_size(run->kernels, &j.plane);
+    j.x = (const float *)(void *)(scratch + a.x);
+    j.y = (float *)(void *)(scratch + a.y);
+    j.own = scratch + a.own;
+    turn(run, images, j.plane.c, in, sizeof(float), x->data, scratch + a.x);
+    for (int64_t n = 0; n < images; n++)
+        for (int64_t place = 0; place < j.out; place++)
+            deep_plane(&j, n, place);
+    turn(run, images, out, j.plane.oc, sizeof(float), scratch + a.y, y->data);
     return ADZE_OK;
 }
 
