@@ -1,5 +1,5 @@
-/* Softmax and LogSoftmax along any axis. Rows go to the kernels; another axis than the last is
- * brought last by a copy and back; narrow and quantized types pass through float32. */
+/* Softmax and LogSoftmax along any axis. Rows go to the kernels; along another axis than the last, many
+ * rows are computed side by side; narrow and quantized types pass through float32. */
 #include <math.h>
 #include <string.h>
 #include "ops/helpers.h"
@@ -26,8 +26,7 @@ static size_t softmax_scratch(const adze_run *run)
 {
     softmax_shape s = shape_of(run);
     size_t bytes = (size_t)ADZE_MAX(adze_tensor_elements(run->inputs[0]), 0) * sizeof(float);
-    bytes = (bytes + 63) / 64 * 64;
-    return (s.narrow ? bytes : 0) + (s.inner > 1 ? bytes : 0);
+    return s.narrow ? (bytes + 63) / 64 * 64 : 0;
 }
 
 typedef struct softmax_job {
@@ -35,6 +34,7 @@ typedef struct softmax_job {
     const void *x;
     void *y;
     void (*row)(int64_t n, const float *x, float *y);
+    const adze_eltwise_table *elements;
 } softmax_job;
 
 static void softmax_rows(void *user, int64_t begin, int64_t end, int worker)
@@ -67,18 +67,47 @@ static void softmax_lines_f64(void *user, int64_t begin, int64_t end, int worker
     }
 }
 
-/* [outer, length, inner] <-> [outer, inner, length] */
-static void swap_axes(adze_run *run, const softmax_shape *s, bool back, const void *x, void *y)
+enum { SIDE_BY_SIDE = 512 };
+
+/* n neighbours of [length, inner]: the largest, the sum, the quotients of all of them at a time. */
+static void softmax_columns(const softmax_job *job, int64_t n, const float *x, float *y)
 {
-    int64_t plane = s->length * s->inner;
-    adze_ops_layout l = {.rank = 3,
-                         .dims = {s->outer, s->length, s->inner},
-                         .from = {plane, back ? 1 : s->inner, back ? s->length : 1},
-                         .to = {plane, back ? s->inner : 1, back ? 1 : s->length},
-                         .size = sizeof(float),
-                         .x = x,
-                         .y = y};
-    adze_ops_copy(run, &l);
+    const adze_eltwise_table *e = job->elements;
+    const adze_binary_f32_fn max = e->binary[ADZE_BINARY_MAX][ADZE_FORM_VV],
+                             add = e->binary[ADZE_BINARY_ADD][ADZE_FORM_VV],
+                             sub = e->binary[ADZE_BINARY_SUB][ADZE_FORM_VV],
+                             div = e->binary[ADZE_BINARY_DIV][ADZE_FORM_VV];
+    float largest[SIDE_BY_SIDE], sum[SIDE_BY_SIDE], power[SIDE_BY_SIDE];
+    int64_t step = job->s.inner, end = job->s.length * step;
+    memcpy(largest, x, (size_t)n * sizeof *x);
+    for (int64_t i = step; i < end; i += step)
+        max(n, largest, x + i, largest);
+    memset(sum, 0, (size_t)n * sizeof *sum);
+    for (int64_t i = 0; i < end; i += step) {
+        sub(n, x + i, largest, y + i);
+        e->unary[ADZE_UNARY_EXP](n, y + i, power, 0, 0);
+        add(n, sum, power, sum);
+        if (!job->s.log)
+            memcpy(y + i, power, (size_t)n * sizeof *y);
+    }
+    if (job->s.log)
+        e->unary[ADZE_UNARY_LOG](n, sum, sum, 0, 0);
+    for (int64_t i = 0; i < end; i += step)
+        (job->s.log ? sub : div)(n, y + i, sum, y + i);
+}
+
+/* Pieces of SIDE_BY_SIDE neighbours of [outer, length, inner]. */
+static void softmax_pieces(void *user, int64_t begin, int64_t end, int worker)
+{
+    const softmax_job *job = user;
+    ADZE_UNUSED(worker);
+    int64_t inner = job->s.inner, each = (inner + SIDE_BY_SIDE - 1) / SIDE_BY_SIDE;
+    for (int64_t piece = begin; piece < end; piece++) {
+        int64_t first = piece % each * SIDE_BY_SIDE,
+                at = piece / each * job->s.length * inner + first;
+        softmax_columns(job, ADZE_MIN(SIDE_BY_SIDE, inner - first), (const float *)job->x + at,
+                        (float *)job->y + at);
+    }
 }
 
 static adze_status softmax_run(adze_run *run, adze_error *err)
@@ -86,7 +115,8 @@ static adze_status softmax_run(adze_run *run, adze_error *err)
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
-    softmax_job job = {.s = shape_of(run), .x = x->data, .y = y->data};
+    softmax_job job = {
+        .s = shape_of(run), .x = x->data, .y = y->data, .elements = &run->kernels->eltwise};
     const softmax_shape *s = &job.s;
     const adze_rows_table *rows = &run->kernels->rows;
     int64_t total = adze_tensor_elements(x);
@@ -98,20 +128,16 @@ static adze_status softmax_run(adze_run *run, adze_error *err)
         adze_ops_parallel(run, lines, grain, softmax_lines_f64, &job);
         return ADZE_OK;
     }
-    float *first = run->scratch, *turned = first;
+    float *first = run->scratch;
     if (s->narrow) {
         adze_ops_load(run->kernels, x, 0, 1, total, first);
         job.x = job.y = first;
-        turned = first + (total + 15) / 16 * 16;
     }
-    void *result = job.y;
-    if (s->inner > 1) {
-        swap_axes(run, s, false, job.x, turned);
-        job.x = job.y = turned;
-    }
-    adze_ops_parallel(run, lines, grain, softmax_rows, &job);
     if (s->inner > 1)
-        swap_axes(run, s, true, turned, result);
+        adze_ops_parallel(run, s->outer * ((s->inner + SIDE_BY_SIDE - 1) / SIDE_BY_SIDE),
+                          ADZE_MAX(1, 16 / ADZE_MAX(1, s->length)), softmax_pieces, &job);
+    else
+        adze_ops_parallel(run, lines, grain, softmax_rows, &job);
     if (s->narrow)
         adze_ops_store(run->kernels, first, total, y, 0);
     return ADZE_OK;

@@ -1,4 +1,4 @@
-/* ConvTranspose. float32 over one or two spatial axes: each row of the output is the sum of matrix
+/* ConvTranspose. float32 with constant weights: each row of the output is the sum of matrix
  * products of input rows with the taps of one kernel row, whose columns are spread over the row
  * (channels last; other nodes are turned in scratch). Everything else: plain loops in double. */
 #include <math.h>
@@ -103,38 +103,63 @@ static void resolve(adze_window *w, const adze_node *node, const int64_t *in, co
     }
 }
 
-/* ---- the geometry of the fast form; one spatial axis is the width ---- */
+/* ---- the geometry of the fast form: the last spatial axis is the width, all others are rows ---- */
 
 typedef struct transposed_shape {
-    int64_t n, h, w, c, oh, ow, oc, groups;
-    int64_t kh, kw, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+    int64_t n, h, w, c, oh, ow, oc, groups; /* h, oh: rows */
+    int64_t kh, kw;                         /* kh: rows of the kernel */
+    int64_t stride_w, dilation_w, pad_left;
+    adze_window window;
+    const int64_t *in, *out; /* spatial axes */
 } transposed_shape;
+
+static int64_t product(const int64_t *sizes, int count)
+{
+    int64_t n = 1;
+    for (int i = 0; i < count; i++)
+        n *= sizes[i];
+    return n;
+}
 
 static adze_status read_shape(transposed_shape *s, const adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0], *w = run->inputs[1], *y = run->outputs[0];
-    adze_window window;
-    bool last = is_last(run->node), flat = x->rank == 3;
-    int c = last ? x->rank - 1 : 1, at = last ? 1 : 2, v = flat ? 0 : 1;
-    ADZE_TRY(adze_window_read(&window, run->node, x->rank - 2, &w->dims[2], err));
-    resolve(&window, run->node, &x->dims[at], &y->dims[at]);
-    *s = (transposed_shape){.n = x->dims[0],
-                            .h = flat ? 1 : x->dims[at],
-                            .w = x->dims[at + v],
-                            .c = x->dims[c],
-                            .oh = flat ? 1 : y->dims[at],
-                            .ow = y->dims[at + v],
-                            .oc = y->dims[c],
-                            .groups = adze_node_int(run->node, "group", 1),
-                            .kh = flat ? 1 : window.kernel[0],
-                            .kw = window.kernel[v],
-                            .stride_h = flat ? 1 : window.stride[0],
-                            .stride_w = window.stride[v],
-                            .dilation_h = flat ? 1 : window.dilation[0],
-                            .dilation_w = window.dilation[v],
-                            .pad_top = flat ? 0 : window.pad_begin[0],
-                            .pad_left = window.pad_begin[v]};
+    bool last = is_last(run->node);
+    int c = last ? x->rank - 1 : 1, at = last ? 1 : 2, v = x->rank - 3;
+    *s = (transposed_shape){.in = &x->dims[at], .out = &y->dims[at]};
+    ADZE_TRY(adze_window_read(&s->window, run->node, x->rank - 2, &w->dims[2], err));
+    resolve(&s->window, run->node, s->in, s->out);
+    s->n = x->dims[0];
+    s->c = x->dims[c];
+    s->oc = y->dims[c];
+    s->groups = adze_node_int(run->node, "group", 1);
+    s->h = product(s->in, v);
+    s->oh = product(s->out, v);
+    s->kh = product(s->window.kernel, v);
+    s->w = s->in[v];
+    s->ow = s->out[v];
+    s->kw = s->window.kernel[v];
+    s->stride_w = s->window.stride[v];
+    s->dilation_w = s->window.dilation[v];
+    s->pad_left = s->window.pad_begin[v];
     return ADZE_OK;
+}
+
+/* The input row that kernel row k brings to output row o; -1: none. */
+static int64_t source_row(const transposed_shape *s, int64_t o, int64_t k)
+{
+    const adze_window *w = &s->window;
+    int64_t row = 0, stride = 1;
+    for (int d = w->rank - 2; d >= 0; d--) {
+        int64_t at = o % s->out[d] + w->pad_begin[d] - k % w->kernel[d] * w->dilation[d];
+        if (at < 0 || at % w->stride[d] != 0 || at / w->stride[d] >= s->in[d])
+            return -1;
+        row += at / w->stride[d] * stride;
+        stride *= s->in[d];
+        o /= s->out[d];
+        k /= w->kernel[d];
+    }
+    return row;
 }
 
 /* ---- preparation ---- */
@@ -145,11 +170,11 @@ typedef struct transposed_prepared {
     size_t packed_size;  /* floats of one */
 } transposed_prepared;
 
-/* Weights [c, oc / groups, kh, kw], channels `first` on, kernel row kh -> [c / groups, kw, oc / groups]. */
+/* Weights [c, oc / groups, rows, kw], channels `first` on, kernel row kh -> [c / groups, kw, oc / groups]. */
 static void kernel_row(const adze_tensor *w, int64_t first, int64_t count, int64_t row, float *out)
 {
     const float *from = w->data;
-    int64_t oc = w->dims[1], kh = w->rank == 3 ? 1 : w->dims[2], kw = w->dims[w->rank - 1];
+    int64_t oc = w->dims[1], kh = product(&w->dims[2], w->rank - 3), kw = w->dims[w->rank - 1];
     for (int64_t c = 0; c < count; c++)
         for (int64_t t = 0; t < kw; t++)
             for (int64_t o = 0; o < oc; o++)
@@ -161,7 +186,7 @@ static adze_status pack(adze_prepare *prepare, transposed_prepared *p, adze_erro
     const adze_gemm_f32_table *table = &adze_prepare_kernels(prepare)->gemm_f32;
     const adze_tensor *w = adze_prepare_input(prepare, 1);
     int64_t groups = adze_node_int(adze_prepare_node(prepare), "group", 1);
-    int64_t kh = w->rank == 3 ? 1 : w->dims[2], per_group = w->dims[0] / groups;
+    int64_t kh = product(&w->dims[2], w->rank - 3), per_group = w->dims[0] / groups;
     int64_t columns = w->dims[1] * w->dims[w->rank - 1];
     p->packed_size = (table->packed_size(columns, per_group) + 15) & ~(size_t)15;
     float *packed =
@@ -190,8 +215,7 @@ static adze_status transposed_prepare(adze_prepare *prepare, adze_error *err)
     if (!p)
         return adze_fail(err, ADZE_NO_MEMORY, "ConvTranspose");
     adze_prepare_set(prepare, p);
-    bool fits = x->dtype == ADZE_F32 && w->data && (w->rank == 3 || w->rank == 4) &&
-                adze_tensor_elements(w) > 0;
+    bool fits = x->dtype == ADZE_F32 && w->data && adze_tensor_elements(w) > 0;
     return fits ? pack(prepare, p, err) : ADZE_OK;
 }
 
@@ -276,9 +300,9 @@ static void fast_row(void *user, int64_t piece, int worker)
     float *columns = j->columns + (size_t)worker * column_count(s);
     begin_row(j, row);
     for (int64_t k = 0; k < s->kh; k++) {
-        int64_t at = o + s->pad_top - k * s->dilation_h;
-        if (at >= 0 && at % s->stride_h == 0 && at / s->stride_h < s->h)
-            add_row(j, image, at / s->stride_h, k, columns, row);
+        int64_t in = source_row(s, o, k);
+        if (in >= 0)
+            add_row(j, image, in, k, columns, row);
     }
     end_row(j, row);
 }

@@ -2,6 +2,7 @@
 #include "op_case.h"
 
 typedef struct deep_case {
+    const char *op;
     int rank, groups;
     int64_t x[7], w[7], strides[5], dilations[5], pads[10];
 } deep_case;
@@ -9,13 +10,13 @@ typedef struct deep_case {
 static void run_deep(op_case *c, const char *level, const deep_case *d, adze_dtype dtype,
                      const void *x, const void *w, const void *b)
 {
-    int64_t biases = d->w[0];
+    int64_t biases = strcmp(d->op, "Conv") == 0 ? d->w[0] : d->w[1] * d->groups;
     int axes = d->rank - 2;
     op_case_open(c, level);
     op_case_input(c, dtype, d->rank, d->x, x, NULL);
     op_case_input(c, dtype, d->rank, d->w, w, NULL);
     op_case_input(c, dtype, 1, &biases, b, NULL);
-    op_case_node(c, "Conv", 1);
+    op_case_node(c, d->op, 1);
     CHECK(adze_node_set_int(c->node, "group", d->groups));
     CHECK(adze_node_set_ints(c->node, "strides", axes, d->strides));
     CHECK(adze_node_set_ints(c->node, "dilations", axes, d->dilations));
@@ -50,15 +51,24 @@ static void check_deep(const char *level, const deep_case *d)
     op_case_close(&exact);
 }
 
+static void check_all(const deep_case *cases, size_t count)
+{
+    static const char *const levels[] = {"ref", NULL};
+    for (int l = 0; l < 2; l++)
+        for (size_t i = 0; i < count; i++)
+            check_deep(levels[l], &cases[i]);
+}
+
 TEST(convolutions_over_many_axes)
 {
     static const deep_case cases[] = {
-        {5, 1, {2, 3, 4, 5, 6}, {5, 3, 3, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1, 1, 1, 1}},
-        {5, 2, {1, 4, 7, 6, 5}, {6, 2, 2, 3, 1}, {2, 1, 2}, {3, 2, 1}, {2, 0, 1, 0, 1, 0}},
-        {5, 4, {1, 4, 3, 5, 5}, {4, 1, 3, 3, 3}, {1, 2, 2}, {1, 1, 1}, {0, 1, 1, 2, 1, 1}},
+        {"Conv", 5, 1, {2, 3, 4, 5, 6}, {5, 3, 3, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1, 1, 1, 1}},
+        {"Conv", 5, 2, {1, 4, 7, 6, 5}, {6, 2, 2, 3, 1}, {2, 1, 2}, {3, 2, 1}, {2, 0, 1, 0, 1, 0}},
+        {"Conv", 5, 4, {1, 4, 3, 5, 5}, {4, 1, 3, 3, 3}, {1, 2, 2}, {1, 1, 1}, {0, 1, 1, 2, 1, 1}},
         /* the first and last planes are padding alone */
-        {5, 1, {1, 2, 2, 3, 3}, {3, 2, 1, 2, 2}, {1, 1, 1}, {1, 1, 1}, {1, 0, 0, 2, 0, 0}},
-        {6,
+        {"Conv", 5, 1, {1, 2, 2, 3, 3}, {3, 2, 1, 2, 2}, {1, 1, 1}, {1, 1, 1}, {1, 0, 0, 2, 0, 0}},
+        {"Conv",
+         6,
          1,
          {2, 2, 3, 3, 4, 4},
          {3, 2, 2, 2, 2, 3},
@@ -66,8 +76,37 @@ TEST(convolutions_over_many_axes)
          {1, 1, 1, 1},
          {0, 1, 0, 1, 1, 0, 0, 1}},
     };
-    static const char *const levels[] = {"ref", NULL};
-    for (int l = 0; l < 2; l++)
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-            check_deep(levels[l], &cases[i]);
+    check_all(cases, sizeof cases / sizeof *cases);
+}
+
+TEST(transposed_convolutions_over_many_axes)
+{
+    static const deep_case cases[] = {
+        {"ConvTranspose", 4, 1, {2, 3, 5, 6}, {3, 4, 3, 2}, {2, 3}, {1, 2}, {1, 0, 0, 1}},
+        {"ConvTranspose",
+         5,
+         1,
+         {2, 3, 2, 3, 4},
+         {3, 4, 2, 3, 3},
+         {2, 1, 2},
+         {1, 2, 1},
+         {0, 1, 1, 1, 2, 0}},
+        {"ConvTranspose",
+         5,
+         2,
+         {1, 4, 3, 2, 5},
+         {4, 3, 3, 2, 1},
+         {1, 3, 1},
+         {2, 1, 1},
+         {2, 0, 0, 1, 0, 0}},
+        {"ConvTranspose",
+         6,
+         1,
+         {1, 2, 2, 3, 2, 3},
+         {2, 3, 2, 1, 3, 2},
+         {1, 2, 2, 1},
+         {1, 1, 1, 1},
+         {0, 0, 1, 0, 0, 0, 1, 1}},
+    };
+    check_all(cases, sizeof cases / sizeof *cases);
 }
