@@ -347,7 +347,8 @@ static adze_status concat_infer(adze_infer *infer, adze_error *err)
         const adze_type *t = adze_ops_ranked(infer, i);
         if (!t)
             return ADZE_OK;
-        if (t->rank != x->rank || t->dtype != x->dtype)
+        const bool quantized = t->quant && x->quant; /* each has its own way to say a number */
+        if (t->rank != x->rank || (t->dtype != x->dtype && !quantized))
             return adze_ops_bad(node, err, "inputs differ in rank or type");
         for (int k = 0; k < y.rank; k++) {
             bool differ =
@@ -374,7 +375,8 @@ static bool same_scale(const adze_tensor *a, const adze_tensor *b)
 {
     if (!a->quant || !b->quant || a->quant == b->quant)
         return a->quant == b->quant || !b->quant;
-    return adze_ops_is_q8(a) && adze_ops_is_q8(b) && a->quant->scale[0] == b->quant->scale[0] &&
+    return a->dtype == b->dtype && adze_ops_is_q8(a) && adze_ops_is_q8(b) &&
+           a->quant->scale[0] == b->quant->scale[0] &&
            adze_ops_zero_point(a) == adze_ops_zero_point(b);
 }
 

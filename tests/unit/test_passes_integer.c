@@ -85,6 +85,22 @@ TEST(functions_become_integer)
     finish();
 }
 
+/* As ONNX Runtime leaves them, which likes its convolutions on unsigned bytes. */
+TEST(signed_and_unsigned_bytes_are_joined)
+{
+    begin();
+    adze_value *a = quantize(input(DIMS(2, 3, 4)), 0.02, -3, ADZE_I8);
+    adze_value *b = quantize(input(DIMS(2, 5, 4)), 0.02, 125, ADZE_U8);
+    adze_value *c = quantize(input(DIMS(2, 5, 4)), 0.03, 125, ADZE_U8);
+    adze_node *joined = NODE("Concat", a, b, c);
+    adze_node_set_int(joined, "axis", 1);
+    output(quantize(joined->outputs[0], 0.04, 100, ADZE_U8));
+    EXPECT("QuantizeLinear", 3);
+    EXPECT("DequantizeLinear", 1);
+    same_result(0.041); /* a step of the output */
+    finish();
+}
+
 TEST(qlinear_operators_become_typed)
 {
     begin();
