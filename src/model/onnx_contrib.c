@@ -91,13 +91,15 @@ static adze_node *turn(adze_node *node, adze_value *x, int rank, bool back)
     return made && adze_node_set_ints(made, "perm", rank, perm) ? made : NULL;
 }
 
-static adze_status known_rank(const adze_node *node, int *rank, adze_error *err)
+/* False: nothing says so far how many axes input 0 has. Such a node stays as it is, and is listed as unknown together
+ * with what makes its input. */
+static bool knows_rank(const adze_node *node, int *rank)
 {
+    int axes;
     *rank = input(node, 0) ? input(node, 0)->type.rank : -1;
-    return *rank >= 3 ? ADZE_OK
-                      : adze_fail(err, ADZE_UNSUPPORTED,
-                                  "%s '%s': channels last of an input without a known rank",
-                                  node->op_type, node->name);
+    if (*rank < 0 && adze_node_ints(node, "kernel_shape", &axes))
+        *rank = axes + 2;
+    return *rank >= 3 && *rank <= ADZE_MAX_RANK;
 }
 
 /* ---- dequantize, compute, quantize ---- */
@@ -127,15 +129,15 @@ static adze_status expand_simple(adze_node *node, const simple *row, adze_error 
     int64_t opset = adze_node_int(node, "opset", row->opset);
     bool last = adze_node_int(node, "channels_last", 0) != 0;
     int rank = 0;
+    if (last && !knows_rank(node, &rank))
+        return ADZE_OK;
     for (int i = 0; i < row->count; i++) {
         inputs[i] = row->inputs[i] < 0 ? input(node, 0) : dequantize(node, row->inputs[i], 0);
         if (!inputs[i])
             return out_of_memory(err);
     }
-    if (last) {
-        ADZE_TRY(known_rank(node, &rank, err));
+    if (last)
         inputs[0] = append(turn(node, inputs[0], rank, false));
-    }
     adze_node *real = make(node, row->op, row->count, inputs, 1), *after = NULL;
     if (!real || !adze_node_copy_attrs(real, node))
         return out_of_memory(err);
@@ -398,19 +400,39 @@ static adze_status expand_bits(adze_node *node, adze_error *err)
     return parts[0] && become(node, "Add", 2, parts) ? ADZE_OK : out_of_memory(err);
 }
 
-/* ---- NhwcMaxPool ---- */
+/* ---- channels last ---- */
 
-static adze_status expand_max_pool(adze_node *node, adze_error *err)
+/* The operator of ONNX over the same inputs, between two transposes. */
+static adze_status channels_last(adze_node *node, const char *op, adze_error *err)
 {
     int rank;
-    ADZE_TRY(known_rank(node, &rank, err));
+    if (!knows_rank(node, &rank))
+        return ADZE_OK;
     adze_value *x = append(turn(node, input(node, 0), rank, false));
-    adze_node *real = x ? make(node, "MaxPool", 1, &x, 1) : NULL;
-    if (!real || !adze_node_copy_attrs(real, node) || !append(real))
+    adze_node *real = x ? make(node, op, node->input_count, node->inputs, 1) : NULL;
+    if (!real || !adze_node_copy_attrs(real, node))
+        return out_of_memory(err);
+    real->inputs[0] = x;
+    adze_node_remove_attr(real, "channels_last");
+    if (!append(real))
         return out_of_memory(err);
     adze_node *back = turn(node, real->outputs[0], rank, true);
     if (!back || !become(node, "Transpose", 1, back->inputs) || !adze_node_copy_attrs(node, back))
         return out_of_memory(err);
+    return ADZE_OK;
+}
+
+static adze_status expand_max_pool(adze_node *node, adze_error *err)
+{
+    return channels_last(node, "MaxPool", err);
+}
+
+static adze_status expand_qlinear_conv(adze_node *node, adze_error *err)
+{
+    if (adze_node_int(node, "channels_last", 0))
+        return channels_last(node, "QLinearConv", err);
+    node->domain = "";
+    adze_node_remove_attr(node, "channels_last");
     return ADZE_OK;
 }
 
@@ -428,6 +450,7 @@ static const struct {
     {"MatMulNBits", 3, expand_bits},
     {"NhwcMaxPool", 1, expand_max_pool},
     {"QAttention", 5, expand_attention},
+    {"QLinearConv", 8, expand_qlinear_conv},
 };
 
 static adze_status too_few(const adze_node *node, adze_error *err)

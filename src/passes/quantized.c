@@ -89,27 +89,100 @@ static bool quant_equals(const adze_quant *quant, const adze_qparams *p)
     return true;
 }
 
-bool adze_rw_can_set_quant(adze_rewriter *rw, const adze_value *value, const adze_qparams *p)
+static int32_t zero_of(const adze_quant *quant)
+{
+    return quant->zero_point ? quant->zero_point[0] : 0;
+}
+
+static bool same_quant(const adze_quant *a, const adze_quant *b)
+{
+    return a == b || (a && b && a->count == 1 && b->count == 1 && a->block == 0 && b->block == 0 &&
+                      a->scale[0] == b->scale[0] && zero_of(a) == zero_of(b));
+}
+
+enum { DEEPEST = 8 }; /* nodes in a row that only move */
+
+/* All that the node does is to put the elements of its first input elsewhere. */
+static bool only_moves(const adze_node *node)
+{
+    return node && node->input_count > 0 && node->inputs[0] && node->output_count == 1 &&
+           node->outputs[0] &&
+           (adze_rw_is(node, "Transpose") || (node->op && (node->op->flags & ADZE_OP_VIEW)));
+}
+
+/* Users read the value's bytes as this says, or move them to where they are read so. */
+static bool users_read(adze_rewriter *rw, const adze_value *value, const adze_qparams *p, int depth)
 {
     adze_qparams other;
-    if (value->type.quant)
-        return quant_equals(value->type.quant, p);
-    if (value->type.dtype != p->dtype)
-        return false;
     for (int i = 0; i < adze_rw_use_count(rw, value); i++) {
         const adze_node *user = adze_rw_user(rw, value, i);
-        if (user && (!adze_rw_is(user, "DequantizeLinear") || user->inputs[0] != value ||
-                     !adze_qparams_read(&other, user) || !adze_qparams_equal(p, &other)))
-            return false;
+        if (!user)
+            continue;
+        const bool dequantizes = adze_rw_is(user, "DequantizeLinear") && user->inputs[0] == value;
+        if (dequantizes
+                ? adze_qparams_read(&other, user) && adze_qparams_equal(p, &other)
+                : p->axis < 0 && only_moves(user) && user->inputs[0] == value && depth < DEEPEST &&
+                      (user->outputs[0]->type.quant
+                           ? quant_equals(user->outputs[0]->type.quant, p)
+                           : users_read(rw, user->outputs[0], p, depth + 1)))
+            continue;
+        return false;
     }
     return true;
+}
+
+bool adze_rw_can_set_quant(adze_rewriter *rw, const adze_value *value, const adze_qparams *p)
+{
+    if (value->type.quant)
+        return quant_equals(value->type.quant, p);
+    return value->type.dtype == p->dtype && users_read(rw, value, p, 0);
+}
+
+/* What is moved from the value, and what was moved to give it, holds the same numbers. */
+static void tell_movers(adze_rewriter *rw, adze_value *value, const adze_qparams *p, int depth)
+{
+    for (int i = 0; p->axis < 0 && depth < DEEPEST && i < adze_rw_use_count(rw, value); i++) {
+        const adze_node *user = adze_rw_user(rw, value, i);
+        if (only_moves(user) && user->inputs[0] == value && !user->outputs[0]->type.quant) {
+            user->outputs[0]->type.quant = value->type.quant;
+            tell_movers(rw, user->outputs[0], p, depth + 1);
+        }
+    }
+    const adze_node *maker = value->producer;
+    if (p->axis < 0 && depth < DEEPEST && only_moves(maker) && !maker->inputs[0]->type.quant &&
+        adze_rw_can_set_quant(rw, maker->inputs[0], p)) {
+        maker->inputs[0]->type.quant = value->type.quant;
+        tell_movers(rw, maker->inputs[0], p, depth + 1);
+    }
 }
 
 bool adze_rw_set_quant(adze_rewriter *rw, adze_value *value, const adze_qparams *p)
 {
     if (!adze_rw_can_set_quant(rw, value, p))
         return false;
-    if (!value->type.quant)
+    if (!value->type.quant) {
         value->type.quant = adze_qparams_quant(rw, p);
+        if (value->type.quant)
+            tell_movers(rw, value, p, 0);
+    }
     return value->type.quant;
+}
+
+bool adze_rw_adopt_quant(adze_rewriter *rw, const adze_value *from, adze_value *to)
+{
+    const adze_quant *quant = from->type.quant;
+    if (!quant || same_quant(quant, to->type.quant))
+        return true;
+    if (to->type.quant || quant->count != 1 || to->type.dtype != from->type.dtype)
+        return false;
+    for (int i = 0; i < adze_rw_use_count(rw, to); i++) {
+        const adze_node *user = adze_rw_user(rw, to, i);
+        adze_qparams p;
+        const bool dequantizes = adze_rw_is(user, "DequantizeLinear") && user->inputs[0] == to &&
+                                 adze_qparams_read(&p, user) && quant_equals(quant, &p);
+        if (user && user != from->producer && !dequantizes)
+            return false;
+    }
+    to->type.quant = quant;
+    return true;
 }

@@ -27,6 +27,8 @@ adze_node *adze_rw_dequantizer(const adze_value *value, adze_qparams *out);
 adze_node *adze_rw_quantizer(adze_rewriter *rw, const adze_value *value, adze_qparams *out);
 /* Says in the type of `value` what its numbers mean, if all who use it read it so. False: they do not. */
 bool adze_rw_set_quant(adze_rewriter *rw, adze_value *value, const adze_qparams *p);
+/* `to`, which is to stand for `from`, takes over what its numbers mean. False: others read them differently. */
+bool adze_rw_adopt_quant(adze_rewriter *rw, const adze_value *from, adze_value *to);
 bool adze_rw_can_set_quant(adze_rewriter *rw, const adze_value *value, const adze_qparams *p);
 
 #endif

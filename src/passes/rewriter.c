@@ -1,5 +1,5 @@
 /* The sweep, and what rewrites have in common. */
-#include "passes/rewriter_impl.h"
+#include "passes/quantized_impl.h"
 
 #include <math.h>
 #include <string.h>
@@ -181,6 +181,8 @@ adze_value *adze_rw_new_ints(adze_rewriter *rw, const char *name, int count, con
 
 bool adze_rw_replace(adze_rewriter *rw, adze_value *from, adze_value *to)
 {
+    if (!adze_rw_adopt_quant(rw, from, to))
+        return false;
     if (adze_value_is_output(rw->graph, from)) {
         bool made = to->role == ADZE_ROLE_COMPUTED || to->role == ADZE_ROLE_CONSTANT;
         if (!made || adze_value_is_output(rw->graph, to))

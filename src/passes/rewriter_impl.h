@@ -52,7 +52,8 @@ adze_value *adze_rw_new_ints(adze_rewriter *rw, const char *name, int count, con
 /* ---- rewriting ---- */
 
 /* Uses of `from` become uses of `to`. False when `from` is an output of the graph, whose name cannot
- * pass to `to` (an input, a constant of other users, another output). */
+ * pass to `to` (an input, a constant of other users, another output), and when users of `to` read its
+ * numbers in another way. */
 bool adze_rw_replace(adze_rewriter *rw, adze_value *from, adze_value *to);
 /* Kills `node`, whose only output was used by `user` alone, or whose uses have been replaced. */
 void adze_rw_kill(adze_rewriter *rw, adze_node *node);

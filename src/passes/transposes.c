@@ -11,8 +11,9 @@ const adze_perm adze_perm_to_first = {4, {0, 3, 1, 2}};
 bool adze_perm_read(adze_perm *out, const adze_node *node)
 {
     int n;
-    if (!adze_rw_is(node, "Transpose") || node->inputs[0]->type.rank < 1)
-        return false;
+    if (!adze_rw_is(node, "Transpose") || node->inputs[0]->type.rank < 1 ||
+        (!node->inputs[0]->type.quant && node->outputs[0]->type.quant))
+        return false; /* the last: bytes that only mean something from here on */
     const int64_t *perm = adze_node_ints(node, "perm", &n);
     *out = (adze_perm){.rank = node->inputs[0]->type.rank};
     if (perm && n != out->rank)

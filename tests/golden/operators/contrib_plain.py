@@ -221,6 +221,25 @@ def fused_conv(rng):
     return [it], feeds, constants, ["y"]
 
 
+def qlinear_conv(rng):
+    last, signed, w_signed = rng.random() < 0.7, rng.random() < 0.4, rng.random() < 0.6
+    c, oc, group = pick(rng, (2, 4, 1), (4, 4, 2), (3, 3, 3))
+    feeds = {"x": bytes_of(rng, signed, *((2, 6, 7, c) if last else (2, c, 6, 7)))}
+    per = [oc] if rng.random() < 0.5 else []
+    constants = {"xs": scale(rng), "xz": zero(rng, signed), "w": bytes_of(rng, w_signed, oc, c // group, 3, 2),
+                 "ws": scale(rng, *per), "wz": np.zeros(per, np.int8) if w_signed else zero(rng, False),
+                 "ys": scale(rng) * np.float32(20), "yz": zero(rng, signed)}
+    if not w_signed:
+        constants["ws"] = scale(rng)
+    names = list(feeds) + list(constants)
+    if rng.random() < 0.5:
+        constants["b"] = rng.integers(-3000, 3000, oc).astype(np.int32)
+        names.append("b")
+    it = node("QLinearConv", names, ["y"], group=group, kernel_shape=[3, 2], channels_last=int(last),
+              pads=pick(rng, None, [1, 0, 1, 1]), strides=pick(rng, None, [2, 1]))
+    return [it], feeds, constants, ["y"]
+
+
 # ---- activations, normalisations, embeddings ----
 
 
@@ -357,6 +376,7 @@ CASES = {
     "qlinear_add": pair("QLinearAdd"),
     "qlinear_average_pool": single("QLinearAveragePool", pool_attributes, 4),
     "qlinear_concat": concat,
+    "qlinear_conv": qlinear_conv,
     "qlinear_global_average_pool": single("QLinearGlobalAveragePool",
                                           lambda rng, rank: {"channels_last": pick(rng, None, 1)}, 4),
     "qlinear_leaky_relu": single("QLinearLeakyRelu", lambda rng, rank: {"alpha": 0.2}),
