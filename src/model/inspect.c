@@ -157,6 +157,9 @@ static const char *cure_of(const adze_model *m, const adze_node *node)
     } cures[] = {
         {"ai.onnx.training", "it belongs to training: export the model for inference"},
         {"ai.onnx.preview.training", "it belongs to training: export the model for inference"},
+        {"com.microsoft.nchwc",
+         "ONNX Runtime's optimizer laid it out for one processor: take the model from before, or "
+         "optimize at level extended at most"},
         {"com.microsoft",
          "ONNX Runtime's optimizer makes it: take the model from before, or optimize "
          "at level basic"},
@@ -168,7 +171,8 @@ static const char *cure_of(const adze_model *m, const adze_node *node)
          "it and do it outside"},
     };
     static const char *const domains[] = {"", "ai.onnx.ml", "com.microsoft"};
-    for (size_t i = 0; i < ADZE_COUNT_OF(domains); i++)
+    const bool layout = strcmp(node->domain, "com.microsoft.nchwc") == 0; /* names mislead */
+    for (size_t i = 0; i < ADZE_COUNT_OF(domains) && !layout; i++)
         if (strcmp(domains[i], node->domain) != 0 &&
             adze_op_find(m->graph->context, domains[i], node->op_type))
             return *domains[i] == '\0' ? "ai.onnx has an operator of this name: change the node's "
