@@ -113,8 +113,9 @@ enum {
     ADZE_OP_RANDOM = 16,     /* never folded */
     ADZE_OP_ELEMENTWISE =
         32, /* output element i depends on input elements i alone (after broadcast) */
-    ADZE_OP_SUBGRAPH = 64, /* runs graphs held in attributes */
-    ADZE_OP_INTERNAL = 128 /* made by passes only: never read from or written to files */
+    ADZE_OP_SUBGRAPH = 64,  /* runs graphs held in attributes */
+    ADZE_OP_INTERNAL = 128, /* made by passes only: never read from or written to files */
+    ADZE_OP_ITEMS = 256 /* inputs may be sequences and optionals too, as with ADZE_OP_SUBGRAPH */
 };
 
 /** How an operator may become integer. */

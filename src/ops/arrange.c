@@ -506,8 +506,8 @@ static adze_status blocks_infer(adze_infer *infer, adze_error *err)
     int64_t b = adze_node_int(node, "blocksize", 0);
     if (!x)
         return ADZE_OK;
-    if (x->rank != 4 || b < 1)
-        return adze_ops_bad(node, err, "the input must be [N, C, H, W], blocksize 1 or more");
+    if (x->rank != 4 || b < 1 || b > INT32_MAX)
+        return adze_ops_bad(node, err, "the input must be [N, C, H, W], blocksize 1 to 2^31 - 1");
     bool to_space = strcmp(adze_node_op(node), "DepthToSpace") == 0;
     adze_type y = *x;
     if (to_space && x->dims[1] >= 0 && x->dims[1] % (b * b))
@@ -530,6 +530,8 @@ static adze_status blocks_run(adze_run *run, adze_error *err)
     bool to_space = strcmp(adze_node_op(run->node), "DepthToSpace") == 0;
     bool crd = to_space && strcmp(adze_node_string(run->node, "mode", "DCR"), "CRD") == 0;
     const adze_tensor *space = to_space ? y : x;
+    if (adze_tensor_elements(y) == 0)
+        return ADZE_OK;
     int64_t b = adze_node_int(run->node, "blocksize", 1);
     int64_t c = space->dims[1], h = space->dims[2] / b, w = space->dims[3] / b;
     adze_ops_layout l = layout_of(x, y);

@@ -313,8 +313,9 @@ static adze_status bitcast_infer(adze_infer *infer, adze_error *err)
     adze_dtype to = adze_dtype_from_onnx((int)adze_node_int(node, "to", 0));
     if (!x)
         return ADZE_OK;
-    if (adze_dtype_describe(to)->bits != adze_dtype_describe(x->dtype)->bits)
-        return adze_ops_bad(node, err, "types differ in size");
+    if (to == ADZE_STRING || x->dtype == ADZE_STRING ||
+        adze_dtype_describe(to)->bits != adze_dtype_describe(x->dtype)->bits)
+        return adze_ops_bad(node, err, "expected types of numbers of one size");
     adze_infer_set_tensor(infer, 0, to, x->rank, x->dims);
     return ADZE_OK;
 }

@@ -75,6 +75,16 @@ static adze_status test_run(adze_run *run, adze_error *err)
     return ADZE_OK;
 }
 
+static adze_status not_prepare(adze_prepare *prepare, adze_error *err)
+{
+    const adze_node *node = adze_prepare_node(prepare);
+    adze_dtype dtype = adze_prepare_input(prepare, 0)->dtype;
+    adze_kind kind = adze_dtype_describe(dtype)->kind;
+    bool logic = strcmp(adze_node_op(node), "Not") == 0;
+    bool fits = logic ? kind == ADZE_KIND_BOOL : kind == ADZE_KIND_INT || kind == ADZE_KIND_UINT;
+    return fits ? ADZE_OK : adze_ops_unsupported(node, dtype, err);
+}
+
 static adze_status not_run(adze_run *run, adze_error *err)
 {
     ADZE_UNUSED(err);
@@ -358,6 +368,7 @@ const adze_op adze_ops_elementwise[] = {
      ONE_TO_ONE,
      .attrs = "",
      .infer = adze_ops_infer_same,
+     .prepare = not_prepare,
      .run = not_run,
      .flags = ADZE_OP_ELEMENTWISE | ADZE_OP_INPLACE},
     {.name = "BitwiseNot",
@@ -365,7 +376,7 @@ const adze_op adze_ops_elementwise[] = {
      ONE_TO_ONE,
      .attrs = "",
      .infer = adze_ops_infer_same,
-     .prepare = adze_ops_prepare_move,
+     .prepare = not_prepare,
      .run = not_run,
      .flags = ADZE_OP_ELEMENTWISE | ADZE_OP_INPLACE},
     {.domain = "",

@@ -402,7 +402,7 @@ static void operand_strides(int64_t *strides, const adze_tensor *x, int rank)
 
 static bool broadcasts_to(const adze_tensor *x, const adze_tensor *y)
 {
-    for (int i = 0; i < x->rank; i++)
+    for (int i = 0; i < x->rank && x->rank <= y->rank; i++)
         if (x->dims[i] != 1 && x->dims[i] != y->dims[y->rank - x->rank + i])
             return false;
     return x->rank <= y->rank;

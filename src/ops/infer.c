@@ -165,6 +165,13 @@ adze_status adze_infer_run(adze_infer *infer, adze_error *err)
         if (!infer->inputs[i])
             return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': required input %d is absent",
                              node->op_type, node->name, i);
+    for (int i = 0; i < infer->input_count && !(op->flags & (ADZE_OP_ITEMS | ADZE_OP_SUBGRAPH));
+         i++)
+        if (infer->inputs[i] && infer->inputs[i]->kind != ADZE_VALUE_TENSOR)
+            return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input %d is %s, expected a tensor",
+                             node->op_type, node->name, i,
+                             infer->inputs[i]->kind == ADZE_VALUE_SEQUENCE ? "a sequence"
+                                                                           : "an optional");
     return op->infer(infer, err);
 }
 

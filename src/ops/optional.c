@@ -92,9 +92,11 @@ static adze_status get_run(adze_run *run, adze_error *err)
 /* clang-format on */
 
 const adze_op adze_ops_optional[] = {
-    {ROW("Optional", 15, 0), .attrs = "type", .infer = optional_infer, .run = optional_run},
-    {ROW("OptionalHasElement", 15, 0), .attrs = "", .infer = has_infer, .run = has_run},
-    {ROW("OptionalGetElement", 15, 1), .flags = ADZE_OP_DATA_SIZED, .attrs = "", .infer = get_infer,
-     .run = get_run},
+    {ROW("Optional", 15, 0), .flags = ADZE_OP_ITEMS, .attrs = "type", .infer = optional_infer,
+     .run = optional_run},
+    {ROW("OptionalHasElement", 15, 0), .flags = ADZE_OP_ITEMS, .attrs = "", .infer = has_infer,
+     .run = has_run},
+    {ROW("OptionalGetElement", 15, 1), .flags = ADZE_OP_ITEMS | ADZE_OP_DATA_SIZED, .attrs = "",
+     .infer = get_infer, .run = get_run},
     {.name = NULL},
 };

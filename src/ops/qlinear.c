@@ -7,6 +7,7 @@
 
 #include "kernels/conv.h"
 #include "ops/execute.h"
+#include "ops/helpers.h"
 #include "ops/integer_linear.h"
 #include "ops/window.h"
 
@@ -34,6 +35,40 @@ static void store_requantized(adze_tensor *y, int64_t i, int64_t acc, float scal
 }
 
 /* ---- convolution ---- */
+
+static bool is_byte(const adze_tensor *t)
+{
+    return t->dtype == ADZE_U8 || t->dtype == ADZE_I8;
+}
+
+/* One letter for each input: q 8-bit integers, f floats, i int32. */
+static adze_status check_types(adze_prepare *prepare, const char *letters, adze_error *err)
+{
+    const adze_node *node = adze_prepare_node(prepare);
+    for (int i = 0; letters[i] && i < adze_node_input_count(node); i++) {
+        const adze_tensor *x = adze_prepare_input(prepare, i);
+        bool fits = !x || (letters[i] == 'q'   ? is_byte(x)
+                           : letters[i] == 'f' ? adze_ops_is_float(x->dtype)
+                                               : x->dtype == ADZE_I32);
+        if (!fits)
+            return adze_ops_unsupported(node, x->dtype, err);
+    }
+    return ADZE_OK;
+}
+
+/* A scale or zero point for all, or one for each of n (or of m). */
+static bool counts(const adze_tensor *p, int64_t n, int64_t m)
+{
+    int64_t count = p ? adze_tensor_elements(p) : 1;
+    return count == 1 || count == n || count == m;
+}
+
+static adze_status bad_counts(const adze_run *run, adze_error *err)
+{
+    return adze_ops_bad(
+        run->node, err,
+        "expected one scale and zero point, or one for each row, column or channel");
+}
 
 typedef struct conv_job {
     adze_run *run;
@@ -89,11 +124,6 @@ static void conv_channel(void *user, int64_t piece, int worker)
 }
 
 /* ---- convolution of pictures to int32: one weight at a time over whole rows ---- */
-
-static bool is_byte(const adze_tensor *t)
-{
-    return t->dtype == ADZE_U8 || t->dtype == ADZE_I8;
-}
 
 typedef struct plane_term {
     const uint8_t *x; /* [h, w] */
@@ -162,6 +192,10 @@ static adze_status run_conv(conv_job *j, adze_error *err)
     j->oc = j->w->dims[0];
     j->groups = adze_node_int(run->node, "group", 1);
     j->out_points = j->taps = 1;
+    if (!counts(j->x_scale, 1, 1) || !counts(j->x_zero, 1, 1) || !counts(j->w_scale, j->oc, 1) ||
+        !counts(j->w_zero, j->oc, 1) || !counts(j->y_scale, 1, 1) || !counts(j->y_zero, 1, 1) ||
+        (j->bias && adze_tensor_elements(j->bias) != j->oc))
+        return bad_counts(run, err);
     ADZE_TRY(adze_window_read(&j->window, run->node, j->x->rank - 2, &j->w->dims[2], err));
     adze_window_resolve(&j->window, &j->x->dims[2]);
     for (int i = 2; i < j->x->rank; i++) {
@@ -177,6 +211,11 @@ static adze_status conv_integer_infer(adze_infer *infer, adze_error *err)
     return adze_conv_infer_with(infer, 1, ADZE_I32, err);
 }
 
+static adze_status conv_integer_prepare(adze_prepare *prepare, adze_error *err)
+{
+    return check_types(prepare, "qqqq", err);
+}
+
 static adze_status conv_integer_run(adze_run *run, adze_error *err)
 {
     conv_job j = {.run = run,
@@ -190,6 +229,11 @@ static adze_status conv_integer_run(adze_run *run, adze_error *err)
 static adze_status qlinear_conv_infer(adze_infer *infer, adze_error *err)
 {
     return adze_conv_infer_with(infer, 3, adze_infer_input(infer, 7)->dtype, err);
+}
+
+static adze_status qlinear_conv_prepare(adze_prepare *prepare, adze_error *err)
+{
+    return check_types(prepare, "qfqqfqfqi", err);
 }
 
 static adze_status qlinear_conv_run(adze_run *run, adze_error *err)
@@ -285,15 +329,21 @@ static void product_row(void *user, int64_t piece, int worker)
     }
 }
 
-static void run_product(product_job *j)
+static adze_status run_product(product_job *j, adze_error *err)
 {
     j->m = j->a->rank > 1 ? j->a->dims[j->a->rank - 2] : 1;
     j->k = j->a->dims[j->a->rank - 1];
     j->n = j->b->rank > 1 ? j->b->dims[j->b->rank - 1] : 1;
     int64_t elements = adze_tensor_elements(j->run->outputs[0]);
     if (elements == 0)
-        return;
-    adze_run_parallel(j->run, elements / j->n, product_row, j);
+        return ADZE_OK;
+    int64_t rows = elements / j->n, columns = rows / j->m * j->n;
+    if (!counts(j->a_scale, j->m, rows) || !counts(j->a_zero, j->m, rows) ||
+        !counts(j->b_scale, j->n, columns) || !counts(j->b_zero, j->n, columns) ||
+        !counts(j->y_scale, 1, 1) || !counts(j->y_zero, 1, 1))
+        return bad_counts(j->run, err);
+    adze_run_parallel(j->run, rows, product_row, j);
+    return ADZE_OK;
 }
 
 static bool is_fast_integer(const adze_run *run)
@@ -309,6 +359,7 @@ static bool is_fast_integer(const adze_run *run)
 static adze_status integer_prepare(adze_prepare *prepare, adze_error *err)
 {
     const adze_tensor *b = adze_prepare_input(prepare, 1);
+    ADZE_TRY(check_types(prepare, "qqqq", err));
     if (!b->data || b->rank != 2 || adze_tensor_elements(b) < 1)
         return ADZE_OK;
     const adze_gemm_q8_table *t = &adze_prepare_kernels(prepare)->gemm_q8;
@@ -394,7 +445,6 @@ static adze_status integer_infer(adze_infer *infer, adze_error *err)
 
 static adze_status integer_run(adze_run *run, adze_error *err)
 {
-    ADZE_UNUSED(err);
     if (adze_tensor_elements(run->outputs[0]) == 0)
         return ADZE_OK;
     if (is_fast_integer(run)) {
@@ -406,8 +456,7 @@ static adze_status integer_run(adze_run *run, adze_error *err)
                      .b = run->inputs[1],
                      .a_zero = optional(run, 2),
                      .b_zero = optional(run, 3)};
-    run_product(&j);
-    return ADZE_OK;
+    return run_product(&j, err);
 }
 
 static adze_status qlinear_matmul_infer(adze_infer *infer, adze_error *err)
@@ -415,9 +464,13 @@ static adze_status qlinear_matmul_infer(adze_infer *infer, adze_error *err)
     return adze_matmul_infer_with(infer, 3, adze_infer_input(infer, 7)->dtype, err);
 }
 
+static adze_status qlinear_matmul_prepare(adze_prepare *prepare, adze_error *err)
+{
+    return check_types(prepare, "qfqqfqfq", err);
+}
+
 static adze_status qlinear_matmul_run(adze_run *run, adze_error *err)
 {
-    ADZE_UNUSED(err);
     product_job j = {.run = run,
                      .a = run->inputs[0],
                      .a_scale = run->inputs[1],
@@ -427,8 +480,7 @@ static adze_status qlinear_matmul_run(adze_run *run, adze_error *err)
                      .b_zero = run->inputs[5],
                      .y_scale = run->inputs[6],
                      .y_zero = run->inputs[7]};
-    run_product(&j);
-    return ADZE_OK;
+    return run_product(&j, err);
 }
 
 static void product_cost(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
@@ -454,6 +506,7 @@ const adze_op adze_ops_qlinear[] = {
      .attrs = CONV_ATTRS,
      .infer = conv_integer_infer,
      .cost = conv_cost,
+     .prepare = conv_integer_prepare,
      .run = conv_integer_run},
     {.name = "QLinearConv",
      .domain = "",
@@ -465,6 +518,7 @@ const adze_op adze_ops_qlinear[] = {
      .attrs = CONV_ATTRS,
      .infer = qlinear_conv_infer,
      .cost = conv_cost,
+     .prepare = qlinear_conv_prepare,
      .run = qlinear_conv_run},
     {.name = "MatMulInteger",
      .domain = "",
@@ -489,6 +543,7 @@ const adze_op adze_ops_qlinear[] = {
      .attrs = "",
      .infer = qlinear_matmul_infer,
      .cost = product_cost,
+     .prepare = qlinear_matmul_prepare,
      .run = qlinear_matmul_run},
     {0},
 };

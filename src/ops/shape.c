@@ -521,8 +521,8 @@ static adze_status eye_run(adze_run *run, adze_error *err)
     adze_tensor *y = run->outputs[0];
     int64_t k = adze_node_int(run->node, "k", 0);
     memset(y->data, 0, y->size);
-    for (int64_t i = 0; i < y->dims[0]; i++)
-        if (i + k >= 0 && i + k < y->dims[1])
+    for (int64_t i = k < 0 ? -ADZE_MAX(k, -y->dims[0]) : 0; i < y->dims[0]; i++)
+        if (k < y->dims[1] - i)
             adze_tensor_set_f64(y, i * y->dims[1] + i + k, 1);
     return ADZE_OK;
 }
@@ -535,7 +535,8 @@ static adze_status eye_run(adze_run *run, adze_error *err)
 const adze_op adze_ops_shape[] = {
     {ROW("Shape", 1, 1, 1), .attrs = "start end", .infer = shape_infer, .run = shape_run},
     {ROW("Size", 1, 1, 1), .attrs = "", .infer = size_infer, .run = size_run},
-    {ROW("Identity", 1, 1, 1), VIEW, .attrs = "", .infer = identity_infer, .run = identity_run},
+    {ROW("Identity", 1, 1, 1), .flags = ADZE_OP_VIEW | ADZE_OP_ITEMS, .quant = ADZE_QUANT_MOVE,
+     .cost = adze_ops_cost_move, .attrs = "", .infer = identity_infer, .run = identity_run},
     {.domain = "",
      .name = "Dropout",
      .since = 12,

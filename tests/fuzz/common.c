@@ -12,6 +12,13 @@ const char *__asan_default_options(void)
     return "allocator_may_return_null=1:max_allocation_size_mb=256";
 }
 
+/* UBSAN_OPTIONS=halt_on_error=0 goes on: for seeing many findings in one run. */
+const char *__ubsan_default_options(void);
+const char *__ubsan_default_options(void)
+{
+    return "halt_on_error=1:print_stacktrace=1";
+}
+
 adze_context *fuzz_context(const char *level)
 {
     adze_context *context = NULL;

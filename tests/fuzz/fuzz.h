@@ -17,5 +17,7 @@ void fuzz_must(bool condition, const char *what, const adze_error *err);
 bool fuzz_done(adze_status status, const adze_error *err);
 /* A path of this process's own on a file system in memory. */
 const char *fuzz_path(char path[64], const char *ending);
+/* The input now being tried is to count as one that reached nothing. */
+void fuzz_forget(void);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "adze/session.h"
 #include "execute_model.h"
 #include "fuzz.h"
 #include "model/onnx_import.h"
@@ -81,8 +82,15 @@ static void make_seeds(const char *cases, const char *seeds)
 
 /* ---- the fuzzer's own calls ---- */
 
+typedef struct model_bytes {
+    const uint8_t *data;
+    size_t size;
+} model_bytes;
+
 static void report(void)
 {
+    char path[64];
+    (void)unlink(fuzz_path(path, ".onnx"));
     (void)fprintf(stderr, "executed: %ld of %ld (%.1f %%)\n", executed, tried,
                   tried ? 100.0 * (double)executed / (double)tried : 0);
 }
@@ -104,7 +112,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return atexit(report);
 }
 
-/* The model written into `out`; 0 when it is too large. */
+/* The model written into `out`; 0 when it is too large. Its file stays until the next: should planning it stop the
+ * fuzzer, that is what it looked at. */
 static size_t put_model(uint8_t *out, size_t most, const adze_onnx_model *model)
 {
     char path[64], *bytes;
@@ -114,48 +123,62 @@ static size_t put_model(uint8_t *out, size_t most, const adze_onnx_model *model)
         return 0;
     write_model(model, fuzz_path(path, ".onnx"));
     fuzz_must(adze_file_read(&bytes, &size, path, most, &err) == ADZE_OK, "file", &err);
-    (void)unlink(path);
     memcpy(out, bytes, size);
     adze_free(bytes);
     return size;
 }
 
-/* A changed model in `out`; 0 when it is too large. */
-static size_t change(uint8_t *out, size_t most, const uint8_t *data, size_t size, adze_rng *rng)
+/* The first model, changed or joined to the second, in `out`; 0 when it is too large. */
+static size_t change(uint8_t *out, size_t most, const model_bytes *of, adze_rng *rng)
 {
     adze_arena arena = {0};
-    adze_onnx_model *model = NULL;
-    if (adze_onnx_parse(&model, data, size, NULL, &arena, NULL) != ADZE_OK ||
-        adze_rng_below(rng, 256) == 0)
+    adze_onnx_model *model = NULL, *second = NULL;
+    bool read = adze_onnx_parse(&model, of[0].data, of[0].size, NULL, &arena, NULL) == ADZE_OK;
+    if (!read || adze_rng_below(rng, 256) == 0)
         model = mutate_fresh(&arena, rng);
-    for (uint64_t i = 0; model && i <= adze_rng_below(rng, 3); i++)
-        mutate_model(model, &arena, rng);
+    if (model && of[1].size &&
+        adze_onnx_parse(&second, of[1].data, of[1].size, NULL, &arena, NULL) == ADZE_OK)
+        mutate_join(model, second, &arena, rng);
+    else
+        for (uint64_t i = 0; model && i <= adze_rng_below(rng, 3); i++)
+            mutate_model(model, &arena, rng);
     size_t written = model ? put_model(out, most, model) : 0;
     adze_onnx_close(model);
+    adze_onnx_close(second);
     adze_arena_free(&arena);
     return written;
 }
 
-/* Whether shapes and types can be inferred: most changes that are refused are refused there. */
-static bool makes_sense(const uint8_t *data, size_t size)
+static bool can_be_planned(const uint8_t *data, size_t size)
 {
     adze_model *model = NULL;
-    bool sense = adze_model_open_bytes(&model, contexts[0], data, size, NULL) == ADZE_OK;
+    adze_plan *plan = NULL;
+    bool can = adze_model_open_bytes(&model, contexts[0], data, size, NULL) == ADZE_OK &&
+               adze_plan_create(&plan, adze_model_graph(model), NULL, NULL) == ADZE_OK;
+    adze_plan_free(&plan);
     adze_model_close(&model);
-    return sense;
+    return can;
 }
 
-/* Of a few changes the first that makes sense, else the last. */
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
+/* Of a few changes mostly the first that can be planned: what is refused has nothing to be changed further. */
+static size_t try_changes(uint8_t *out, size_t most, const model_bytes *of, unsigned seed)
 {
     adze_rng rng = adze_rng_seed(seed);
-    uint8_t *changed = malloc(most);
+    uint64_t tries = adze_rng_below(&rng, 8) ? 8 : 1;
     size_t written = 0;
-    for (int tries = 0; changed && tries < 4; tries++) {
-        written = change(changed, most, data, size, &rng);
-        if (written && makes_sense(changed, written))
+    for (uint64_t i = 0; i < tries; i++) {
+        written = change(out, most, of, &rng);
+        if (written && can_be_planned(out, written))
             break;
     }
+    return written;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
+{
+    model_bytes of[2] = {{data, size}};
+    uint8_t *changed = malloc(most);
+    size_t written = changed ? try_changes(changed, most, of, seed) : 0;
     if (written)
         memcpy(data, changed, written);
     free(changed);
@@ -165,19 +188,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
                                  uint8_t *out, size_t most, unsigned seed)
 {
-    adze_arena arena = {0};
-    adze_onnx_model *first = NULL, *second = NULL;
-    adze_rng rng = adze_rng_seed(seed);
-    size_t written = 0;
-    if (adze_onnx_parse(&first, a, a_size, NULL, &arena, NULL) == ADZE_OK &&
-        adze_onnx_parse(&second, b, b_size, NULL, &arena, NULL) == ADZE_OK) {
-        mutate_join(first, second, &arena, &rng);
-        written = put_model(out, most, first);
-    }
-    adze_onnx_close(first);
-    adze_onnx_close(second);
-    adze_arena_free(&arena);
-    return written;
+    return try_changes(out, most, (model_bytes[]){{a, a_size}, {b, b_size}}, seed);
 }
 
 /* ---- running ---- */
@@ -198,5 +209,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     executed += done;
     if (!done && tell_why)
         (void)fprintf(stderr, "why: %s\n", err.message);
+    /* Most of what is refused is to teach nothing, else the corpus fills with ways to be refused. */
+    if (!done && seed % 8)
+        fuzz_forget();
     return 0;
 }

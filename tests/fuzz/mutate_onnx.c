@@ -9,7 +9,7 @@
 
 #include "ops/registry.h"
 
-enum { MOST_NODES = 48, MOST_ELEMENTS = 4096, MOST_LIST = 64 };
+enum { MOST_NODES = 16, MOST_ELEMENTS = 4096, MOST_LIST = 64 };
 
 typedef struct mutation {
     adze_onnx_model *model;

@@ -285,3 +285,30 @@ TEST(top_k_is_stable)
     CHECK_BYTES(c.output[1].data, expected, sizeof expected);
     op_case_close(&c);
 }
+
+/* Operators that look at bytes must not take texts, whose bytes are addresses, nor make them. */
+TEST(texts_are_no_numbers)
+{
+    static const struct {
+        const char *op;
+        adze_dtype dtype;
+        int64_t to;
+        adze_status status;
+    } rows[] = {{"Not", ADZE_STRING, 0, ADZE_UNSUPPORTED},
+                {"Not", ADZE_U8, 0, ADZE_UNSUPPORTED},
+                {"BitwiseNot", ADZE_STRING, 0, ADZE_UNSUPPORTED},
+                {"BitCast", ADZE_STRING, 15, ADZE_BAD_MODEL},
+                {"BitCast", ADZE_C128, 8, ADZE_BAD_MODEL}};
+    for (size_t i = 0; i < ADZE_COUNT_OF(rows); i++) {
+        int64_t one = 1;
+        adze_string text = {"text", 4};
+        op_case c;
+        op_case_open(&c, NULL);
+        op_case_input(&c, rows[i].dtype, 1, &one, &text, NULL);
+        adze_node *node = op_case_node(&c, rows[i].op, 1);
+        if (rows[i].to)
+            CHECK(adze_node_set_int(node, "to", rows[i].to));
+        CHECK_FAILS(op_case_try(&c), rows[i].status, &c.error);
+        op_case_close(&c);
+    }
+}

@@ -361,3 +361,26 @@ TEST(linear_resize_of_bytes_stays_in_range)
     CHECK_EQ(y[2 * 64 - 1], 240);
     op_case_close(&c);
 }
+
+/* Bytes of other types are no integers of 8 bits, and parameters must be as many as rows, columns or one. */
+TEST(integer_products_check_their_operands)
+{
+    int64_t dims[2] = {2, 2}, three = 3, none = 0;
+    uint8_t a[4] = {1, 2, 3, 4}, zeros[3] = {0};
+    float wide[4] = {1, 2, 3, 4};
+    for (int wrong = 0; wrong < 4; wrong++) {
+        op_case c;
+        op_case_open(&c, NULL);
+        op_case_input(&c, ADZE_U8, 2, dims, a, NULL);
+        op_case_input(&c, wrong == 0 ? ADZE_F32 : ADZE_U8, 2, dims,
+                      wrong == 0 ? (const void *)wide : a, NULL);
+        op_case_input(&c, wrong == 1 ? ADZE_I32 : ADZE_U8, 1,
+                      wrong == 2   ? &three
+                      : wrong == 3 ? &none
+                                   : dims,
+                      zeros, NULL);
+        op_case_node(&c, "MatMulInteger", 1);
+        CHECK_FAILS(op_case_try(&c), wrong < 2 ? ADZE_UNSUPPORTED : ADZE_BAD_MODEL, &c.error);
+        op_case_close(&c);
+    }
+}
