@@ -101,6 +101,48 @@ TEST(signed_and_unsigned_bytes_are_joined)
     finish();
 }
 
+static adze_value *moved(adze_value *x, int64_t a, int64_t b, int64_t c)
+{
+    adze_node *n = NODE("Transpose", x);
+    adze_node_set_ints(n, "perm", 4, (int64_t[]){0, a, b, c});
+    return n->outputs[0];
+}
+
+/* Channels last between operators, as ONNX Runtime leaves it: bytes are moved before their scale is said. `also`:
+ * somebody takes the bytes for plain numbers. */
+static void build_moved_bytes(bool also)
+{
+    adze_value *s = scalar(0.02), *z = typed(ADZE_U8, 120);
+    adze_value *q = OP("QuantizeLinear", input(DIMS(2, 6, 6, 3)), s, z);
+    adze_value *x = OP("DequantizeLinear", moved(q, 3, 1, 2), s, z);
+    x = quantize(conv_of(x, weights(0, 0, DIMS(8, 3, 3, 3)), 8, 1), 0.05, 110, ADZE_U8);
+    adze_node *bytes = x->producer;
+    adze_value *scale = bytes->inputs[1], *zero = bytes->inputs[2];
+    adze_value *last = moved(bytes->inputs[0], 2, 3, 1);
+    x = OP("DequantizeLinear", moved(last, 3, 1, 2), scale, zero);
+    output(quantize(conv_of(x, weights(0, 0, DIMS(4, 8, 1, 1)), 4, 0), 0.05, -3, ADZE_I8));
+    adze_node *cast = also ? NODE("Cast", last) : NULL;
+    if (cast) {
+        CHECK(adze_node_set_int(cast, "to", 1));
+        output(cast->outputs[0]);
+    }
+}
+
+TEST(moved_bytes_keep_what_they_mean)
+{
+    begin();
+    build_moved_bytes(false);
+    EXPECT("QuantizeLinear", 1);
+    EXPECT("DequantizeLinear", 1);
+    EXPECT("Transpose", 1); /* of the output */
+    same_result(0.051); /* a step of the output */
+    finish();
+    begin();
+    build_moved_bytes(true);
+    same_result(1.001); /* and of the bytes */
+    finish();
+}
+
 TEST(qlinear_operators_become_typed)
 {
     begin();
