@@ -39,6 +39,8 @@ def enliven(net, generator):
                     p.copy_(0.3 + 0.05 * noise)
                 else:
                     p += 0.1 * noise
+            elif p.is_floating_point() and not p.any():  # a head that starts with nothing
+                p.copy_(torch.randn(p.shape, generator=generator) / p[0].numel() ** 0.5)
 
 
 def settle(net, inputs, rounds=6):
@@ -101,6 +103,12 @@ def export(entry, folder):
     if entry.enliven:
         enliven(net, generator)
     settle(net, inputs)
+    if entry.float16:
+        net.half()
+        description["weights"] = "random, float16"
+        for spec in description["inputs"].values():
+            if "dtype" not in spec and spec["kind"] not in network_inputs.DEFAULT_TYPES:
+                spec["dtype"] = "float16"
     path = os.path.join(folder, entry.name + ".onnx")
     common = {"opset_version": entry.opset, "input_names": list(entry.inputs), "output_names": entry.outputs}
     with torch.no_grad():

@@ -17,7 +17,8 @@ class Entry:
     other: dict = field(default_factory=dict)   # second sizes: the named dimensions are exported free
     unlike: list = field(default_factory=list)  # outputs that may be the same for all inputs
     enliven: bool = True
-    float16_weights: bool = False
+    float16_weights: bool = False   # stored as float16 and cast
+    float16: bool = False           # all of it
 
 
 def picture(size=64, channels=3, batch=1):

@@ -160,6 +160,7 @@ NETWORKS = [
     entry("bert_dynamo", "BERT", "dynamo", 18, bert(), {**ids(500), **MASK}, ("hidden",), **TOKENS),
     entry("bert_half", "BERT", "torchscript", 17, bert(T.BertForTokenClassification, outputs=("logits",), num_labels=7),
           {**ids(500), **MASK}, ("logits",), float16_weights=True, **TOKENS),
+    entry("bert_float16", "BERT", "dynamo", 18, bert(), {**ids(500), **MASK}, ("hidden",), float16=True, **TOKENS),
     entry("distilbert", "DistilBERT", "torchscript", 13, distilbert, {**ids(500), **MASK}, ("logits",), **TOKENS),
     entry("gpt2", "GPT-2", "torchscript", 14, gpt2, {**ids(500), **MASK}, ("logits",), **TOKENS),
     entry("gpt2_dynamo", "GPT-2", "dynamo", 18, gpt2, {**ids(500), **MASK}, ("logits",), **TOKENS),

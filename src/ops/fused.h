@@ -7,7 +7,8 @@
  * residual 1 (Conv): input 3, of the output's shape, is added; then the clamp. Integer convolutions first
  *   round to the type (inner_type: ONNX data type, inner_scale, inner_zero) that stood between
  *   convolution and addition, so that fusing does not change a bit. Its clamp (of the inner value): inner_lo,
- *   inner_hi. */
+ *   inner_hi.
+ * narrowed 1 (Cast): made by widen_half, whose input may be taken in its place. */
 #ifndef ADZE_OPS_FUSED_H
 #define ADZE_OPS_FUSED_H
 
@@ -20,5 +21,6 @@
 #define ADZE_FUSED_INNER_ZERO "adze.inner_zero"
 #define ADZE_FUSED_INNER_LO "adze.inner_lo"
 #define ADZE_FUSED_INNER_HI "adze.inner_hi"
+#define ADZE_FUSED_NARROWED "adze.narrowed"
 
 #endif

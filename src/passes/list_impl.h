@@ -3,6 +3,7 @@
 #define ADZE_PASSES_LIST_IMPL_H
 #include "passes/passes.h"
 
+adze_status adze_pass_widen_half(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_fold_constants(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_fold_weights(adze_graph *graph, bool *changed, adze_error *err);
 adze_status adze_pass_remove_dead(adze_graph *graph, bool *changed, adze_error *err);

@@ -8,6 +8,8 @@
 
 static const adze_pass passes[] = {
     {"remove_dead", "what no output needs goes", adze_pass_remove_dead},
+    {"widen_half", "operators on float16 and bfloat16 compute in float32", adze_pass_widen_half},
+    {"remove_dead", "what no output needs goes", adze_pass_remove_dead},
     {"fold_constants", "what depends on constants alone is computed", adze_pass_fold_constants},
     {"remove_identities", "nodes that change nothing go", adze_pass_remove_identities},
     {"fuse_pad", "Pad becomes padding of Conv and pooling", adze_pass_fuse_pad},

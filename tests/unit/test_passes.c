@@ -67,6 +67,44 @@ TEST(folds_casts_of_half_weights)
     finish();
 }
 
+static adze_value *cast_to(adze_value *x, int type)
+{
+    adze_node *n = NODE("Cast", x);
+    adze_node_set_int(n, "to", type);
+    return n->outputs[0];
+}
+
+/* Nothing is rounded between operators on float16; the casts of the model stay. */
+TEST(computes_half_in_floats)
+{
+    for (int type = 10; type <= 16; type += 6) { /* float16, bfloat16 */
+        begin();
+        adze_value *x = cast_to(input(DIMS(2, 3, 6, 6)), type);
+        adze_node *n = NODE("Conv", x, cast_to(constant(-1, 1, DIMS(8, 3, 3, 3)), type),
+                            cast_to(constant(-1, 1, DIMS(8)), type));
+        adze_node *flat = NODE("Flatten", OP("Tanh", OP("Relu", n->outputs[0])));
+        x = OP("MatMul", flat->outputs[0], cast_to(constant(-0.1f, 0.1f, DIMS(128, 5)), type));
+        output(cast_to(x, 1));
+        EXPECT("Cast", 4); /* in, both ways: the model's and ours */
+        EXPECT("Conv", 1);
+        EXPECT("Relu", 0);
+        same_result(type == 10 ? 2e-3 : 2e-2);
+        finish();
+    }
+}
+
+TEST(half_numbers_that_may_become_integers_stay)
+{
+    begin();
+    adze_value *scale = cast_to(scalar(0.1), 10), *zero = typed(ADZE_I8, 0);
+    adze_value *q = OP("QuantizeLinear", cast_to(input(DIMS(2, 3)), 10), scale, zero);
+    adze_value *x = OP("Add", OP("DequantizeLinear", q, scale, zero), cast_to(scalar(1), 10));
+    output(cast_to(x, 1));
+    EXPECT("Cast", 2);
+    same_result(0);
+    finish();
+}
+
 /* What is joined before a normalisation keeps it from its convolutions. */
 TEST(normalizes_with_channels_last)
 {
