@@ -119,9 +119,8 @@ void adze_conv_cost(adze_cost *cost, const adze_node *node, const adze_tensor *c
 
 /* ---- geometry ---- */
 
-/* Of the last two spatial axes. */
-static adze_status geometry(adze_conv_shape *s, const adze_node *node, const adze_tensor *x,
-                            const adze_tensor *w, const adze_tensor *y, adze_error *err)
+adze_status adze_conv_geometry(adze_conv_shape *s, const adze_node *node, const adze_tensor *x,
+                               const adze_tensor *w, const adze_tensor *y, adze_error *err)
 {
     adze_window window;
     bool last = is_last(node);
@@ -294,7 +293,7 @@ static adze_status packing_shape(adze_conv_shape *s, const adze_prepare *prepare
         x.dims[i] = ADZE_MAX(x.dims[i], 1);
         y.dims[i] = ADZE_MAX(y.dims[i], 1);
     }
-    ADZE_TRY(geometry(s, node, &x, w, &y, err));
+    ADZE_TRY(adze_conv_geometry(s, node, &x, w, &y, err));
     s->c = w->dims[1] * s->groups;
     return ADZE_OK;
 }
@@ -378,8 +377,8 @@ static size_t conv_scratch(const adze_run *run)
 {
     const conv_prepared *p = run->prepared;
     adze_conv_shape s;
-    if (p->kind == CONV_PLAIN ||
-        geometry(&s, run->node, run->inputs[0], run->inputs[1], run->outputs[0], NULL) != ADZE_OK)
+    if (p->kind == CONV_PLAIN || adze_conv_geometry(&s, run->node, run->inputs[0], run->inputs[1],
+                                                    run->outputs[0], NULL) != ADZE_OK)
         return 0;
     return areas_of(run, p, &s).total;
 }
@@ -486,7 +485,7 @@ static adze_status conv_run(adze_run *run, adze_error *err)
     if (p->kind == CONV_F32_DEEP)
         return conv_deep(run, p, err);
     adze_conv_shape s;
-    ADZE_TRY(geometry(&s, run->node, x, run->inputs[1], y, err));
+    ADZE_TRY(adze_conv_geometry(&s, run->node, x, run->inputs[1], y, err));
     if (adze_tensor_elements(run->inputs[1]) == 0)
         return adze_fail(err, ADZE_BAD_DATA, "Conv '%s': weights of empty shape",
                          adze_node_name(run->node));
@@ -569,7 +568,7 @@ static adze_status conv_deep(adze_run *run, const conv_prepared *p, adze_error *
 {
     const adze_tensor *x = run->inputs[0], *w = run->inputs[1], *y = run->outputs[0];
     deep_job j = {.run = run, .p = p};
-    ADZE_TRY(geometry(&j.plane, run->node, x, w, y, err));
+    ADZE_TRY(adze_conv_geometry(&j.plane, run->node, x, w, y, err));
     ADZE_TRY(adze_window_read(&j.window, run->node, x->rank - 2, &w->dims[2], err));
     adze_window_resolve(&j.window, &x->dims[2]);
     conv_areas a = areas_of(run, p, &j.plane);

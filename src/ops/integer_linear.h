@@ -2,6 +2,7 @@
  * that kernels/gemm_q8.h wants. Shared by their preparations. */
 #ifndef ADZE_OPS_INTEGER_LINEAR_H
 #define ADZE_OPS_INTEGER_LINEAR_H
+#include "kernels/conv.h"
 #include "ops/execute.h"
 
 typedef struct adze_quantized_linear {
@@ -29,6 +30,10 @@ int32_t adze_quant_zero(const adze_quant *q, int64_t channel);
 adze_status adze_quantized_prepare(adze_prepare *prepare, adze_quantized_linear *q, int64_t n,
                                    int64_t k, int64_t channel_stride, int64_t element_stride,
                                    const int8_t **weights, adze_error *err) ADZE_MUST_CHECK;
+/* What a convolution's kernel sees of a node: the last two spatial axes, a single one as the width. */
+adze_status adze_conv_geometry(adze_conv_shape *s, const adze_node *node, const adze_tensor *x,
+                               const adze_tensor *w, const adze_tensor *y,
+                               adze_error *err) ADZE_MUST_CHECK;
 /* Shape of a product whose second operand is input `second`. */
 adze_status adze_matmul_infer_with(adze_infer *infer, int second, adze_dtype out_dtype,
                                    adze_error *err) ADZE_MUST_CHECK;

@@ -1,10 +1,11 @@
 /* The operators that carry their scales and zero points as inputs: QLinearConv, QLinearMatMul,
- * ConvInteger, MatMulInteger. Convolutions take plain loops in int32; products of one matrix by a matrix
- * take the packed integer kernel. (A pass turns QLinear forms with constant scales into Conv and MatMul
+ * ConvInteger, MatMulInteger. ConvInteger with constant weights and products of one matrix by a matrix
+ * take the packed integer kernels, the rest plain loops. (A pass turns QLinear forms with constant scales into Conv and MatMul
  * over quantized types, which is the fast way.) */
 #include <math.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "kernels/conv.h"
 #include "ops/execute.h"
 #include "ops/helpers.h"
@@ -211,9 +212,114 @@ static adze_status conv_integer_infer(adze_infer *infer, adze_error *err)
     return adze_conv_infer_with(infer, 1, ADZE_I32, err);
 }
 
+/* ---- ConvInteger with constant weights, through the kernel of integer convolutions ---- */
+
+enum { LONGEST_SUM = 65793 }; /* kernels/gemm_q8.h */
+
+typedef struct integer_conv {
+    const int8_t *packed;
+    const int32_t *sums; /* of the weights of each output channel, as packed */
+} integer_conv;
+
+static adze_status pack_conv(adze_prepare *prepare, integer_conv *p, adze_error *err)
+{
+    const adze_kernels *k = adze_prepare_kernels(prepare);
+    const adze_tensor *w = adze_prepare_input(prepare, 1);
+    int64_t groups = adze_node_int(adze_prepare_node(prepare), "group", 1);
+    adze_conv_shape s = {.c = w->dims[1] * groups,
+                         .oc = w->dims[0],
+                         .kh = w->rank == 4 ? w->dims[2] : 1,
+                         .kw = w->dims[w->rank - 1],
+                         .groups = groups};
+    int64_t each = (int64_t)w->size / s.oc;
+    int8_t *shifted = adze_alloc(w->size, 1);
+    int8_t *packed = adze_prepare_alloc(prepare, adze_conv_q8_packed_size(k, &s));
+    int32_t *sums = adze_prepare_alloc(prepare, (size_t)s.oc * sizeof *sums);
+    bool done = shifted && packed && sums;
+    uint8_t flip = w->dtype == ADZE_U8 ? 0x80 : 0;
+    for (int64_t i = 0; done && i < (int64_t)w->size; i++) {
+        shifted[i] = (int8_t)(((const uint8_t *)w->data)[i] ^ flip);
+        sums[i / each] += shifted[i];
+    }
+    if (done)
+        adze_conv_q8_pack(k, &s, shifted, packed);
+    adze_free(shifted);
+    *p = (integer_conv){packed, sums};
+    return done ? ADZE_OK : adze_fail(err, ADZE_NO_MEMORY, "packed weights");
+}
+
 static adze_status conv_integer_prepare(adze_prepare *prepare, adze_error *err)
 {
-    return check_types(prepare, "qqqq", err);
+    const adze_tensor *w = adze_prepare_input(prepare, 1);
+    ADZE_TRY(check_types(prepare, "qqqq", err));
+    if (!w->data || w->rank < 3 || w->rank > 4 || adze_tensor_elements(w) < 1 ||
+        (int64_t)w->size / w->dims[0] > LONGEST_SUM)
+        return ADZE_OK;
+    integer_conv *p = adze_prepare_alloc(prepare, sizeof *p);
+    if (!p)
+        return adze_fail(err, ADZE_NO_MEMORY, "ConvInteger");
+    adze_prepare_set(prepare, p);
+    return pack_conv(prepare, p, err);
+}
+
+/* [x, channels last] [y, channels last] [bias] [zero points] [the kernel's own] */
+typedef struct integer_areas {
+    size_t y, bias, zeros, own, total;
+} integer_areas;
+
+static integer_areas integer_areas_of(const adze_run *run, const adze_conv_shape *s)
+{
+    integer_areas a;
+    size_t channels = (size_t)s->oc * sizeof(int32_t), gap = 63;
+    a.y = (run->inputs[0]->size + gap) & ~gap;
+    a.bias = a.y + ((run->outputs[0]->size + gap) & ~gap);
+    a.zeros = a.bias + ((channels + gap) & ~gap);
+    a.own = a.zeros + ((channels + gap) & ~gap);
+    a.total = a.own + adze_conv_scratch_size(run->kernels, s, adze_run_threads(run), 1);
+    return a;
+}
+
+static size_t conv_integer_scratch(const adze_run *run)
+{
+    adze_conv_shape s;
+    if (!run->prepared || adze_conv_geometry(&s, run->node, run->inputs[0], run->inputs[1],
+                                             run->outputs[0], NULL) != ADZE_OK)
+        return 0;
+    return integer_areas_of(run, &s).total;
+}
+
+/* sum (x - zx) (w - zw) = sum x w - zx sum w + k zx zw - zw sum x; padding holds zx. */
+static void fast_conv(const conv_job *j, const adze_conv_shape *s, const integer_conv *p)
+{
+    const adze_run *run = j->run;
+    integer_areas a = integer_areas_of(run, s);
+    uint8_t *scratch = run->scratch, flip = j->x->dtype == ADZE_I8 ? 0x80 : 0;
+    int32_t *y = (int32_t *)(void *)(scratch + a.y), *bias = (int32_t *)(void *)(scratch + a.bias),
+            *zeros = (int32_t *)(void *)(scratch + a.zeros);
+    int64_t zx = zero_of(j->x_zero, 0), in = s->h * s->w, out = s->oh * s->ow;
+    int64_t flipped = zx + (flip ? 128 : 0), k = s->c / s->groups * s->kh * s->kw;
+    for (int64_t o = 0; o < s->oc; o++) {
+        int64_t zw = zero_of(j->w_zero, o) - (j->w->dtype == ADZE_U8 ? 128 : 0);
+        zeros[o] = (int32_t)zw;
+        bias[o] = (int32_t)(flipped * (k * zw - p->sums[o]));
+    }
+    for (int64_t n = 0; n < s->n; n++)
+        adze_transpose(&run->kernels->rows, 1, s->c, in,
+                       (const uint8_t *)j->x->data + n * s->c * in, scratch + n * s->c * in);
+    adze_conv_q8_args args = {.shape = *s,
+                              .x = scratch,
+                              .a_flip = flip,
+                              .x_pad = (uint8_t)zx,
+                              .packed = p->packed,
+                              .y = y,
+                              .scratch = scratch + a.own};
+    args.gemm.bias = bias;
+    args.gemm.b_zero = zeros;
+    args.gemm.output = ADZE_Q8_TO_I32;
+    adze_conv_q8(run->kernels, run->pool, &args);
+    for (int64_t n = 0; n < s->n; n++)
+        adze_transpose(&run->kernels->rows, sizeof *y, out, s->oc, y + n * s->oc * out,
+                       (int32_t *)run->outputs[0]->data + n * s->oc * out);
 }
 
 static adze_status conv_integer_run(adze_run *run, adze_error *err)
@@ -223,7 +329,14 @@ static adze_status conv_integer_run(adze_run *run, adze_error *err)
                   .w = run->inputs[1],
                   .x_zero = optional(run, 2),
                   .w_zero = optional(run, 3)};
-    return run_conv(&j, err);
+    if (!run->prepared || adze_tensor_elements(run->outputs[0]) == 0)
+        return run_conv(&j, err);
+    adze_conv_shape s;
+    ADZE_TRY(adze_conv_geometry(&s, run->node, j.x, j.w, run->outputs[0], err));
+    if (!counts(j.x_zero, 1, 1) || !counts(j.w_zero, s.oc, 1))
+        return bad_counts(run, err);
+    fast_conv(&j, &s, run->prepared);
+    return ADZE_OK;
 }
 
 static adze_status qlinear_conv_infer(adze_infer *infer, adze_error *err)
@@ -507,6 +620,7 @@ const adze_op adze_ops_qlinear[] = {
      .infer = conv_integer_infer,
      .cost = conv_cost,
      .prepare = conv_integer_prepare,
+     .scratch = conv_integer_scratch,
      .run = conv_integer_run},
     {.name = "QLinearConv",
      .domain = "",
