@@ -35,6 +35,12 @@ static void store_requantized(adze_tensor *y, int64_t i, int64_t acc, float scal
     adze_tensor_set_f64(y, i, (double)rintf((float)acc * scale) + (double)zero);
 }
 
+/* Constant weights as int8 (uint8 ones shifted by 128), for the kernels. */
+typedef struct packed_integers {
+    const int8_t *packed;
+    const int32_t *sums; /* of the weights of each output channel, as packed */
+} packed_integers;
+
 /* ---- convolution ---- */
 
 static bool is_byte(const adze_tensor *t)
@@ -216,12 +222,7 @@ static adze_status conv_integer_infer(adze_infer *infer, adze_error *err)
 
 enum { LONGEST_SUM = 65793 }; /* kernels/gemm_q8.h */
 
-typedef struct integer_conv {
-    const int8_t *packed;
-    const int32_t *sums; /* of the weights of each output channel, as packed */
-} integer_conv;
-
-static adze_status pack_conv(adze_prepare *prepare, integer_conv *p, adze_error *err)
+static adze_status pack_conv(adze_prepare *prepare, packed_integers *p, adze_error *err)
 {
     const adze_kernels *k = adze_prepare_kernels(prepare);
     const adze_tensor *w = adze_prepare_input(prepare, 1);
@@ -244,7 +245,7 @@ static adze_status pack_conv(adze_prepare *prepare, integer_conv *p, adze_error 
     if (done)
         adze_conv_q8_pack(k, &s, shifted, packed);
     adze_free(shifted);
-    *p = (integer_conv){packed, sums};
+    *p = (packed_integers){packed, sums};
     return done ? ADZE_OK : adze_fail(err, ADZE_NO_MEMORY, "packed weights");
 }
 
@@ -255,7 +256,7 @@ static adze_status conv_integer_prepare(adze_prepare *prepare, adze_error *err)
     if (!w->data || w->rank < 3 || w->rank > 4 || adze_tensor_elements(w) < 1 ||
         (int64_t)w->size / w->dims[0] > LONGEST_SUM)
         return ADZE_OK;
-    integer_conv *p = adze_prepare_alloc(prepare, sizeof *p);
+    packed_integers *p = adze_prepare_alloc(prepare, sizeof *p);
     if (!p)
         return adze_fail(err, ADZE_NO_MEMORY, "ConvInteger");
     adze_prepare_set(prepare, p);
@@ -289,7 +290,7 @@ static size_t conv_integer_scratch(const adze_run *run)
 }
 
 /* sum (x - zx) (w - zw) = sum x w - zx sum w + k zx zw - zw sum x; padding holds zx. */
-static void fast_conv(const conv_job *j, const adze_conv_shape *s, const integer_conv *p)
+static void fast_conv(const conv_job *j, const adze_conv_shape *s, const packed_integers *p)
 {
     const adze_run *run = j->run;
     integer_areas a = integer_areas_of(run, s);
@@ -468,6 +469,21 @@ static bool is_fast_integer(const adze_run *run)
             adze_tensor_elements(b_zero) == run->inputs[1]->dims[1]);
 }
 
+static void shift_weights(const adze_tensor *b, int8_t *shifted)
+{
+    uint8_t flip = b->dtype == ADZE_U8 ? 0x80 : 0;
+    for (size_t i = 0; i < b->size; i++)
+        shifted[i] = (int8_t)(((const uint8_t *)b->data)[i] ^ flip);
+}
+
+static void sum_columns(int64_t k, int64_t n, const int8_t *shifted, int32_t *sums)
+{
+    memset(sums, 0, (size_t)n * sizeof *sums);
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t j = 0; j < n; j++)
+            sums[j] += shifted[i * n + j];
+}
+
 /* The packed weights when they are constant, else NULL. */
 static adze_status integer_prepare(adze_prepare *prepare, adze_error *err)
 {
@@ -476,16 +492,20 @@ static adze_status integer_prepare(adze_prepare *prepare, adze_error *err)
     if (!b->data || b->rank != 2 || adze_tensor_elements(b) < 1)
         return ADZE_OK;
     const adze_gemm_q8_table *t = &adze_prepare_kernels(prepare)->gemm_q8;
+    packed_integers *p = adze_prepare_alloc(prepare, sizeof *p);
     int8_t *packed = adze_prepare_alloc(prepare, t->packed_size(b->dims[1], b->dims[0]));
-    int8_t *shifted = adze_prepare_alloc(prepare, b->size);
-    if (!packed || !shifted)
-        return adze_fail(err, ADZE_NO_MEMORY, "packed weights");
-    uint8_t flip = b->dtype == ADZE_U8 ? 0x80 : 0;
-    for (size_t i = 0; i < b->size; i++)
-        shifted[i] = (int8_t)(((const uint8_t *)b->data)[i] ^ flip);
-    t->pack_b(b->dims[1], b->dims[0], shifted, b->dims[1], 1, packed);
-    adze_prepare_set(prepare, packed);
-    return ADZE_OK;
+    int32_t *sums = adze_prepare_alloc(prepare, (size_t)b->dims[1] * sizeof *sums);
+    int8_t *shifted = adze_alloc(b->size, 1);
+    bool done = p && packed && sums && shifted;
+    if (done) {
+        shift_weights(b, shifted);
+        sum_columns(b->dims[0], b->dims[1], shifted, sums);
+        t->pack_b(b->dims[1], b->dims[0], shifted, b->dims[1], 1, packed);
+        *p = (packed_integers){packed, sums};
+        adze_prepare_set(prepare, p);
+    }
+    adze_free(shifted);
+    return done ? ADZE_OK : adze_fail(err, ADZE_NO_MEMORY, "packed weights");
 }
 
 /* [bias n][zeros n][row sums m][packed][shifted b] */
@@ -501,17 +521,20 @@ static size_t integer_scratch(const adze_run *run)
     return size;
 }
 
-static const int8_t *packed_weights(const adze_run *run, uint8_t *room)
+/* The packed weights; the sums of their columns into `sums`. */
+static const int8_t *packed_weights(const adze_run *run, uint8_t *room, int32_t *sums)
 {
     const adze_tensor *b = run->inputs[1];
     const adze_gemm_q8_table *t = &run->kernels->gemm_q8;
-    if (run->prepared)
-        return run->prepared;
+    const packed_integers *p = run->prepared;
+    if (p) {
+        memcpy(sums, p->sums, (size_t)b->dims[1] * sizeof *sums);
+        return p->packed;
+    }
     int8_t *packed = (int8_t *)room;
     int8_t *shifted = packed + t->packed_size(b->dims[1], b->dims[0]);
-    uint8_t flip = b->dtype == ADZE_U8 ? 0x80 : 0;
-    for (size_t i = 0; i < b->size; i++)
-        shifted[i] = (int8_t)(((const uint8_t *)b->data)[i] ^ flip);
+    shift_weights(b, shifted);
+    sum_columns(b->dims[0], b->dims[1], shifted, sums);
     t->pack_b(b->dims[1], b->dims[0], shifted, b->dims[1], 1, packed);
     return packed;
 }
@@ -525,10 +548,7 @@ static void integer_fast(adze_run *run)
     int32_t *bias = run->scratch, *zeros = bias + n, *sums = zeros + n;
     uint8_t *room = (uint8_t *)(sums + m);
     room += -(uintptr_t)room & 63;
-    memset(bias, 0, (size_t)n * sizeof *bias);
-    for (int64_t i = 0; i < k; i++)
-        for (int64_t j = 0; j < n; j++)
-            bias[j] += (int8_t)(((const uint8_t *)b->data)[i * n + j] ^ flip_b);
+    const int8_t *packed = packed_weights(run, room, bias);
     for (int64_t j = 0; j < n; j++) {
         zeros[j] = (int32_t)(zero_of(optional(run, 3), j) - (flip_b ? 128 : 0));
         bias[j] = (int32_t)(-za * bias[j] + k * za * zeros[j]);
@@ -541,7 +561,7 @@ static void integer_fast(adze_run *run)
                               .a = a->data,
                               .lda = k,
                               .a_flip = flip_a,
-                              .b = packed_weights(run, room),
+                              .b = packed,
                               .bias = bias,
                               .row_sum = sums,
                               .b_zero = zeros,
