@@ -145,6 +145,7 @@ static adze_status nms_run(adze_run *run, adze_error *err)
     j.found = run->scratch;
     j.selected = (int32_t *)(j.found + pieces);
     j.heaps = j.selected + pieces * j.count;
+    memset(j.found, 0, (size_t)pieces * sizeof *j.found); /* out of time, some are not visited */
     adze_run_parallel(run, pieces, nms_class, &j);
     for (int64_t p = 0; p < pieces; p++)
         total += j.found[p];

@@ -56,6 +56,7 @@ static adze_status gather_prepare(adze_prepare *prepare, adze_error *err)
     const adze_node *node = adze_prepare_node(prepare);
     const adze_tensor *data = adze_ops_prepare_input(prepare, DATA);
     const adze_tensor *scales = adze_ops_prepare_input(prepare, SCALES);
+    const adze_tensor *zeros = adze_ops_prepare_input(prepare, ZEROS);
     const int64_t bits = adze_node_int(node, "bits", 4),
                   size = adze_node_int(node, "block_size", 128);
     const bool four = data->dtype == ADZE_U4 || data->dtype == ADZE_I4;
@@ -63,7 +64,10 @@ static adze_status gather_prepare(adze_prepare *prepare, adze_error *err)
         return adze_ops_unsupported(node, data->dtype, err);
     if (!adze_ops_is_float(scales->dtype))
         return adze_ops_unsupported(node, scales->dtype, err);
-    if ((bits != 2 && bits != 4 && bits != 8) || (four && bits != 4) || size < 1)
+    if (zeros && zeros->dtype != data->dtype)
+        return adze_ops_unsupported(node, zeros->dtype, err);
+    if ((bits != 2 && bits != 4 && bits != 8) || (four && bits != 4) || size < 1 ||
+        size > INT32_MAX)
         return adze_fail(err, ADZE_UNSUPPORTED, "bits %lld, block_size %lld", (long long)bits,
                          (long long)size);
     return ADZE_OK;

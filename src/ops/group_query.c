@@ -95,6 +95,7 @@ static adze_status group_infer(adze_infer *infer, adze_error *err)
     const int64_t kv = adze_node_int(node, "kv_num_heads", 0);
     const adze_type *q = adze_ops_ranked(infer, QUERY), *past = adze_infer_input(infer, PAST_K);
     adze_dim total;
+    int64_t rows_in_use;
     ADZE_TRY(check(infer, heads, kv, err));
     if (!q)
         return ADZE_OK;
@@ -106,6 +107,8 @@ static adze_status group_infer(adze_infer *infer, adze_error *err)
                           (adze_dim[]){q->dims[0], q->dims[1],
                                        packed ? adze_infer_mul(infer, d, heads) : q->dims[2]});
     const bool known = adze_ops_ints(infer, TOTAL, &total, 1) == 1;
+    if (known && adze_ops_is_number(total, &rows_in_use) && rows_in_use < 0)
+        return adze_ops_bad(node, err, "total_sequence_length is below zero");
     const adze_dim rows = known ? present_rows(infer, total) : adze_infer_unknown(infer, INT64_MAX);
     infer_cache(infer, q, rows, d);
     adze_infer_set_tensor(infer, 3, q->dtype, 4,
@@ -117,7 +120,10 @@ static adze_status group_infer(adze_infer *infer, adze_error *err)
 static adze_status check_cache(adze_prepare *prepare, adze_error *err)
 {
     const adze_node *node = adze_prepare_node(prepare);
+    const adze_tensor *past_k = adze_ops_prepare_input(prepare, PAST_K);
     const int bits = bits_of(node);
+    if (past_k && adze_ops_prepare_input(prepare, PAST_V)->dtype != past_k->dtype)
+        return adze_ops_bad(node, err, "past_key and past_value are of different types");
     if (is_quantized(node, "k_quant_type") != is_quantized(node, "v_quant_type"))
         return adze_fail(err, ADZE_UNSUPPORTED, "keys or values alone quantized");
     if (bits != 0 && bits != 8 && bits != 4)
@@ -126,7 +132,7 @@ static adze_status check_cache(adze_prepare *prepare, adze_error *err)
         (!adze_ops_prepare_input(prepare, K_SCALE) || !adze_ops_prepare_input(prepare, V_SCALE)))
         return adze_fail(err, ADZE_UNSUPPORTED, "a quantized cache without k_scale and v_scale");
     if (adze_node_int(node, "sliding_window_cache", 0) &&
-        (!adze_ops_prepare_input(prepare, PAST_K) || adze_node_int(node, "qk_output", 0)))
+        (!past_k || adze_node_int(node, "qk_output", 0)))
         return adze_fail(err, ADZE_UNSUPPORTED,
                          "sliding_window_cache without past_key, or with qk_output");
     return ADZE_OK;
@@ -227,12 +233,12 @@ static const char *fill_rotation(state *s, const adze_run *run)
     const adze_tensor *c = adze_ops_input(run, COSINES), *sines = adze_ops_input(run, SINES);
     if (!adze_node_int(run->node, "do_rotary", 0))
         return NULL;
-    s->turns = c->rank == 2 ? 2 * c->dims[1] : 0;
+    if (c->rank != 2 || sines->rank != 2 || sines->dims[0] != c->dims[0] ||
+        sines->dims[1] != c->dims[1] || c->dims[1] > s->a.d / 2)
+        return "cos_cache and sin_cache are not both [positions, half of a head or less]";
+    s->turns = 2 * c->dims[1];
     s->interleaved = adze_node_int(run->node, "rotary_interleaved", 0) != 0;
-    return c->rank != 2 || sines->rank != 2 || sines->dims[0] != c->dims[0] ||
-                   sines->dims[1] != c->dims[1] || s->turns > s->a.d
-               ? "cos_cache and sin_cache are not both [positions, half of a head or less]"
-               : NULL;
+    return NULL;
 }
 
 static const char *fill_cache_form(state *s, const adze_run *run)
@@ -387,10 +393,10 @@ static adze_status read_lengths(state *s, adze_error *err)
                          adze_node_op(run->node), adze_node_name(run->node));
     s->total = adze_tensor_get_i64(run->inputs[TOTAL], 0);
     for (int64_t b = 0; b < a->batches; b++) {
-        const int64_t length = adze_tensor_get_i64(lengths, b) + 1;
+        const int64_t given = adze_tensor_get_i64(lengths, b), length = given + (given < INT64_MAX);
         const int64_t most = s->sliding ? INT32_MAX : s->capacity;
         if (length < 0 || length > most)
-            return bad_length(run, "seqlens_k", length - 1, b, most - 1, err);
+            return bad_length(run, "seqlens_k", given, b, most - 1, err);
         s->lengths[b] = length;
         const int64_t fresh = queries_of(s, b);
         if (fresh < 0 || fresh > ADZE_MIN(length, a->queries))
@@ -402,6 +408,12 @@ static adze_status read_lengths(state *s, adze_error *err)
     return ADZE_OK;
 }
 
+/* A first prompt, whose rows follow each other: one position says where they begin. */
+static bool is_first_prompt(const state *s)
+{
+    return s->total == s->a.queries && !adze_ops_input(s->run, QUERY_LENGTHS);
+}
+
 /* The position of row `row` of an entry, as its angles have it. */
 static int64_t angle_of(const state *s, int64_t batch, int64_t row)
 {
@@ -409,8 +421,8 @@ static int64_t angle_of(const state *s, int64_t batch, int64_t row)
     const int64_t past = s->lengths[batch] - queries_of(s, batch);
     if (!given)
         return past + row;
-    if (s->total == s->a.queries && !adze_ops_input(s->run, QUERY_LENGTHS))
-        return adze_tensor_get_i64(given, 0) + row; /* a first prompt: where it begins */
+    if (is_first_prompt(s))
+        return adze_tensor_get_i64(given, 0) + row;
     return adze_tensor_get_i64(given, batch * s->a.queries + row);
 }
 
@@ -421,10 +433,9 @@ static adze_status check_angles(const state *s, adze_error *err)
     if (s->turns == 0)
         return ADZE_OK;
     const int64_t most = s->run->inputs[COSINES]->dims[0];
-    if (given &&
-        (given->dtype != ADZE_I64 || adze_tensor_elements(given) < 1 ||
-         adze_tensor_elements(given) > a->batches * a->queries ||
-         (s->total != a->queries && adze_tensor_elements(given) != a->batches * a->queries)))
+    if (given && (given->dtype != ADZE_I64 || adze_tensor_elements(given) < 1 ||
+                  adze_tensor_elements(given) > a->batches * a->queries ||
+                  (!is_first_prompt(s) && adze_tensor_elements(given) != a->batches * a->queries)))
         return adze_fail(err, ADZE_BAD_DATA, "%s '%s': position_ids is not [batch, queries] int64",
                          adze_node_op(s->run->node), adze_node_name(s->run->node));
     for (int64_t b = 0; b < a->batches; b++)

@@ -393,6 +393,9 @@ adze_status adze_session_run_items(adze_session *s, const adze_item *inputs, adz
         const adze_quant *quant = item->tensor.quant;
         *item = inputs[i];
         item->tensor.quant = quant;
+        if (!item->tensor.data && item->tensor.size > 0)
+            return adze_fail(err, ADZE_BAD_ARGUMENT, "input '%s': %zu bytes, but data is NULL",
+                             g->inputs[i]->name, item->tensor.size);
         if (!item->tensor.data)
             item->tensor.data = s; /* no bytes, but an address to count from */
     }

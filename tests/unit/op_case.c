@@ -37,7 +37,7 @@ adze_node *op_case_node(op_case *c, const char *op, int outputs)
 
 adze_node *op_case_node_in(op_case *c, const char *domain, const char *op, int outputs)
 {
-    adze_value *values[8];
+    adze_value *values[OP_CASE_INPUTS];
     for (int i = 0; i < c->inputs; i++) {
         adze_type type = adze_type_tensor(c->input[i].dtype, c->input[i].rank, c->input[i].dims);
         type.quant = c->input[i].quant;
@@ -58,7 +58,7 @@ void op_case_quantize(op_case *c, adze_dtype dtype, const adze_quant *quant)
 
 adze_status op_case_try(op_case *c)
 {
-    const adze_tensor *inputs[8];
+    const adze_tensor *inputs[OP_CASE_INPUTS];
     for (int i = 0; i < c->inputs; i++)
         inputs[i] = c->input[i].rank < 0 ? NULL : &c->input[i];
     return adze_op_run_single(c->output, c->node, inputs, &c->arena, &c->error);

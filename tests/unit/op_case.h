@@ -5,13 +5,15 @@
 #include "ops/registry.h"
 #include "test.h"
 
+enum { OP_CASE_INPUTS = 20 };
+
 typedef struct op_case {
     adze_context *context;
     adze_graph *graph;
     adze_node *node;
     adze_arena arena;
     int inputs;
-    adze_tensor input[8];
+    adze_tensor input[OP_CASE_INPUTS];
     adze_tensor output[4];
     adze_error error;
 } op_case;

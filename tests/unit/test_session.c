@@ -79,6 +79,20 @@ static void *work(void *user)
     return NULL;
 }
 
+TEST(an_input_without_data_is_refused)
+{
+    begin();
+    build_network(2, 9, 7);
+    adze_plan *plan = plan_of(true, false);
+    adze_session *session = session_of(plan);
+    adze_tensor out, x = adze_tensor_view(ADZE_F32, 4, (int64_t[]){2, 3, 9, 7}, NULL);
+    adze_error err;
+    CHECK_FAILS(adze_session_run(session, &x, &out, &err), ADZE_BAD_ARGUMENT, &err);
+    adze_session_close(&session);
+    adze_plan_free(&plan);
+    finish();
+}
+
 TEST(sessions_of_one_plan_in_many_threads)
 {
     enum { WORKERS = 4 };
