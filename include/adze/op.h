@@ -83,6 +83,9 @@ ADZE_API void *adze_run_alloc(adze_run *run, int i, size_t size);
 /** fn(user, piece, worker) for pieces 0..pieces-1 on the session's threads. */
 ADZE_API void adze_run_parallel(adze_run *run, int64_t pieces,
                                 void (*fn)(void *user, int64_t piece, int worker), void *user);
+/** True once the run's time is over: then pieces that have not begun are left out, and a long loop of an operator's own may
+ * end too. What it leaves is not looked at. */
+ADZE_API bool adze_run_is_late(const adze_run *run);
 /** Workers that may run at once: the size of per-worker scratch. */
 ADZE_API int adze_run_threads(const adze_run *run);
 

@@ -631,7 +631,7 @@ static void plain_channel(void *user, int64_t piece, int worker)
     const adze_tensor *b = j->run->input_count > 2 ? j->run->inputs[2] : NULL;
     adze_tensor *y = j->run->outputs[0];
     int64_t n = piece / j->oc, o = piece % j->oc, at[ADZE_WINDOW_MAX] = {0};
-    for (int64_t i = 0; i < j->out_points; i++) {
+    for (int64_t i = 0; i < j->out_points && !adze_run_is_late(j->run); i++) {
         double v = plain_point(j, n, o, at) + (b ? adze_tensor_get_f64(b, o) : 0);
         v = v < (double)j->p->lo ? (double)j->p->lo : v > (double)j->p->hi ? (double)j->p->hi : v;
         adze_tensor_set_f64(y, piece * j->out_points + i, v);

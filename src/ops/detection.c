@@ -205,6 +205,7 @@ static adze_status align_infer(adze_infer *infer, adze_error *err)
 }
 
 typedef struct align_job {
+    const adze_run *run;
     const adze_tensor *x, *rois, *pictures;
     adze_tensor *y;
     bool max, half;
@@ -274,7 +275,8 @@ static void align_bin(const align_job *j, const align_axis axes[2], const int64_
     int64_t h = j->x->dims[2], w = j->x->dims[3];
     for (int c = 0; c < n; c++)
         sums[c] = 0;
-    for (int64_t s = 0; s < axes[0].samples * axes[1].samples; s++) {
+    const int64_t samples = axes[0].samples * axes[1].samples;
+    for (int64_t s = 0; s < samples && (s % 1024 != 1023 || !adze_run_is_late(j->run)); s++) {
         int64_t at[2] = {s / axes[1].samples, s % axes[1].samples}, y[2] = {0}, x[2] = {0};
         double fy = 0, fx = 0;
         float v[2];
@@ -316,7 +318,8 @@ static void align_bins(void *user, int64_t begin, int64_t end, int worker)
 static adze_status align_run(adze_run *run, adze_error *err)
 {
     const adze_node *node = run->node;
-    align_job j = {.x = run->inputs[0],
+    align_job j = {.run = run,
+                   .x = run->inputs[0],
                    .rois = run->inputs[1],
                    .pictures = run->inputs[2],
                    .y = run->outputs[0],
@@ -395,7 +398,7 @@ static adze_status roi_pool_run(adze_run *run, adze_error *err)
             start[k] = (int64_t)begin;
             size[k] = ADZE_MAX((int64_t)end - (int64_t)begin + 1, 1);
         }
-        for (int64_t i = 0; i < channels * ph * pw; i++) {
+        for (int64_t i = 0; i < channels * ph * pw && !adze_run_is_late(run); i++) {
             int64_t bin[2] = {i / pw % ph, i % pw}, bins[2] = {ph, pw}, from[2], to[2];
             for (int k = 0; k < 2; k++) {
                 float each = (float)size[k] / (float)bins[k];

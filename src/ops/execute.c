@@ -52,6 +52,11 @@ void adze_run_parallel(adze_run *run, int64_t pieces,
     adze_pool_run(run->pool, pieces, fn, user);
 }
 
+bool adze_run_is_late(const adze_run *run)
+{
+    return adze_pool_is_late(run->pool);
+}
+
 int adze_run_threads(const adze_run *run)
 {
     return adze_pool_threads(run->pool);

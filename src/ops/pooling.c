@@ -293,7 +293,7 @@ static void plain_image(void *user, int64_t image, int worker)
     adze_tensor *y = j->run->outputs[0];
     adze_tensor *indices = j->run->output_count > 1 ? j->run->outputs[1] : NULL;
     int64_t at[ADZE_WINDOW_MAX] = {0};
-    for (int64_t i = 0; i < j->out_points; i++) {
+    for (int64_t i = 0; i < j->out_points && !adze_run_is_late(j->run); i++) {
         point r = pool_point(j, image, at);
         if (j->kind == POOL_AVERAGE)
             r.value /= (double)ADZE_MAX(j->include_pad ? r.counted : r.inside, 1);

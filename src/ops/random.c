@@ -130,7 +130,8 @@ static adze_status draw(adze_run *run, double from, double by, double (*one)(adz
 {
     adze_twister t;
     adze_twister_open(&t, run->node);
-    for (int64_t i = 0; i < adze_tensor_elements(run->outputs[0]); i++)
+    const int64_t total = adze_tensor_elements(run->outputs[0]);
+    for (int64_t i = 0; i < total && (i % 4096 || !adze_run_is_late(run)); i++)
         adze_ops_put(run->outputs[0], i, from + by * one(&t));
     return ADZE_OK;
 }
@@ -179,7 +180,7 @@ static adze_status multinomial_run(adze_run *run, adze_error *err)
             most = fmax(most, adze_ops_get(x, b * classes + c));
         for (int64_t c = 0; c < classes; c++)
             total += exp(adze_ops_get(x, b * classes + c) - most);
-        for (int64_t s = 0; s < samples; s++) {
+        for (int64_t s = 0; s < samples && !adze_run_is_late(run); s++) {
             double rest = total * adze_twister_uniform(&t);
             int64_t c = 0;
             for (; c < classes - 1; c++) {

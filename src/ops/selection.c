@@ -324,6 +324,7 @@ static adze_status hardmax_run(adze_run *run, adze_error *err)
 /* ---- Unique: slices along an axis (or elements), first of equals wins ---- */
 
 typedef struct slices {
+    const adze_run *run;
     const adze_tensor *x;
     int64_t count, outer, inner; /* slice s: elements (o * count + s) * inner + i */
 } slices;
@@ -355,7 +356,7 @@ static int compare_slices(const slices *s, int64_t a, int64_t b)
 /* Stable merge sort of slice numbers. */
 static void sort_slices(const slices *s, int64_t *order, int64_t *spare, int64_t n)
 {
-    for (int64_t width = 1; width < n; width *= 2) {
+    for (int64_t width = 1; width < n && !adze_run_is_late(s->run); width *= 2) {
         for (int64_t lo = 0; lo < n; lo += 2 * width) {
             int64_t mid = ADZE_MIN(lo + width, n), hi = ADZE_MIN(lo + 2 * width, n);
             int64_t a = lo, b = mid;
@@ -401,7 +402,7 @@ static adze_status unique_infer(adze_infer *infer, adze_error *err)
 static slices slices_of(const adze_run *run)
 {
     const adze_tensor *x = run->inputs[0];
-    slices s = {x, adze_tensor_elements(x), 1, 1};
+    slices s = {run, x, adze_tensor_elements(x), 1, 1};
     if (!adze_node_has(run->node, "axis"))
         return s;
     int64_t axis = adze_node_int(run->node, "axis", 0);

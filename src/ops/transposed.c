@@ -421,7 +421,7 @@ static void plain_channel(void *user, int64_t piece, int worker)
     double *sum = (double *)j->run->scratch + (int64_t)worker * j->out_points;
     for (int64_t i = 0; i < j->out_points; i++)
         sum[i] = b ? adze_tensor_get_f64(b, o) : 0;
-    for (int64_t in = 0; in < j->in_points; in++)
+    for (int64_t in = 0; in < j->in_points && !adze_run_is_late(j->run); in++)
         for (int64_t t = 0; t < j->taps; t++) {
             int64_t out = landing(j, in, t);
             for (int64_t c = group * per_group; out >= 0 && c < (group + 1) * per_group; c++)

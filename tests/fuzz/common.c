@@ -26,6 +26,7 @@ adze_context *fuzz_context(const char *level)
     options.threads = 1;
     options.cpu_level = level;
     adze_error err = {0};
+    adze_memory_set_limit((size_t)1 << 30);
     adze_status status = adze_context_open(&context, &options, &err);
     if (status == ADZE_BAD_ARGUMENT)
         return NULL;

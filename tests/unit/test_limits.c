@@ -185,12 +185,29 @@ static adze_value *long_attention(void)
     return OP("Attention", input(dims, 4), input(dims, 4), input(dims, 4));
 }
 
+static adze_value *deep_volume(void)
+{
+    return OP("Conv", input((adze_dim[]){1, 4, 40, 40, 40}, 5), ones(DIMS(1, 4, 9, 9, 9)));
+}
+
+static adze_value *deep_volume_back(void)
+{
+    return OP("ConvTranspose", input((adze_dim[]){1, 4, 40, 40, 40}, 5), ones(DIMS(4, 1, 9, 9, 9)));
+}
+
+static adze_value *deep_pool(void)
+{
+    adze_node *n = NODE("LpPool", input((adze_dim[]){1, 1, 300, 300}, 4));
+    adze_node_set_ints(n, "kernel_shape", 2, (int64_t[]){99, 99});
+    return n->outputs[0];
+}
+
 /* One node is stopped inside: what it would have written last is not there. */
 TEST(limit_of_time_inside_a_node)
 {
     static adze_value *(*const builders[])(void) = {
-        large_product, large_weighted, large_conv,      deep_conv,     large_transposed,
-        large_pool,    large_einsum,   long_recurrence, long_attention};
+        large_product, large_weighted,  large_conv,     deep_conv,   large_transposed, large_pool,
+        large_einsum,  long_recurrence, long_attention, deep_volume, deep_volume_back, deep_pool};
     for (size_t i = 0; i < ADZE_COUNT_OF(builders); i++) {
         begin();
         adze_plan_options plain = {.keep_all = true};
