@@ -28,7 +28,7 @@ static adze_status nms_infer(adze_infer *infer, adze_error *err)
 }
 
 typedef struct corners {
-    float y1, x1, y2, x2;
+    float y1, x1, y2, x2, area;
 } corners;
 
 typedef struct nms_job {
@@ -39,23 +39,30 @@ typedef struct nms_job {
     int32_t *selected; /* [batches * classes, count] */
     int64_t *found;    /* [batches * classes] */
     int32_t *heaps;    /* [workers, count] */
+    corners *kept;     /* [workers, count]: the selected boxes */
 } nms_job;
 
 static corners box_at(const nms_job *j, int64_t i)
 {
     const float *b = j->boxes + 4 * i;
-    if (j->centered)
-        return (corners){b[1] - b[3] / 2, b[0] - b[2] / 2, b[1] + b[3] / 2, b[0] + b[2] / 2};
-    return (corners){fminf(b[0], b[2]), fminf(b[1], b[3]), fmaxf(b[0], b[2]), fmaxf(b[1], b[3])};
+    float y1 = ADZE_MIN(b[0], b[2]), x1 = ADZE_MIN(b[1], b[3]), y2 = ADZE_MAX(b[0], b[2]),
+          x2 = ADZE_MAX(b[1], b[3]);
+    if (j->centered) {
+        y1 = b[1] - b[3] / 2;
+        x1 = b[0] - b[2] / 2;
+        y2 = b[1] + b[3] / 2;
+        x2 = b[0] + b[2] / 2;
+    }
+    return (corners){y1, x1, y2, x2, (y2 - y1) * (x2 - x1)};
 }
 
-static bool overlap(const nms_job *j, corners a, corners b)
+static bool overlap(const nms_job *j, const corners *a, const corners *b)
 {
-    float h = fminf(a.y2, b.y2) - fmaxf(a.y1, b.y1), w = fminf(a.x2, b.x2) - fmaxf(a.x1, b.x1);
-    float area_a = (a.y2 - a.y1) * (a.x2 - a.x1), area_b = (b.y2 - b.y1) * (b.x2 - b.x1);
-    if (!(h > 0 && w > 0 && area_a > 0 && area_b > 0))
+    float h = ADZE_MIN(a->y2, b->y2) - ADZE_MAX(a->y1, b->y1);
+    float w = ADZE_MIN(a->x2, b->x2) - ADZE_MAX(a->x1, b->x1);
+    if (!(h > 0 && w > 0 && a->area > 0 && b->area > 0))
         return false;
-    float both = h * w, either = area_a + area_b - both;
+    float both = h * w, either = a->area + b->area - both;
     return either > 0 && both / either > j->iou;
 }
 
@@ -85,6 +92,7 @@ static void nms_class(void *user, int64_t piece, int worker)
     const nms_job *j = user;
     const float *scores = j->scores + piece * j->count;
     int32_t *heap = j->heaps + worker * j->count, *selected = j->selected + piece * j->count;
+    corners *kept = j->kept + worker * j->count;
     int64_t n = 0, found = 0, first = piece / j->classes * j->count;
     for (int64_t i = 0; i < j->count; i++)
         if (scores[i] > j->least)
@@ -96,9 +104,11 @@ static void nms_class(void *user, int64_t piece, int worker)
         corners box = box_at(j, first + best);
         bool keep = true;
         for (int64_t i = 0; i < found && keep; i++)
-            keep = !overlap(j, box, box_at(j, first + selected[i]));
-        if (keep)
+            keep = !overlap(j, &box, &kept[i]);
+        if (keep) {
+            kept[found] = box;
             selected[found++] = best;
+        }
         heap[0] = heap[--n];
         sift_down(scores, heap, n, 0);
     }
@@ -108,9 +118,10 @@ static void nms_class(void *user, int64_t piece, int worker)
 static size_t nms_scratch(const adze_run *run)
 {
     const adze_tensor *s = run->inputs[1];
-    size_t classes = (size_t)(s->dims[0] * s->dims[1]), boxes = (size_t)s->dims[2];
-    return classes * sizeof(int64_t) +
-           (classes + (size_t)adze_run_threads(run)) * boxes * sizeof(int32_t);
+    size_t classes = (size_t)(s->dims[0] * s->dims[1]), boxes = (size_t)s->dims[2],
+           threads = (size_t)adze_run_threads(run);
+    return classes * sizeof(int64_t) + (classes + threads) * boxes * sizeof(int32_t) +
+           threads * boxes * sizeof(corners);
 }
 
 static adze_status nms_read(nms_job *j, const adze_run *run, adze_error *err)
@@ -145,6 +156,7 @@ static adze_status nms_run(adze_run *run, adze_error *err)
     j.found = run->scratch;
     j.selected = (int32_t *)(j.found + pieces);
     j.heaps = j.selected + pieces * j.count;
+    j.kept = (corners *)(void *)(j.heaps + adze_run_threads(run) * j.count);
     memset(j.found, 0, (size_t)pieces * sizeof *j.found); /* out of time, some are not visited */
     adze_run_parallel(run, pieces, nms_class, &j);
     for (int64_t p = 0; p < pieces; p++)
