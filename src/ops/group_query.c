@@ -95,7 +95,6 @@ static adze_status group_infer(adze_infer *infer, adze_error *err)
     const int64_t kv = adze_node_int(node, "kv_num_heads", 0);
     const adze_type *q = adze_ops_ranked(infer, QUERY), *past = adze_infer_input(infer, PAST_K);
     adze_dim total;
-    int64_t rows_in_use;
     ADZE_TRY(check(infer, heads, kv, err));
     if (!q)
         return ADZE_OK;
@@ -107,8 +106,6 @@ static adze_status group_infer(adze_infer *infer, adze_error *err)
                           (adze_dim[]){q->dims[0], q->dims[1],
                                        packed ? adze_infer_mul(infer, d, heads) : q->dims[2]});
     const bool known = adze_ops_ints(infer, TOTAL, &total, 1) == 1;
-    if (known && adze_ops_is_number(total, &rows_in_use) && rows_in_use < 0)
-        return adze_ops_bad(node, err, "total_sequence_length is below zero");
     const adze_dim rows = known ? present_rows(infer, total) : adze_infer_unknown(infer, INT64_MAX);
     infer_cache(infer, q, rows, d);
     adze_infer_set_tensor(infer, 3, q->dtype, 4,

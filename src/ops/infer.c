@@ -1,6 +1,7 @@
 /* Inference of types: the services that an operator's infer calls, and the walk over a whole graph. */
 #include <string.h>
 
+#include "ops/helpers.h"
 #include "ops/registry.h"
 
 const adze_node *adze_infer_node(const adze_infer *infer)
@@ -147,6 +148,19 @@ adze_status adze_infer_broadcast(adze_infer *infer, adze_type *out, const adze_t
     return ADZE_OK;
 }
 
+/* A number below zero that came as data is coded (ops/helpers.h): as a dimension it is no symbol of the graph. */
+static adze_status check_dims(const adze_infer *infer, adze_error *err)
+{
+    int64_t number;
+    for (int i = 0; i < infer->output_count; i++)
+        for (int k = 0; k < infer->outputs[i].rank; k++)
+            if (adze_ops_is_number(infer->outputs[i].dims[k], &number) && number < 0)
+                return adze_fail(err, ADZE_BAD_MODEL,
+                                 "%s '%s': axis %d of output %d would have %lld elements",
+                                 infer->node->op_type, infer->node->name, k, i, (long long)number);
+    return ADZE_OK;
+}
+
 adze_status adze_infer_run(adze_infer *infer, adze_error *err)
 {
     const adze_node *node = infer->node;
@@ -172,7 +186,8 @@ adze_status adze_infer_run(adze_infer *infer, adze_error *err)
                              node->op_type, node->name, i,
                              infer->inputs[i]->kind == ADZE_VALUE_SEQUENCE ? "a sequence"
                                                                            : "an optional");
-    return op->infer(infer, err);
+    ADZE_TRY(op->infer(infer, err));
+    return check_dims(infer, err);
 }
 
 /* ---- the walk over a graph ---- */

@@ -69,7 +69,7 @@ TEST(group_query_refuses)
     q = good;
     q.past = false;
     q.total = -1;
-    expect(&q, ADZE_BAD_MODEL, "below zero");
+    expect(&q, ADZE_BAD_MODEL, "would have -1 elements");
 }
 
 static adze_status gather(op_case *c, int64_t block, adze_dtype zeros)

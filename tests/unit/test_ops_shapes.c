@@ -218,3 +218,45 @@ TEST(split_concat_pools_of_symbols)
     CHECK(adze_node_set_int(concat, "axis", 0));
     close_flow(&f);
 }
+
+typedef struct size_case {
+    const char *op;
+    adze_dtype dtype;
+    int rank;
+    int64_t dims[4];
+    int at, count, outputs; /* the input that gives sizes */
+    int64_t sizes[4];
+} size_case;
+
+/* Sizes below zero are refused where they are inferred, not taken for symbols. */
+TEST(sizes_below_zero_are_refused)
+{
+    static const float zeros[64];
+    static const int64_t one[2] = {1, 1};
+    static const size_case cases[] = {
+        {"Split", ADZE_F32, 1, {4}, 1, 2, 2, {5, -1}},
+        {"CenterCropPad", ADZE_F32, 2, {4, 4}, 1, 2, 1, {-3, 4}},
+        {"AffineGrid", ADZE_F32, 3, {1, 2, 3}, 1, 4, 1, {1, 1, -3, 4}},
+        {"Col2Im", ADZE_F32, 3, {1, 1, 5}, 1, 2, 1, {-5, 5}},
+        {"MaxUnpool", ADZE_F32, 4, {1, 1, 2, 2}, 2, 4, 1, {1, 1, -4, 4}},
+        {"OneHot", ADZE_I64, 1, {2}, 1, 1, 1, {-3}},
+    };
+    for (size_t i = 0; i < ADZE_COUNT_OF(cases); i++) {
+        const size_case *e = &cases[i];
+        op_case c;
+        op_case_open(&c, NULL);
+        op_case_input(&c, e->dtype, e->rank, e->dims, zeros, NULL);
+        if (e->at == 2)
+            op_case_input(&c, ADZE_I64, e->rank, e->dims, zeros, NULL);
+        op_case_input(&c, ADZE_I64, 1, (int64_t[]){e->count}, e->sizes, NULL);
+        if (strcmp(e->op, "Col2Im") == 0)
+            op_case_input(&c, ADZE_I64, 1, (int64_t[]){2}, one, NULL);
+        if (strcmp(e->op, "OneHot") == 0)
+            op_case_input(&c, ADZE_F32, 1, (int64_t[]){2}, zeros, NULL);
+        adze_node *node = op_case_node(&c, e->op, e->outputs);
+        if (strcmp(e->op, "MaxUnpool") == 0)
+            CHECK(adze_node_set_ints(node, "kernel_shape", 2, (int64_t[]){2, 2}));
+        CHECK_FAILS(op_case_try(&c), ADZE_BAD_MODEL, &c.error);
+        op_case_close(&c);
+    }
+}
