@@ -472,9 +472,6 @@ static adze_status unpool_infer(adze_infer *infer, adze_error *err)
         d = adze_infer_add(infer, adze_infer_mul(infer, d, u.stride[i]), u.kernel[i]);
         y.dims[2 + i] = adze_infer_sub(infer, d, u.pads[i]);
     }
-    for (int i = 0; i < y.rank; i++)
-        if (adze_dim_known(y.dims[i]) && y.dims[i] < 0)
-            return adze_ops_bad(adze_infer_node(infer), err, "the output would be negative");
     adze_infer_set(infer, 0, &y);
     return ADZE_OK;
 }

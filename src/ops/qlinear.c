@@ -1,7 +1,7 @@
 /* The operators that carry their scales and zero points as inputs: QLinearConv, QLinearMatMul,
  * ConvInteger, MatMulInteger. ConvInteger with constant weights and products of one matrix by a matrix
- * take the packed integer kernels, the rest plain loops. (A pass turns QLinear forms with constant scales into Conv and MatMul
- * over quantized types, which is the fast way.) */
+ * take the packed integer kernels, the rest plain loops. (A pass turns QLinear forms with constant scales
+ * into Conv and MatMul over quantized types, which is the fast way.) */
 #include <math.h>
 #include <string.h>
 
@@ -253,6 +253,12 @@ static adze_status conv_integer_prepare(adze_prepare *prepare, adze_error *err)
 {
     const adze_tensor *w = adze_prepare_input(prepare, 1);
     ADZE_TRY(check_types(prepare, "qqqq", err));
+    for (int i = 0; i < 2; i++) { /* padding is made of bytes that mean x's zero point */
+        const adze_tensor *zero = adze_ops_prepare_input(prepare, 2 + i);
+        if (zero && zero->dtype != adze_prepare_input(prepare, i)->dtype)
+            return adze_ops_bad(adze_prepare_node(prepare), err,
+                                "a zero point is not of the type of its numbers");
+    }
     if (!w->data || w->rank < 3 || w->rank > 4 || adze_tensor_elements(w) < 1 ||
         (int64_t)w->size / w->dims[0] > LONGEST_SUM)
         return ADZE_OK;

@@ -77,3 +77,16 @@ TEST(integer_convolutions_are_exact)
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
             check_case(levels[l], &cases[i]);
 }
+
+TEST(integer_convolutions_need_zero_points_of_their_type)
+{
+    const int8_t numbers[9] = {-1};
+    op_case c;
+    op_case_open(&c, NULL);
+    op_case_input(&c, ADZE_U8, 4, (int64_t[]){1, 1, 3, 3}, numbers, NULL);
+    op_case_input(&c, ADZE_I8, 4, (int64_t[]){1, 1, 3, 3}, numbers, NULL);
+    op_case_input(&c, ADZE_I8, 0, NULL, numbers, NULL);
+    op_case_node(&c, "ConvInteger", 1);
+    CHECK_FAILS(op_case_try(&c), ADZE_BAD_MODEL, &c.error);
+    op_case_close(&c);
+}
