@@ -73,7 +73,7 @@ static void make_seeds(const char *cases, const char *seeds)
             ADZE_OK)
             continue;
         add_feeds(model, folder, &arena);
-        if (adze_onnx_measure(model) <= 65536)
+        if (adze_onnx_measure(model) <= 16384)
             write_model(model, adze_arena_printf(&arena, "%s/%s.onnx", seeds, names[i]));
         adze_onnx_close(model);
     }

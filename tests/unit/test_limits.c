@@ -1,4 +1,5 @@
 /* What a file may make adze take: memory while it is read, planned and run, and time while one node runs. */
+#include "adze/model.h"
 #include "base/memory.h"
 #include "base/threads.h"
 #include "ops/registry.h"
@@ -41,6 +42,24 @@ static void expect_limit(size_t room, adze_status (*act)(adze_error *err))
     CHECK(strstr(err.message, "--max-ram"));
     CHECK_EQ(adze_memory_in_use(), before);
     adze_memory_set_limit(0);
+}
+
+static adze_status open_model(adze_error *err)
+{
+    adze_model *model = NULL;
+    const char *path = ADZE_SOURCE_DIR "/models/fashion-mnist/fashion-mnist.onnx";
+    adze_status status = adze_model_open(&model, context, path, err);
+    adze_model_close(&model);
+    return status;
+}
+
+TEST(limit_of_reading)
+{
+    begin();
+    adze_error err;
+    expect_limit(10000, open_model);
+    CHECK_OK(open_model(&err), &err);
+    finish();
 }
 
 static adze_status make_plan(adze_error *err)
