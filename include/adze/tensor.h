@@ -135,7 +135,8 @@ typedef struct adze_tensor {
     adze_tensor_owner owner;
 } adze_tensor;
 
-/** Elements of a shape; -1 on overflow or a negative dimension. */
+/** Elements of a shape; -1 for a negative dimension and on overflow of the others, even beside one of 0: the strides of
+ * a tensor never overflow. */
 ADZE_API int64_t adze_shape_elements(int rank, const int64_t *dims);
 /** Bytes for so many elements of a type (rows of block types must divide); SIZE_MAX on overflow. */
 ADZE_API size_t adze_dtype_bytes(adze_dtype dtype, int64_t elements);

@@ -40,17 +40,14 @@ adze_dtype adze_dtype_from_onnx(int type)
 int64_t adze_shape_elements(int rank, const int64_t *dims)
 {
     int64_t elements = 1;
-    bool empty = false, overflow = false;
+    bool empty = false;
     for (int i = 0; i < rank; i++) {
-        if (dims[i] < 0)
+        if (dims[i] < 0 || (dims[i] > 0 && elements > INT64_MAX / dims[i]))
             return -1;
         empty = empty || dims[i] == 0;
-        if (dims[i] > 0 && elements > INT64_MAX / dims[i])
-            overflow = true;
-        else if (dims[i] > 0)
-            elements *= dims[i];
+        elements *= ADZE_MAX(dims[i], 1);
     }
-    return empty ? 0 : overflow ? -1 : elements;
+    return empty ? 0 : elements;
 }
 
 size_t adze_dtype_bytes(adze_dtype dtype, int64_t elements)

@@ -33,7 +33,9 @@ TEST(shapes_and_bytes)
     CHECK_EQ(adze_shape_elements(3, (int64_t[]){2, 3, 4}), 24);
     CHECK_EQ(adze_shape_elements(2, (int64_t[]){2, -1}), -1);
     CHECK_EQ(adze_shape_elements(2, (int64_t[]){INT64_MAX, 2}), -1);
-    CHECK_EQ(adze_shape_elements(3, (int64_t[]){INT64_MAX, 2, 0}), 0);
+    CHECK_EQ(adze_shape_elements(3, (int64_t[]){1000, 0, 1000}), 0);
+    CHECK_EQ(adze_shape_elements(3, (int64_t[]){0, INT64_MAX, 2}), -1); /* its strides overflow */
+    CHECK_EQ(adze_shape_elements(3, (int64_t[]){INT64_MAX, 2, 0}), -1);
     CHECK_EQ(adze_dtype_bytes(ADZE_I4, 5), 3);
     CHECK_EQ(adze_dtype_bytes(ADZE_U2, 5), 2);
     CHECK_EQ(adze_dtype_bytes(ADZE_Q4_K, 512), 288);
