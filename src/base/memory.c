@@ -58,10 +58,11 @@ void adze_memory_set_limit(size_t bytes)
 
 size_t adze_memory_limit(void)
 {
-    size_t undecided = 0;
-    if (atomic_load(&limit) == 0)
-        (void)atomic_compare_exchange_strong(&limit, &undecided, adze_machine_memory() / 2);
-    return atomic_load(&limit);
+    size_t most = atomic_load(&limit); /* read once: another thread may set it meanwhile */
+    if (most > 0)
+        return most;
+    const size_t usual = adze_machine_memory() / 2;
+    return atomic_compare_exchange_strong(&limit, &most, usual) ? usual : most;
 }
 
 size_t adze_memory_in_use(void)
