@@ -342,7 +342,7 @@ static adze_status dynamic_run(adze_run *run, adze_error *err)
         run->kernels->eltwise.range(n, x->data, &lo, &hi);
     float scale = (hi - lo) / 255.0f;
     float zero = scale > 0 ? rintf(-lo / scale) : 0;
-    zero = zero < 0 ? 0 : zero > 255 ? 255 : zero;
+    zero = !(zero > 0) ? 0 : zero > 255 ? 255 : zero; /* a NaN among the inputs: 0 */
     if (scale > 0)
         run->kernels->eltwise.quantize_u8(n, x->data, scale, (int32_t)zero, run->outputs[0]->data);
     else

@@ -384,3 +384,17 @@ TEST(integer_products_check_their_operands)
         op_case_close(&c);
     }
 }
+
+/* No number has a zero point: 0, and no cast of it. */
+TEST(dynamic_quantization_of_no_number)
+{
+    int64_t n = 2;
+    float x[2] = {-NAN, INFINITY};
+    op_case c;
+    op_case_open(&c, "ref");
+    op_case_input(&c, ADZE_F32, 1, &n, x, NULL);
+    op_case_node(&c, "DynamicQuantizeLinear", 3);
+    op_case_run(&c);
+    CHECK_EQ(*(uint8_t *)c.output[2].data, 0);
+    op_case_close(&c);
+}
