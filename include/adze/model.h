@@ -27,7 +27,7 @@ ADZE_API const char *adze_model_format(const adze_model *model);   /* "ONNX" */
 ADZE_API const char *adze_model_producer(const adze_model *model); /* "" unknown */
 /** What the file says under this key (character lists, class names), kept when the model is written; NULL: nothing. */
 ADZE_API const char *adze_model_metadata(const adze_model *model, const char *key);
-ADZE_API int64_t adze_model_opset(const adze_model *model);        /* of ai.onnx, as in the file */
+ADZE_API int64_t adze_model_opset(const adze_model *model); /* of ai.onnx, as in the file */
 ADZE_API int64_t adze_model_ir_version(const adze_model *model);
 /** Bytes of the file and of its external data; 0 when not from a file. */
 ADZE_API int64_t adze_model_file_size(const adze_model *model);

@@ -284,6 +284,13 @@ static adze_status dequantize_infer(adze_infer *infer, adze_error *err)
     ADZE_TRY(check_operands(infer, err));
     const adze_node *node = adze_infer_node(infer);
     adze_type y = *adze_infer_input(infer, 0);
+    const adze_type *zero = adze_infer_input(infer, 2);
+    if (zero && zero->dtype != y.dtype && zero->dtype != ADZE_UNDEFINED &&
+        y.dtype != ADZE_UNDEFINED)
+        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': zero points of type %s, numbers of type %s",
+                         adze_node_op(node), adze_node_name(node),
+                         adze_dtype_describe(zero->dtype)->name,
+                         adze_dtype_describe(y.dtype)->name);
     adze_dtype wanted = adze_dtype_from_onnx((int)adze_node_int(node, "output_dtype", 0));
     y.dtype = wanted != ADZE_UNDEFINED ? wanted : adze_infer_input(infer, 1)->dtype;
     ADZE_TRY(check_result(infer, y.dtype, true, err));

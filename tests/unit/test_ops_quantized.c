@@ -398,3 +398,20 @@ TEST(dynamic_quantization_of_no_number)
     CHECK_EQ(*(uint8_t *)c.output[2].data, 0);
     op_case_close(&c);
 }
+
+/* A zero point of 32 bits could be further from a byte than an int reaches. */
+TEST(zero_points_are_of_the_type_of_their_numbers)
+{
+    int64_t n = 1;
+    uint8_t x[1] = {1};
+    int32_t zero[1] = {INT32_MIN};
+    float scale[1] = {0.5f};
+    op_case c;
+    op_case_open(&c, NULL);
+    op_case_input(&c, ADZE_U8, 1, &n, x, NULL);
+    op_case_input(&c, ADZE_F32, 1, &n, scale, NULL);
+    op_case_input(&c, ADZE_I32, 1, &n, zero, NULL);
+    op_case_node(&c, "DequantizeLinear", 1);
+    CHECK_FAILS(op_case_try(&c), ADZE_BAD_MODEL, &c.error);
+    op_case_close(&c);
+}

@@ -135,7 +135,7 @@ TEST(moved_bytes_keep_what_they_mean)
     EXPECT("QuantizeLinear", 1);
     EXPECT("DequantizeLinear", 1);
     EXPECT("Transpose", 1); /* of the output */
-    same_result(0.051); /* a step of the output */
+    same_result(0.051);     /* a step of the output */
     finish();
     begin();
     build_moved_bytes(true);
