@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "test.h"
 
 static int names_in(const char *folder)
@@ -223,16 +224,18 @@ TEST(json_errors_end_with_a_character)
 {
     const char *path = test_tmpfile("wrong.json");
     for (int shift = 0; shift < 3; shift++) {
-        char text[512] = "[\"aa";
+        adze_text text = {0};
         adze_error err;
         json_t *json;
-        text[2 + shift] = 0;
+        adze_text_printf(&text, "[\"%.*s", shift, "aa");
         for (int i = 0; i < 100; i++)
-            strcat(text, "\xE2\x96\x81");
-        strcat(text, "\" 1]");
-        CHECK_OK(adze_file_write(path, text, strlen(text), &err), &err);
+            adze_text_puts(&text, "\xE2\x96\x81");
+        adze_text_puts(&text, "\" 1]");
+        const char *wrong = adze_text_get(&text);
+        CHECK_OK(adze_file_write(path, wrong, strlen(wrong), &err), &err);
         CHECK_FAILS(adze_json_load(&json, path, &err), ADZE_BAD_FILE, &err);
         CHECK_EQ(adze_utf8_valid_prefix(err.message, strlen(err.message)), strlen(err.message));
+        adze_text_free(&text);
     }
 }
 
