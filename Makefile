@@ -27,7 +27,8 @@ check:     ## all that .ci/run does: test, layers, headers, lint, clang, sanitiz
 
 asan:      ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/build build-asan -DADZE_SANITIZE=address,undefined
-	@ADZE_TEST_TIMEOUT=$${ADZE_TEST_TIMEOUT:-300} ADZE_TEST_RAM=80M ADZE_TEST_BUDGET=30s tools/run-tests build-asan
+	@ADZE_TEST_TIMEOUT=$${ADZE_TEST_TIMEOUT:-300} ADZE_TEST_RAM=80M ADZE_TEST_BUDGET=30s ADZE_E2E_TIMEOUT=900 \
+		tools/run-tests build-asan
 
 emulate:   ## AVX-512 kernels tested over emulated intrinsics (needs libsimde-dev; the compiler takes minutes)
 	@tools/build build-emulate -DADZE_EMULATE=ON
