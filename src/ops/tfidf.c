@@ -200,9 +200,8 @@ static void count_grams(const vocabulary *v, const int32_t *ids, int64_t n, int3
                         float *y)
 {
     for (int64_t length = v->shortest; length <= v->longest; length++)
-        for (int64_t step = 1; step <= (length == 1 ? 0 : v->skips) + 1; step++) {
-            if (step > n) /* no two tokens are so far apart */
-                break;
+        /* No two tokens are further apart than n. */
+        for (int64_t step = 1; step <= n && step - 1 <= (length == 1 ? 0 : v->skips); step++) {
             for (int64_t at = 0; n - at > (length - 1) * step; at++) {
                 for (int64_t k = 0; k < length; k++)
                     tuple[k] = ids[at + k * step];
