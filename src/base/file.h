@@ -61,5 +61,6 @@ adze_status adze_gunzip(uint8_t **out, size_t *out_size, const uint8_t *bytes, s
 double adze_now(void);           /* monotonic seconds */
 uint64_t adze_peak_rss(void);    /* bytes: largest resident size of this process so far */
 uint64_t adze_current_rss(void); /* bytes */
+size_t adze_last_cache(void);    /* bytes of the last level of cache; 0: not known */
 
 #endif

@@ -46,6 +46,16 @@ uint64_t adze_current_rss(void)
     return status_line("VmRSS:");
 }
 
+size_t adze_last_cache(void)
+{
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    return bytes > 0 ? (size_t)bytes : 0;
+#else
+    return 0;
+#endif
+}
+
 /* What the control group grants; SIZE_MAX when it sets no limit. */
 static size_t memory_granted(void)
 {

@@ -11,11 +11,9 @@
 #include "llm/architectures.h"
 #include "runtime/plan.h"
 
-enum {
-    MEMORY = 96 << 20, /* more than the caches of a small machine */
-    KEYS = 2 * ADZE_ATTENTION_SPLIT
-};
-static const double ENOUGH = 0.03; /* seconds for attention */
+enum { KEYS = 2 * ADZE_ATTENTION_SPLIT };
+static const size_t LEAST = 96 << 20, MOST = (size_t)1 << 30; /* bytes that stand in for weights */
+static const double ENOUGH = 0.03;                            /* seconds for attention */
 static const double ENOUGH_TOKENS =
     0.25; /* and for the products of several tokens, or of a part of one */
 
@@ -182,7 +180,10 @@ static adze_status get_memory(trial *t, adze_arena *arena, adze_error *err)
     const double all = bytes_of_token(t);
     const size_t keys =
         2 * KEYS * (size_t)(c->kv_heads[0] * ADZE_MAX(c->key_dim, c->value_dim)) * 2;
-    t->size = all < MEMORY ? (size_t)all : MEMORY;
+    /* As large as the model, or than what no cache holds: weights must come from where the model's will. */
+    const size_t most = ADZE_MIN(MOST, adze_memory_limit() / 4);
+    const size_t uncached = ADZE_MIN(ADZE_MAX(2 * adze_last_cache(), LEAST), most);
+    t->size = all < (double)uncached ? (size_t)all : uncached;
     t->size = ADZE_MAX(t->size, ADZE_MAX(largest, keys)) + 4096;
     t->memory = ADZE_ARENA_ARRAY(arena, uint8_t, t->size);
     t->x = ADZE_ARENA_ARRAY(arena, float, (size_t)t->widest);
