@@ -134,7 +134,9 @@ static adze_status where_infer(adze_infer *infer, adze_error *err)
 
 static adze_status where_prepare(adze_prepare *prepare, adze_error *err)
 {
-    const adze_tensor *a = adze_prepare_input(prepare, 1);
+    const adze_tensor *c = adze_prepare_input(prepare, 0), *a = adze_prepare_input(prepare, 1);
+    if (c->dtype != ADZE_BOOL)
+        return adze_ops_unsupported(adze_prepare_node(prepare), c->dtype, err);
     return adze_ops_element(a->dtype)
                ? ADZE_OK
                : adze_ops_unsupported(adze_prepare_node(prepare), a->dtype, err);
