@@ -201,6 +201,20 @@ void adze_rw_kill(adze_rewriter *rw, adze_node *node)
     rw->stale = true;
 }
 
+void adze_rw_follow(adze_rewriter *rw, adze_node *node, int i, adze_value *made, adze_node *next)
+{
+    adze_value *old = node->outputs[i];
+    node->outputs[i] = made;
+    made->producer = node;
+    made->producer_output = i;
+    next->inputs[0] = made;
+    next->outputs[0]->producer = NULL;
+    next->outputs[0] = old;
+    old->producer = next;
+    old->producer_output = 0;
+    rw->stale = true;
+}
+
 void adze_rw_set_input(adze_rewriter *rw, adze_node *node, int i, adze_value *value)
 {
     rw->stale = true;

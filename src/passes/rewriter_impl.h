@@ -57,6 +57,8 @@ adze_value *adze_rw_new_ints(adze_rewriter *rw, const char *name, int count, con
 bool adze_rw_replace(adze_rewriter *rw, adze_value *from, adze_value *to);
 /* Kills `node`, whose only output was used by `user` alone, or whose uses have been replaced. */
 void adze_rw_kill(adze_rewriter *rw, adze_node *node);
+/* Output i of the node becomes `made`, and what it was the only output of `next`, which reads `made`. */
+void adze_rw_follow(adze_rewriter *rw, adze_node *node, int i, adze_value *made, adze_node *next);
 void adze_rw_set_input(adze_rewriter *rw, adze_node *node, int i, adze_value *value);
 /* An appended node of ai.onnx with its operator resolved; NULL: out of memory. Output types unknown. */
 adze_node *adze_rw_new_node(adze_rewriter *rw, const char *op, const char *name, int inputs,

@@ -130,23 +130,14 @@ adze_value *adze_rw_transpose_constant(adze_rewriter *rw, adze_value *value, con
 
 bool adze_rw_transpose_output(adze_rewriter *rw, adze_node *node, int i, const adze_perm *p)
 {
-    adze_value *old = node->outputs[i];
     adze_perm inverse = adze_perm_inverse(p);
-    adze_type type = adze_perm_type(&old->type, &inverse);
+    adze_type type = adze_perm_type(&node->outputs[i]->type, &inverse);
     adze_value *made = adze_graph_new_value(rw->graph, NULL, &type);
     adze_node *transpose = adze_rw_new_node(rw, "Transpose", NULL, 1, 1);
     if (!adze_rw_check(rw, made) || !transpose ||
         !adze_rw_check(rw, adze_node_set_ints(transpose, "perm", p->rank, p->axes)))
         return false;
-    node->outputs[i] = made;
-    made->producer = node;
-    made->producer_output = i;
-    transpose->inputs[0] = made;
-    transpose->outputs[0]->producer = NULL;
-    transpose->outputs[0] = old;
-    old->producer = transpose;
-    old->producer_output = 0;
-    rw->stale = true;
+    adze_rw_follow(rw, node, i, made, transpose);
     return true;
 }
 

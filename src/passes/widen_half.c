@@ -119,22 +119,13 @@ static adze_value *wide(adze_rewriter *rw, adze_value *value)
 /* Output i is made in float32, and the value that it was by a cast behind it. */
 static bool narrow_output(adze_rewriter *rw, adze_node *node, int i)
 {
-    adze_value *old = node->outputs[i];
-    adze_type type = old->type;
+    adze_type type = node->outputs[i]->type;
     type.dtype = ADZE_F32;
     adze_value *made = adze_graph_new_value(rw->graph, NULL, &type);
-    adze_node *back = adze_rw_check(rw, made) ? cast(rw, old->type.dtype) : NULL;
+    adze_node *back = adze_rw_check(rw, made) ? cast(rw, node->outputs[i]->type.dtype) : NULL;
     if (!back || !adze_rw_check(rw, adze_node_set_int(back, ADZE_FUSED_NARROWED, 1)))
         return false;
-    node->outputs[i] = made;
-    made->producer = node;
-    made->producer_output = i;
-    back->inputs[0] = made;
-    back->outputs[0]->producer = NULL;
-    back->outputs[0] = old;
-    old->producer = back;
-    old->producer_output = 0;
-    rw->stale = true;
+    adze_rw_follow(rw, node, i, made, back);
     return true;
 }
 
