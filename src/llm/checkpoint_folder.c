@@ -410,6 +410,29 @@ static adze_status list_all(listing *l)
     return list_factors(l, "rope_factors_short.weight", k->short_factors);
 }
 
+/* What the config says of embeddings and head must be so. The reference code of nomic-bert rounds the former up. */
+static adze_status check_vocabulary(const adze_checkpoint *c, const adze_hf_config *k,
+                                    adze_error *err)
+{
+    const adze_checkpoint_tensor *rows = adze_checkpoint_find(c, "token_embd.weight");
+    const json_t *said = json_object_get(k->text, "vocab_size");
+    const json_t *class = json_array_get(json_object_get(k->root, "architectures"), 0);
+    const json_t *tied = json_object_get(k->text, "tie_word_embeddings");
+    bool rounded = strcmp(k->family->model_type, "nomic_bert") == 0;
+    if (rows && json_is_integer(said) && json_integer_value(said) != rows->dims[0] && !rounded)
+        return adze_fail(err, ADZE_BAD_MODEL,
+                         "%s/config.json: vocab_size is %lld, but the embeddings have %lld rows: "
+                         "the files are of different models",
+                         c->path, (long long)json_integer_value(said), (long long)rows->dims[0]);
+    if (json_is_false(tied) && !adze_checkpoint_find(c, "output.weight") && json_is_string(class) &&
+        strstr(json_string_value(class), "ForCausalLM"))
+        return adze_fail(err, ADZE_BAD_MODEL,
+                         "%s: lm_head.weight is missing, and config.json says that it is not tied "
+                         "to the embeddings: fetch all of the weights",
+                         c->path);
+    return ADZE_OK;
+}
+
 /* ---- opening ---- */
 
 static adze_status index_names(folder *f, adze_error *err)
@@ -472,6 +495,7 @@ adze_status adze_checkpoint_open_folder(adze_checkpoint *c, adze_error *err)
     ADZE_TRY(list_all(&l));
     ADZE_TRY(adze_checkpoint_index(c, err));
     ADZE_TRY(adze_checkpoint_check(c, err));
+    ADZE_TRY(check_vocabulary(c, &f->config, err));
     for (int i = 0; i < c->count; i++) {
         const source *s = c->tensors[i].source;
         if (s->parts)

@@ -122,7 +122,16 @@ static adze_status read_rope(adze_llm_config *c, const char *path, adze_error *e
             err, ADZE_BAD_FILE,
             "%s: %s.rope.dimension_count: expected an even number up to %lld, found %lld", path,
             c->prefix, (long long)c->key_dim, (long long)c->rope_dims);
-    return ADZE_OK;
+    static const char *const known[] = {"none", "linear", "yarn", "longrope"};
+    const adze_gguf_entry *scaling = adze_config_key(c, "rope.scaling.type");
+    const char *type = scaling ? adze_gguf_string(c->meta, scaling->key, "no text") : known[0];
+    for (size_t i = 0; i < ADZE_COUNT_OF(known); i++)
+        if (strcmp(type, known[i]) == 0)
+            return ADZE_OK;
+    return adze_fail(err, ADZE_UNSUPPORTED,
+                     "%s: %s.rope.scaling.type '%s' is not known; known are: none, linear, yarn, "
+                     "longrope",
+                     path, c->prefix, type);
 }
 
 static adze_status find_architecture(adze_llm_config *c, const char *path, adze_error *err)
@@ -158,9 +167,10 @@ adze_status adze_llm_config_read(adze_llm_config *out, const adze_checkpoint *ch
     c.trained_context = adze_config_int(&c, "context_length", 0);
     c.experts = adze_config_int(&c, "expert_count", 0);
     c.experts_used = adze_config_int(&c, "expert_used_count", 0);
-    if (c.experts < 0 || c.experts_used < 0 || c.experts_used > c.experts)
-        return adze_fail(err, ADZE_BAD_FILE, "%s: %lld experts, %lld used", path,
-                         (long long)c.experts, (long long)c.experts_used);
+    if (c.experts < 0 || c.experts_used < (c.experts > 0) || c.experts_used > c.experts)
+        return adze_fail(err, ADZE_BAD_FILE,
+                         "%s: %lld experts, of which %lld are used: expected 1 to all of them",
+                         path, (long long)c.experts, (long long)c.experts_used);
     c.pooling = (adze_pooling)adze_config_int(&c, "pooling_type", ADZE_POOLING_NONE);
     ADZE_TRY(read_heads(&c, path, arena, err));
     ADZE_TRY(read_rope(&c, path, err));

@@ -50,95 +50,6 @@ static const char *string(const json_t *object, const char *names, const char *o
     return json_is_string(found) ? json_string_value(found) : otherwise;
 }
 
-/* What each number may be: anything else would make sizes that nothing could hold, or no numbers at all. */
-static const struct limit {
-    const char *names;
-    double low, high;
-    bool whole;
-} limits[] = {
-    {"hidden_size n_embd", 1, 1 << 24, true},
-    {"num_hidden_layers n_layer", 1, 4096, true},
-    {"num_attention_heads n_head", 1, 65536, true},
-    {"num_key_value_heads num_kv_heads", 1, 65536, true},
-    {"head_dim", 1, 65536, true},
-    {"vocab_size", 1, 1 << 30, true},
-    {"max_position_embeddings n_ctx n_positions", 1, 1 << 30, true},
-    {"original_max_position_embeddings", 1, 1 << 30, true},
-    {"intermediate_size n_inner ffn_hidden_size", 1, 1 << 28, true},
-    {"moe_intermediate_size", 0, 1 << 28, true},
-    {"shared_expert_intermediate_size", 0, 1 << 28, true},
-    {"num_local_experts num_experts", 0, 65536, true},
-    {"num_experts_per_tok", 0, 65536, true},
-    {"type_vocab_size", 0, 65536, true},
-    {"sliding_window", -1, 1 << 30, true},
-    {"sliding_window_pattern", 0, 4096, true},
-    {"max_window_layers", 0, 1 << 30, true},
-    {"rms_norm_eps", 1e-30, 100, false},
-    {"layer_norm_eps layer_norm_epsilon norm_epsilon", 1e-30, 100, false},
-    {"rope_theta rotary_emb_base", 1e-6, 1e30, false},
-    {"rope_local_base_freq", 1e-6, 1e30, false},
-    {"partial_rotary_factor rotary_pct", 0, 1, false},
-    {"factor", 1e-6, 1e6, false},
-    {"low_freq_factor", 1e-6, 1e6, false},
-    {"high_freq_factor", 1e-6, 1e6, false},
-    {"beta_fast", 1e-6, 1e6, false},
-    {"beta_slow", 1e-6, 1e6, false},
-    {"attention_factor", 0, 1e6, false},
-    {"mscale", 0, 1e6, false},
-    {"mscale_all_dim", 0, 1e6, false},
-    {"query_pre_attn_scalar", 1e-6, 1e9, false},
-    {"attn_logit_softcapping", 0, 1e9, false},
-    {"final_logit_softcapping", 0, 1e9, false},
-    {"attention_multiplier", -1e9, 1e9, false},
-    {"embedding_multiplier", -1e9, 1e9, false},
-    {"residual_multiplier", -1e9, 1e9, false},
-    {"logits_scaling", 1e-9, 1e9, false},
-    {"logit_scale", -1e9, 1e9, false},
-};
-
-static adze_status check_number(const reader *r, const char *name, const json_t *found,
-                                const struct limit *limit, adze_error *err)
-{
-    double value = json_number_value(found);
-    bool good = json_is_number(found) && value >= limit->low && value <= limit->high &&
-                (!limit->whole || value == floor(value));
-    if (good)
-        return ADZE_OK;
-    char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
-    adze_status status = adze_fail(err, ADZE_BAD_FILE,
-                                   "%s/config.json: %s: expected a %snumber from %g to %g, found "
-                                   "%.60s",
-                                   r->folder, name, limit->whole ? "whole " : "", limit->low,
-                                   limit->high, text ? text : "something else");
-    free(text);
-    return status;
-}
-
-static bool is_among(const char *names, const char *name)
-{
-    size_t n = strlen(name);
-    for (const char *at = names; *at && n > 0;) {
-        size_t length = strcspn(at, " ");
-        if (length == n && strncmp(at, name, n) == 0)
-            return true;
-        at += length + (at[length] == ' ');
-    }
-    return false;
-}
-
-static adze_status check_limits(const reader *r, const json_t *object, adze_error *err)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value)
-    {
-        for (size_t i = 0; i < ADZE_COUNT_OF(limits) && !json_is_null(value); i++)
-            if (is_among(limits[i].names, name))
-                ADZE_TRY(check_number(r, name, value, &limits[i], err));
-    }
-    return ADZE_OK;
-}
-
 /* ---- writing keys "<architecture>.<key>" ---- */
 
 static const char *full(const reader *r, char buf[128], const char *key)
@@ -269,7 +180,13 @@ static adze_status read_window(reader *r, adze_error *err)
     size_t n = json_is_array(types) ? ADZE_MIN(json_array_size(types), sizeof pattern) : 0;
     for (size_t i = 0; i < n; i++) {
         const char *type = json_string_value(json_array_get(types, i));
-        pattern[i] = type && strcmp(type, "sliding_attention") == 0;
+        if (!type || !adze_hf_is_among("full_attention sliding_attention", type))
+            return adze_fail(
+                err, ADZE_UNSUPPORTED,
+                "%s/config.json: layer_types: layer %zu is '%s', not full_attention or "
+                "sliding_attention",
+                r->folder, i, type ? type : "no text");
+        pattern[i] = strcmp(type, "sliding_attention") == 0;
         sliding += pattern[i];
     }
     int64_t first = integer(r->c->text, "max_window_layers", 0); /* transformers 4 on Qwen */
@@ -278,7 +195,7 @@ static adze_status read_window(reader *r, adze_error *err)
         for (size_t i = 0; i < n; i++)
             sliding += pattern[i] = (int64_t)i >= first;
     }
-    if (window < 1 || json_is_false(use) || (n > 0 && sliding == 0))
+    if (window < 1 || !r->c->family->windows || json_is_false(use) || (n > 0 && sliding == 0))
         return ADZE_OK;
     char name[128];
     int64_t period = integer(r->c->text, "sliding_window_pattern", 0); /* transformers 4, Gemma 3 */
@@ -393,10 +310,19 @@ static adze_status longrope_keys(reader *r, int64_t dims, adze_error *err)
 
 static adze_status scaling_keys(reader *r, double base, int64_t dims, adze_error *err)
 {
+    static const struct {
+        const char *type, *name;
+    } needed[] = {
+        {"linear", "factor"}, {"dynamic", "factor"},         {"yarn", "factor"},
+        {"llama3", "factor"}, {"llama3", "low_freq_factor"}, {"llama3", "high_freq_factor"}};
     const char *type = rope_type(r);
     double factor = number(r->rope, "factor", 1);
     if (strcmp(type, "default") == 0)
         return ADZE_OK;
+    for (size_t i = 0; i < ADZE_COUNT_OF(needed); i++)
+        if (strcmp(needed[i].type, type) == 0 && !get(r->rope, needed[i].name))
+            return adze_fail(err, ADZE_BAD_FILE, "%s/config.json: rope_type '%s' needs %s",
+                             r->folder, type, needed[i].name);
     if (strcmp(type, "llama3") == 0) {
         if (number(r->rope, "high_freq_factor", 4) <= number(r->rope, "low_freq_factor", 1))
             return adze_fail(err, ADZE_BAD_FILE,
@@ -435,8 +361,17 @@ static adze_status read_rope(reader *r, adze_error *err)
         if (strcmp(c->family->architecture, without[i]) == 0)
             return ADZE_OK;
     find_rope(r);
-    ADZE_TRY(check_limits(r, r->rope, err));
-    ADZE_TRY(check_limits(r, r->rope_local, err));
+    const char *family = c->family->model_type;
+    ADZE_TRY(
+        adze_hf_check_values(json_object_get(c->text, "rope_parameters"), family, r->folder, err));
+    ADZE_TRY(adze_hf_check_values(r->rope, family, r->folder, err));
+    ADZE_TRY(adze_hf_check_values(r->rope_local, family, r->folder, err));
+    const char *local_type = string(r->rope_local, "rope_type type", "default");
+    if (strcmp(local_type, "default") != 0)
+        return adze_fail(err, ADZE_UNSUPPORTED,
+                         "%s/config.json: rope_type '%s' of sliding_attention: only default is "
+                         "supported there",
+                         r->folder, local_type);
     double base = rope_number(r, "rope_theta rotary_emb_base", 10000);
     double part = rope_number(r, "partial_rotary_factor rotary_pct",
                               strcmp(c->family->architecture, "phi2") == 0 ? 0.5 : 1);
@@ -506,7 +441,7 @@ static adze_status check_activation(const reader *r, adze_error *err)
     const char *found =
         string(r->c->text, "hidden_activation hidden_act activation_function activation", "");
     const char *known = r->c->family->activations;
-    return !*found || is_among(known, found)
+    return !*found || adze_hf_is_among(known, found)
                ? ADZE_OK
                : adze_fail(
                      err, ADZE_UNSUPPORTED,
@@ -545,7 +480,11 @@ static adze_status fill(reader *r, adze_error *err)
                          "%s/config.json: model_type '%s' is not known; known are: %s", r->folder,
                          type, adze_hf_family_names(known, sizeof known));
     ADZE_TRY(check_quantized(r, err));
-    ADZE_TRY(check_limits(r, c->text, err));
+    json_t *defaults = json_loads(c->family->defaults, 0, NULL);
+    r->failed |= !defaults || json_object_update_missing(c->text, defaults) != 0;
+    json_decref(defaults);
+    ADZE_TRY(adze_hf_check_values(c->root, type, r->folder, err));
+    ADZE_TRY(adze_hf_check_values(c->text, type, r->folder, err));
     ADZE_TRY(check_activation(r, err));
     const json_t *tied = json_object_get(c->text, "tie_word_embeddings");
     c->tied = json_is_true(tied);

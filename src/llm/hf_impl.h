@@ -31,8 +31,10 @@ typedef struct adze_hf_family {
     const char *prefix;        /* of the names of all tensors but the head's; NULL: "model." */
     const char *activations;   /* of config.json that the architecture means, separated by blanks */
     const adze_hf_rule *rules; /* its own, before the common ones; closed by a row without names */
+    const char *defaults;      /* JSON: what transformers takes where config.json has no such key */
     bool norm_plus_one;        /* norms are stored less one (Gemma) */
     bool layer_norm;
+    bool windows; /* `sliding_window` means something */
 } adze_hf_family;
 
 const adze_hf_family *adze_hf_family_find(const char *model_type);
@@ -56,6 +58,12 @@ typedef struct adze_hf_config {
     float *llama3_factors;                      /* [llama3_count] in the arena, or NULL */
     int64_t llama3_count;
 } adze_hf_config;
+
+/* Whether the values of `object`, config.json or a part of it, are of the kind and in the range that they may be. */
+adze_status adze_hf_check_values(const json_t *object, const char *model_type, const char *folder,
+                                 adze_error *err) ADZE_MUST_CHECK;
+/* Whether `name` is one of `names`, which blanks separate. */
+bool adze_hf_is_among(const char *names, const char *name);
 
 /* Reads config.json (and generation_config.json, 1_Pooling) and fills `meta`. root must be released. */
 adze_status adze_hf_config_read(adze_hf_config *out, adze_gguf_meta *meta, const char *folder,

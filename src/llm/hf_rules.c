@@ -155,98 +155,185 @@ static const adze_hf_rule nomic_bert[] = {
 };
 
 #define GELU_TANH "gelu_new gelu_pytorch_tanh gelu_fast"
+/* Its multimodal checkpoints say little more than hidden_size. */
+#define GEMMA3                                                                                     \
+    "{\"num_hidden_layers\": 26, \"hidden_size\": 2304, "                                          \
+    "\"intermediate_size\": 9216, \"num_attention_heads\": 8, "                                    \
+    "\"num_key_value_heads\": 4, \"head_dim\": 256, \"rms_norm_eps\": 1e-6, "                      \
+    "\"max_position_embeddings\": 131072, "                                                        \
+    "\"tie_word_embeddings\": true, \"rope_theta\": 1e6, "                                         \
+    "\"rope_local_base_freq\": 1e4, \"query_pre_attn_scalar\": 256, "                              \
+    "\"sliding_window\": 4096, \"sliding_window_pattern\": 6}"
 static const adze_hf_family families[] = {
-    {.model_type = "llama", .architecture = "llama", .activations = "silu swish", .rules = llama},
-    {.model_type = "mistral", .architecture = "llama", .activations = "silu swish", .rules = llama},
-    {.model_type = "mixtral", .architecture = "llama", .activations = "silu swish", .rules = llama},
+    {.model_type = "llama",
+     .architecture = "llama",
+     .activations = "silu swish",
+     .rules = llama,
+     .defaults = "{\"rms_norm_eps\": 1e-6, \"max_position_embeddings\": 2048}"},
+    {.model_type = "mistral",
+     .architecture = "llama",
+     .activations = "silu swish",
+     .rules = llama,
+     .defaults = "{\"num_key_value_heads\": 8, \"rms_norm_eps\": 1e-6, "
+                 "\"max_position_embeddings\": 131072, \"sliding_window\": 4096}",
+     .windows = true},
+    {.model_type = "mixtral",
+     .architecture = "llama",
+     .activations = "silu swish",
+     .rules = llama,
+     .defaults = "{\"num_key_value_heads\": 8, \"rms_norm_eps\": 1e-5, "
+                 "\"max_position_embeddings\": 131072, \"rope_theta\": 1e6, "
+                 "\"num_local_experts\": 8, \"num_experts_per_tok\": 2}",
+     .windows = true},
     {.model_type = "granite",
      .architecture = "granite",
      .activations = "silu swish",
-     .rules = llama},
-    {.model_type = "qwen2", .architecture = "qwen2", .activations = "silu swish", .rules = none},
-    {.model_type = "qwen3", .architecture = "qwen3", .activations = "silu swish", .rules = none},
+     .rules = llama,
+     .defaults = "{\"rms_norm_eps\": 1e-6, \"max_position_embeddings\": 2048, "
+                 "\"attention_multiplier\": 1, \"embedding_multiplier\": 1, "
+                 "\"residual_multiplier\": 1, \"logits_scaling\": 1}"},
+    {.model_type = "qwen2",
+     .architecture = "qwen2",
+     .activations = "silu swish",
+     .rules = none,
+     .defaults = "{\"num_key_value_heads\": 32, \"rms_norm_eps\": 1e-6, "
+                 "\"max_position_embeddings\": 32768, \"use_sliding_window\": false, "
+                 "\"sliding_window\": 4096, \"max_window_layers\": 28}",
+     .windows = true},
+    {.model_type = "qwen3",
+     .architecture = "qwen3",
+     .activations = "silu swish",
+     .rules = none,
+     .defaults = "{\"num_key_value_heads\": 32, \"head_dim\": 128, \"rms_norm_eps\": 1e-6, "
+                 "\"max_position_embeddings\": 32768, \"use_sliding_window\": false, "
+                 "\"sliding_window\": 4096, \"max_window_layers\": 28}",
+     .windows = true},
     {.model_type = "qwen2_moe",
      .architecture = "qwen2moe",
      .activations = "silu swish",
-     .rules = none},
+     .rules = none,
+     .defaults = "{\"num_key_value_heads\": 16, \"rms_norm_eps\": 1e-6, "
+                 "\"max_position_embeddings\": 32768, \"use_sliding_window\": false, "
+                 "\"sliding_window\": 4096, \"max_window_layers\": 28, \"num_experts\": 60, "
+                 "\"num_experts_per_tok\": 4}",
+     .windows = true},
     {.model_type = "qwen3_moe",
      .architecture = "qwen3moe",
      .activations = "silu swish",
-     .rules = none},
+     .rules = none,
+     .defaults = "{\"num_key_value_heads\": 4, \"rms_norm_eps\": 1e-6, "
+                 "\"max_position_embeddings\": 32768, \"use_sliding_window\": false, "
+                 "\"sliding_window\": 4096, \"max_window_layers\": 28, \"num_experts\": 128, "
+                 "\"num_experts_per_tok\": 8}",
+     .windows = true},
     {.model_type = "gemma",
      .architecture = "gemma",
      .activations = "gelu " GELU_TANH, /* "gelu" has always meant the tanh form there */
      .rules = none,
+     .defaults = "{\"num_key_value_heads\": 16, \"head_dim\": 256, \"rms_norm_eps\": 1e-6, "
+                 "\"max_position_embeddings\": 8192, \"tie_word_embeddings\": true}",
      .norm_plus_one = true},
     {.model_type = "gemma2",
      .architecture = "gemma2",
      .activations = "gelu " GELU_TANH,
      .rules = norms_after,
+     .defaults = "{\"num_key_value_heads\": 4, \"head_dim\": 256, \"rms_norm_eps\": 1e-6, "
+                 "\"max_position_embeddings\": 8192, \"tie_word_embeddings\": true, "
+                 "\"query_pre_attn_scalar\": 256, \"sliding_window\": 4096, "
+                 "\"attn_logit_softcapping\": 50, \"final_logit_softcapping\": 30}",
+     .windows = true,
      .norm_plus_one = true},
     {.model_type = "gemma3_text",
      .architecture = "gemma3",
      .activations = "gelu " GELU_TANH,
      .rules = norms_after,
+     .defaults = GEMMA3,
+     .windows = true,
      .norm_plus_one = true},
     {.model_type = "gemma3",
      .architecture = "gemma3",
      .activations = "gelu " GELU_TANH,
      .rules = norms_after,
+     .defaults = GEMMA3,
+     .windows = true,
      .norm_plus_one = true},
     {.model_type = "phi",
      .architecture = "phi2",
      .activations = GELU_TANH,
      .rules = phi2,
+     .defaults = "{\"layer_norm_eps\": 1e-5, \"partial_rotary_factor\": 0.5, "
+                 "\"max_position_embeddings\": 2048}",
      .layer_norm = true},
-    {.model_type = "phi3", .architecture = "phi3", .activations = "silu swish", .rules = phi3},
+    {.model_type = "phi3",
+     .architecture = "phi3",
+     .activations = "silu swish",
+     .rules = phi3,
+     .defaults = "{\"rms_norm_eps\": 1e-5, \"max_position_embeddings\": 4096, "
+                 "\"original_max_position_embeddings\": 4096}",
+     .windows = true},
     {.model_type = "gpt2",
      .architecture = "gpt2",
      .prefix = "transformer.",
      .activations = GELU_TANH,
      .rules = gpt2,
+     .defaults = "{\"layer_norm_epsilon\": 1e-5, \"tie_word_embeddings\": true}",
      .layer_norm = true},
     {.model_type = "gpt_neox",
      .architecture = "gptneox",
      .prefix = "gpt_neox.",
      .activations = "gelu",
      .rules = gpt_neox,
+     .defaults = "{\"layer_norm_eps\": 1e-5, \"rotary_pct\": 0.25, "
+                 "\"max_position_embeddings\": 2048}",
      .layer_norm = true},
     {.model_type = "stablelm",
      .architecture = "stablelm",
      .activations = "silu swish",
      .rules = stablelm,
+     .defaults = "{\"layer_norm_eps\": 1e-5, \"partial_rotary_factor\": 0.25, "
+                 "\"max_position_embeddings\": 4096}",
      .layer_norm = true},
     {.model_type = "falcon",
      .architecture = "falcon",
      .prefix = "transformer.",
      .activations = "gelu",
      .rules = falcon,
+     .defaults = "{\"layer_norm_epsilon\": 1e-5, \"max_position_embeddings\": 2048}",
      .layer_norm = true},
     {.model_type = "starcoder2",
      .architecture = "starcoder2",
      .activations = GELU_TANH,
      .rules = starcoder2,
+     .defaults = "{\"num_key_value_heads\": 2, \"norm_epsilon\": 1e-5, "
+                 "\"max_position_embeddings\": 4096}",
+     .windows = true,
      .layer_norm = true},
     {.model_type = "olmo2",
      .architecture = "olmo2",
      .activations = "silu swish",
-     .rules = norms_after},
+     .rules = norms_after,
+     .defaults = "{\"rms_norm_eps\": 1e-5, \"max_position_embeddings\": 2048}"},
     {.model_type = "cohere",
      .architecture = "command-r",
      .activations = "silu swish",
      .rules = none,
+     .defaults = "{\"layer_norm_eps\": 1e-5, \"logit_scale\": 0.0625, "
+                 "\"max_position_embeddings\": 8192, \"tie_word_embeddings\": true}",
      .layer_norm = true},
     {.model_type = "bert",
      .architecture = "bert",
      .prefix = "",
      .activations = "gelu",
      .rules = bert,
+     .defaults = "{\"layer_norm_eps\": 1e-12, \"max_position_embeddings\": 512, "
+                 "\"type_vocab_size\": 2}",
      .layer_norm = true},
     {.model_type = "nomic_bert",
      .architecture = "nomic-bert",
      .prefix = "",
      .activations = "silu swiglu",
      .rules = nomic_bert,
+     .defaults = "{\"norm_epsilon\": 1e-12}",
      .layer_norm = true},
 };
 

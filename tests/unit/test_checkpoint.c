@@ -122,6 +122,107 @@ TEST(numbers_that_make_no_sense)
                  "layer_types");
 }
 
+TEST(values_of_another_kind)
+{
+    CONFIG_FAILS("{\"rope_parameters\": [1]}", ADZE_BAD_FILE, "rope_parameters", "[1]");
+    CONFIG_FAILS("{\"rope_parameters\": {\"rope_type\": 5}}", ADZE_BAD_FILE, "rope_type", "5");
+    CONFIG_FAILS("{\"tie_word_embeddings\": \"yes\"}", ADZE_BAD_FILE, "tie_word", "true or false");
+    CONFIG_FAILS("{\"hidden_act\": 3}", ADZE_BAD_FILE, "hidden_act", "a text");
+    CONFIG_FAILS("{\"layer_types\": \"full_attention\"}", ADZE_BAD_FILE, "layer_types", "a list");
+    CONFIG_FAILS("{\"vocab_size\": 81}", ADZE_BAD_MODEL, "vocab_size is 81", "80 rows");
+    CONFIG_FAILS("{\"rope_parameters\": {\"rope_type\": \"linear\"}}", ADZE_BAD_FILE, "linear",
+                 "factor");
+    CONFIG_FAILS("{\"rope_parameters\": {\"rope_type\": \"llama3\", \"factor\": 8}}", ADZE_BAD_FILE,
+                 "low_freq_factor");
+}
+
+/* Each of them, passed over, would give other numbers without a word. */
+TEST(switches_of_other_models)
+{
+    static const struct {
+        const char *variant, *patch, *said;
+    } cases[] = {
+        {"gemma3", "{\"use_bidirectional_attention\": true}", "use_bidirectional_attention"},
+        {"gemma3", "{\"layer_types\": [\"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\"]}",
+         "layer 0 is 'a'"},
+        {"gemma3",
+         "{\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\"}, "
+         "\"sliding_attention\": {\"rope_type\": \"linear\", \"factor\": 2}}}",
+         "sliding_attention"},
+        {"gpt2", "{\"scale_attn_by_inverse_layer_idx\": true}", "only false"},
+        {"gpt2", "{\"scale_attn_weights\": false}", "only true"},
+        {"bert", "{\"position_embedding_type\": \"relative_key\"}", "relative_key"},
+        {"bert", "{\"is_decoder\": true}", "is_decoder"},
+        {"nomic-bert", "{\"rotary_emb_fraction\": 0.5}", "only 1.0"},
+        {"llama",
+         "{\"rope_parameters\": {\"rope_type\": \"yarn\", \"factor\": 2, \"truncate\": false}}",
+         "truncate"},
+    };
+    for (size_t i = 0; i < ADZE_COUNT_OF(cases); i++)
+        config_fails(cases[i].variant, cases[i].patch, ADZE_UNSUPPORTED,
+                     (const char *const[]){"config.json", cases[i].said, NULL});
+}
+
+static adze_checkpoint *without(const char *variant, const char *const *keys)
+{
+    const char *folder = folder_of(variant, true);
+    json_t *config;
+    adze_checkpoint *c = NULL;
+    adze_error err;
+    CHECK_OK(adze_json_load(&config, golden(variant, "config.json"), NULL), NULL);
+    for (; *keys; keys++)
+        (void)json_object_del(config, *keys);
+    CHECK_OK(adze_json_save(config, in_folder(folder, "config.json"), NULL), NULL);
+    json_decref(config);
+    CHECK_OK(adze_checkpoint_open(&c, folder, &err), &err);
+    return c;
+}
+
+/* The classes of transformers have defaults of their own, and multimodal Gemma 3 says little else. */
+TEST(what_config_does_not_say)
+{
+    static const struct {
+        const char *variant, *keys[8], *gguf;
+        double expected;
+    } cases[] = {
+        {"llama", {"rms_norm_eps"}, "llama.attention.layer_norm_rms_epsilon", 1e-6},
+        {"gemma3", {"rms_norm_eps"}, "gemma3.attention.layer_norm_rms_epsilon", 1e-6},
+        {"gemma3", {"rope_parameters"}, "gemma3.rope.freq_base", 1e6},
+        {"gemma3", {"rope_parameters"}, "gemma3.rope.freq_base_swa", 1e4},
+        {"gemma3", {"query_pre_attn_scalar"}, "gemma3.attention.scale", 1.0 / 16},
+        {"gemma3", {"sliding_window"}, "gemma3.attention.sliding_window", 4096},
+        {"gemma2", {"attn_logit_softcapping"}, "gemma2.attn_logit_softcapping", 50},
+        {"mixtral", {"rope_parameters"}, "llama.rope.freq_base", 1e6},
+        {"mistral", {"sliding_window"}, "llama.attention.sliding_window", 4096},
+        {"qwen2-window",
+         {"use_sliding_window", "layer_types"},
+         "qwen2.attention.sliding_window",
+         0},
+        {"gpt-neox", {"rope_parameters"}, "gptneox.rope.dimension_count", 4},
+        {"stablelm", {"rope_parameters"}, "stablelm.rope.dimension_count", 4},
+        {"cohere", {"logit_scale"}, "command-r.logit_scale", 0.0625},
+        {"bert", {"layer_norm_eps"}, "bert.attention.layer_norm_epsilon", 1e-12},
+    };
+    for (size_t i = 0; i < ADZE_COUNT_OF(cases); i++) {
+        adze_checkpoint *c = without(cases[i].variant, cases[i].keys);
+        double found = adze_gguf_float(adze_checkpoint_meta(c), cases[i].gguf, 0);
+        if (!(found >= cases[i].expected * 0.999999 && found <= cases[i].expected * 1.000001))
+            FAIL("%s without %s: %s is %g", cases[i].variant, cases[i].keys[0], cases[i].gguf,
+                 found);
+        adze_checkpoint_close(&c);
+    }
+}
+
+TEST(windows_where_the_class_has_none)
+{
+    const char *folder = folder_of("llama", true);
+    adze_checkpoint *c;
+    write_config(folder, "llama", "{\"sliding_window\": 8}");
+    CHECK_OK(adze_checkpoint_open(&c, folder, NULL), NULL);
+    CHECK(!adze_gguf_find(adze_checkpoint_meta(c), "llama.attention.sliding_window"));
+    adze_checkpoint_close(&c);
+}
+
 TEST(numbers_under_any_of_their_names)
 {
     config_fails("starcoder2", "{\"norm_epsilon\": 0}", ADZE_BAD_FILE,
@@ -214,6 +315,7 @@ TEST(tensors_missing)
     FAILS(with_weights("up_proj", NULL, 0, NULL), ADZE_BAD_MODEL, "blk.0.ffn_up.weight is missing",
           "blk.1.ffn_up.weight is missing");
     FAILS(with_weights("embed_tokens", NULL, 0, NULL), ADZE_BAD_MODEL, "token_embd.weight");
+    FAILS(with_weights("lm_head", NULL, 0, NULL), ADZE_BAD_MODEL, "lm_head.weight is missing");
 }
 
 TEST(tensors_misshapen)

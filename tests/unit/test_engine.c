@@ -5,6 +5,7 @@
 #include "adze/llm.h"
 #include "adze/perplexity.h"
 #include "base/memory.h"
+#include "formats/gguf.h"
 #include "test.h"
 
 #define MODEL ADZE_SOURCE_DIR "/models/stories260K/stories260K-f16.gguf"
@@ -150,6 +151,37 @@ TEST(engine_that_is_none)
     adze_engine_options sizes = {.cache_type = ADZE_I8};
     CHECK_EQ(adze_engine_open(&engine, context, MODEL, &sizes, &err), ADZE_BAD_ARGUMENT);
     adze_context_close(&context);
+}
+
+/* Passed over, it would be another model without a word. */
+TEST(engine_of_an_unknown_scaling)
+{
+    static const char *const cases[][2] = {{"llama.rope.scaling.type", "spiral"},
+                                           {"general.architecture", "mamba2"}};
+    for (size_t i = 0; i < ADZE_COUNT_OF(cases); i++) {
+        adze_gguf *file;
+        adze_engine *engine;
+        adze_context *context;
+        adze_gguf_plan plans[64];
+        const void *data[64];
+        adze_error err;
+        CHECK_OK(adze_gguf_open(&file, MODEL, &err), &err);
+        for (int k = 0; k < file->tensor_count; k++) {
+            const adze_tensor *t = &file->tensors[k].tensor;
+            plans[k] =
+                (adze_gguf_plan){.name = file->tensors[k].name, .dtype = t->dtype, .rank = t->rank};
+            memcpy(plans[k].dims, t->dims, sizeof plans[k].dims);
+            data[k] = t->data;
+        }
+        CHECK(adze_gguf_set_string(&file->meta, cases[i][0], cases[i][1], strlen(cases[i][1])));
+        const char *path = test_tmpfile("changed.gguf");
+        CHECK_OK(adze_gguf_write(path, &file->meta, plans, data, file->tensor_count, &err), &err);
+        adze_gguf_close(&file);
+        CHECK_OK(adze_context_open(&context, NULL, &err), &err);
+        CHECK_FAILS(adze_engine_open(&engine, context, path, NULL, &err), ADZE_UNSUPPORTED, &err);
+        CHECK(strstr(err.message, cases[i][1]) && strstr(err.message, "known are"));
+        adze_context_close(&context);
+    }
 }
 
 /* Every allocation fails in turn: an error each time, nothing leaks, nothing crashes. */
