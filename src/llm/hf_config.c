@@ -419,21 +419,40 @@ static void read_flags(reader *r)
 }
 
 /* The pooling that sentence-transformers notes beside the model. */
-static void read_pooling(reader *r)
+static adze_status pooling_keys(reader *r, const json_t *pooling, const char *path, adze_error *err)
+{
+    static const char *const modes[] = {"pooling_mode_mean_tokens", "pooling_mode_cls_token",
+                                        "pooling_mode_lasttoken"};
+    const char *name;
+    json_t *value;
+    for (size_t i = 0; i < ADZE_COUNT_OF(modes); i++)
+        if (json_is_true(json_object_get(pooling, modes[i]))) {
+            set_int(r, "pooling_type", (int64_t)i + 1);
+            return ADZE_OK;
+        }
+    json_object_foreach((json_t *)(uintptr_t)pooling, name, value)
+    {
+        if (adze_starts_with(name, "pooling_mode_") && json_is_true(value))
+            return adze_fail(err, ADZE_UNSUPPORTED,
+                             "%s: %s: pooling is over the mean, the first or the last token", path,
+                             name);
+    }
+    return ADZE_OK;
+}
+
+static adze_status read_pooling(reader *r, adze_error *err)
 {
     adze_arena arena = {0};
     const char *path = adze_path_join(&arena, r->folder, "1_Pooling/config.json");
     json_t *pooling = NULL;
-    if (path && adze_file_exists(path) && adze_json_load(&pooling, path, NULL) == ADZE_OK) {
-        if (json_is_true(json_object_get(pooling, "pooling_mode_mean_tokens")))
-            set_int(r, "pooling_type", 1);
-        else if (json_is_true(json_object_get(pooling, "pooling_mode_cls_token")))
-            set_int(r, "pooling_type", 2);
-        else if (json_is_true(json_object_get(pooling, "pooling_mode_lasttoken")))
-            set_int(r, "pooling_type", 3);
-    }
+    adze_status status = ADZE_OK;
+    if (path && adze_file_exists(path))
+        status = adze_json_load(&pooling, path, err);
+    if (status == ADZE_OK)
+        status = pooling_keys(r, pooling, path, err);
     json_decref(pooling);
     adze_arena_free(&arena);
+    return status;
 }
 
 static adze_status check_activation(const reader *r, adze_error *err)
@@ -497,7 +516,7 @@ static adze_status fill(reader *r, adze_error *err)
     ADZE_TRY(read_window(r, err));
     ADZE_TRY(read_rope(r, err));
     read_flags(r);
-    read_pooling(r);
+    ADZE_TRY(read_pooling(r, err));
     return r->failed ? adze_fail(err, ADZE_NO_MEMORY, "%s", r->folder) : ADZE_OK;
 }
 

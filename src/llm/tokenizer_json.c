@@ -516,32 +516,32 @@ static void add_end(adze_tokenizer *t, const json_t *id)
         t->ends_text[value] = true;
 }
 
-/* Files beside are help, not need: what is absent or broken there is not this file's error. */
-static json_t *load_beside(const tok_doc *d, const char *name)
+/* Files beside are help, not need; but one that is there and broken would take away tokens that end a text. *out NULL:
+ * none there. */
+static adze_status load_beside(const tok_doc *d, json_t **out, const char *name)
 {
-    json_t *json = NULL;
     const char *path = adze_path_beside(&d->t->arena, d->path, name);
-    if (path && adze_file_exists(path) && tok_json_load(&json, path, NULL) != ADZE_OK)
-        return NULL;
-    return json;
+    *out = NULL;
+    return path && adze_file_exists(path) ? tok_json_load(out, path, d->err) : ADZE_OK;
 }
 
 static adze_status read_beside(const tok_doc *d)
 {
     adze_tokenizer *t = d->t;
+    json_t *config, *one;
     static const char *const files[] = {"special_tokens_map.json", "tokenizer_config.json"};
     for (int i = 0; i < TOK_ROLES; i++)
         t->roles[i] = -1;
     t->roles[ADZE_TOKEN_UNKNOWN] = t->unknown;
     for (size_t i = 0; i < ADZE_COUNT_OF(files); i++) {
-        json_t *config = load_beside(d, files[i]);
+        ADZE_TRY(load_beside(d, &config, files[i]));
         read_roles(t, config);
         json_decref(config);
     }
     t->ends_text = ADZE_ARENA_ARRAY(&t->arena, bool, (size_t)t->texts.count);
     if (!t->ends_text)
         return tok_no_memory(d->err);
-    json_t *config = load_beside(d, "generation_config.json"), *one;
+    ADZE_TRY(load_beside(d, &config, "generation_config.json"));
     json_t *eos = json_object_get(config, "eos_token_id");
     size_t i;
     add_end(t, eos);

@@ -213,6 +213,17 @@ TEST(what_config_does_not_say)
     }
 }
 
+TEST(pooling_that_is_not_known)
+{
+    const char *folder = folder_of("bert", true);
+    write_config(folder, "bert", "{}");
+    CHECK_OK(adze_folder_make(in_folder(folder, "1_Pooling"), NULL), NULL);
+    write_text(folder, "1_Pooling/config.json", "{\"pooling_mode_max_tokens\": true}");
+    FAILS(folder, ADZE_UNSUPPORTED, "1_Pooling", "pooling_mode_max_tokens");
+    write_text(folder, "1_Pooling/config.json", "{\"pooling_mode");
+    FAILS(folder, ADZE_BAD_FILE, "1_Pooling");
+}
+
 TEST(windows_where_the_class_has_none)
 {
     const char *folder = folder_of("llama", true);

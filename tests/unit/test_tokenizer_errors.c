@@ -1,7 +1,9 @@
 /* Broken tokenizers: one error each, which names the file, the place, what was expected, what was found, what to do. */
 #include <stdio.h>
+#include <string.h>
 
 #include "adze/tokenizer.h"
+#include "base/file.h"
 #include "llm/tokenizer.h"
 #include "test.h"
 
@@ -33,6 +35,22 @@ typedef struct broken {
     adze_status status;
     const char *words[4]; /* all in the message, which also begins with the path */
 } broken;
+
+/* Passed over, they would take away the tokens that end a text. */
+TEST(files_beside_that_are_broken)
+{
+    static const char *const names[] = {"tokenizer_config.json", "special_tokens_map.json",
+                                        "generation_config.json"};
+    for (size_t i = 0; i < ADZE_COUNT_OF(names); i++) {
+        adze_tokenizer *t;
+        adze_error err = {0};
+        const char *path = save("\"c\"", "\"c\"");
+        CHECK_OK(adze_file_write(test_tmpfile(names[i]), "{\"eos", 5, NULL), NULL);
+        CHECK_FAILS(adze_tokenizer_open(&t, path, &err), ADZE_BAD_FILE, &err);
+        CHECK(strstr(err.message, names[i]));
+        CHECK_EQ(remove(test_tmpfile(names[i])), 0);
+    }
+}
 
 static const broken list[] = {
     {"{\"added", "[{\"added", ADZE_BAD_FILE, {"not valid JSON", ":1:"}},
