@@ -86,6 +86,18 @@ int cli_show(adze_status status, bool as_json, char *json, char *text, const adz
 /* A whole text file into malloc'ed *text, NUL-terminated; "-": standard input. */
 adze_status cli_read_text(char **text, size_t *length, const char *path, adze_error *err);
 
+/* A text, or the whole of a text file, as tokens of the model `path`, each of which it has an embedding for. Free with
+ * adze_tokens_free. */
+adze_status cli_encode(int32_t **ids, int64_t *count, const adze_engine *engine, const char *path,
+                       const char *text, size_t length, const adze_encode_options *how,
+                       adze_error *err);
+adze_status cli_encode_file(int32_t **ids, int64_t *count, const adze_engine *engine,
+                            const char *path, const char *file, const adze_encode_options *how,
+                            adze_error *err);
+
+/* Fails with ADZE_BAD_ARGUMENT when `output` is the file `input` under any name; either may be NULL. */
+adze_status cli_spare(const char *output, const char *input, adze_error *err);
+
 /* "120", "120s", "2m", "1h" -> seconds; false when malformed. */
 bool cli_seconds(const char *text, double *seconds);
 

@@ -13,13 +13,12 @@ static void print_vector(const float *v, int64_t n, const char *separator)
 }
 
 /* One text: its tokens, cut to what the model embeds at once, and its vector. */
-static adze_status embed(const adze_engine *engine, const char *text, size_t length, float *out,
-                         int64_t *tokens, adze_error *err)
+static adze_status embed(const adze_engine *engine, const char *path, const char *text,
+                         size_t length, float *out, int64_t *tokens, adze_error *err)
 {
     const adze_encode_options how = {.special = false, .ends = true};
     int32_t *ids = NULL;
-    adze_status status =
-        adze_tokenizer_encode(adze_engine_tokenizer(engine), &ids, tokens, text, length, &how, err);
+    adze_status status = cli_encode(&ids, tokens, engine, path, text, length, &how, err);
     if (status == ADZE_OK && *tokens > adze_engine_context(engine)) {
         ids[adze_engine_context(engine) - 1] = ids[*tokens - 1]; /* keeps the token that ends it */
         *tokens = adze_engine_context(engine);
@@ -30,8 +29,8 @@ static adze_status embed(const adze_engine *engine, const char *text, size_t len
     return status;
 }
 
-static adze_status embed_lines(const adze_engine *engine, const char *text, bool json,
-                               adze_error *err)
+static adze_status embed_lines(const adze_engine *engine, const char *path, const char *text,
+                               bool json, adze_error *err)
 {
     int64_t width = adze_engine_width(engine), tokens;
     float *vector = malloc((size_t)width * sizeof *vector);
@@ -45,7 +44,7 @@ static adze_status embed_lines(const adze_engine *engine, const char *text, bool
     for (const char *line = text; status == ADZE_OK && *line && !cli_interrupted();) {
         size_t n = strcspn(line, "\n");
         if (n > 0) {
-            status = embed(engine, line, n, vector, &tokens, err);
+            status = embed(engine, path, line, n, vector, &tokens, err);
             if (status != ADZE_OK)
                 break;
             printf(json ? "%s{\"tokens\": %lld, \"embedding\": [" : "%s",
@@ -94,12 +93,10 @@ CLI_COMMAND(embed)
     adze_status status = adze_context_open(&context, &how, &err);
     if (status == ADZE_OK)
         status = adze_engine_open(&engine, context, path, &sizes, &err);
-    if (status == ADZE_OK)
-        status = cli_need_tokenizer(engine, path, &err);
     if (status == ADZE_OK && file)
         status = cli_read_text(&text, &length, file, &err);
     if (status == ADZE_OK)
-        status = embed_lines(engine, file ? text : given, json, &err);
+        status = embed_lines(engine, path, file ? text : given, json, &err);
     free(text);
     adze_engine_close(&engine);
     adze_context_close(&context);

@@ -35,7 +35,29 @@ static void put(const generate *g, int32_t id, const char *text, size_t length)
     fflush(stdout);
 }
 
-/* Generates until the model ends, the count is reached or Ctrl-C. */
+static adze_status too_long(const adze_engine *engine, const char *what, int64_t tokens,
+                            adze_error *err)
+{
+    snprintf(err->message, sizeof err->message,
+             "%s %lld tokens, the timeline holds %lld: --context makes it longer", what,
+             (long long)tokens, (long long)adze_engine_context(engine));
+    return err->status = ADZE_LIMIT;
+}
+
+/* The decoder has read what stands before, so that a space between it and the first token is kept. */
+static adze_status open_decoder(adze_decoder **decoder, const adze_chat *chat,
+                                const adze_tokenizer *tokenizer, adze_error *err)
+{
+    const char *text;
+    size_t length;
+    const int32_t *ids = adze_chat_tokens(chat);
+    adze_status status = adze_decoder_open(decoder, tokenizer, false, err);
+    for (int64_t i = 0; i < adze_chat_length(chat) && status == ADZE_OK; i++)
+        status = adze_decoder_next(*decoder, ids[i], &text, &length, err);
+    return status;
+}
+
+/* Generates until the model ends, the count is reached, the timeline is full or Ctrl-C. */
 static adze_status go_on(adze_chat *chat, const adze_engine *engine, const generate *g, timing *t,
                          adze_error *err)
 {
@@ -44,7 +66,7 @@ static adze_status go_on(adze_chat *chat, const adze_engine *engine, const gener
     adze_decoder *decoder = NULL;
     const char *text = "";
     size_t length = 0;
-    adze_status status = adze_decoder_open(&decoder, tokenizer, false, err);
+    adze_status status = open_decoder(&decoder, chat, tokenizer, err);
     for (t->generated = 0; status == ADZE_OK && t->generated < g->tokens && !cli_interrupted();) {
         const float *logits;
         status = adze_chat_logits(chat, &logits, err);
@@ -57,31 +79,37 @@ static adze_status go_on(adze_chat *chat, const adze_engine *engine, const gener
         status = adze_decoder_next(decoder, id, &text, &length, err);
         if (status == ADZE_OK)
             put(g, id, text, length);
-        if (++t->generated < g->tokens && status == ADZE_OK)
+        bool more = ++t->generated < g->tokens && status == ADZE_OK;
+        if (more && adze_chat_length(chat) == adze_engine_context(engine))
+            status = too_long(engine, "the text has", adze_chat_length(chat) + 1, err);
+        else if (more)
             status = adze_chat_append(chat, &id, 1, err);
     }
-    if (status == ADZE_OK)
-        status = adze_decoder_next(decoder, -1, &text, &length, err);
-    if (status == ADZE_OK && !g->ids_only)
+    adze_error ignored;
+    if (adze_decoder_next(decoder, -1, &text, &length, &ignored) == ADZE_OK && !g->ids_only)
         fwrite(text, 1, length, stdout);
     printf("\n");
+    fflush(stdout);
     adze_decoder_close(&decoder);
     return status;
 }
 
-static adze_status run(const adze_engine *engine, const generate *g, timing *t, adze_error *err)
+static adze_status run(const adze_engine *engine, const char *path, const generate *g, timing *t,
+                       adze_error *err)
 {
     adze_chat *chat = NULL;
     int32_t *ids = NULL;
     const adze_encode_options how = {.special = true, .ends = true};
-    adze_status status = adze_tokenizer_encode(adze_engine_tokenizer(engine), &ids, &t->prompt,
-                                               g->prompt, strlen(g->prompt), &how, err);
+    adze_status status =
+        cli_encode(&ids, &t->prompt, engine, path, g->prompt, strlen(g->prompt), &how, err);
     if (status == ADZE_OK && t->prompt == 0) {
         snprintf(err->message, sizeof err->message,
                  "the prompt is empty, and this vocabulary has no "
                  "token that begins a text: give some --prompt");
         status = err->status = ADZE_BAD_ARGUMENT;
     }
+    if (status == ADZE_OK && t->prompt > adze_engine_context(engine))
+        status = too_long(engine, "the prompt has", t->prompt, err);
     if (status == ADZE_OK)
         status = adze_chat_open(&chat, engine, NULL, err);
     double start = now();
@@ -123,9 +151,11 @@ CLI_COMMAND(generate)
         return code;
     char *end;
     g.temperature = strtod(temperature, &end);
-    if (*end || g.temperature < 0 || g.temperature > 100)
+    if (end == temperature || *end || !(g.temperature >= 0 && g.temperature <= 100))
         return cli_usage(self, "--temperature: expected a number from 0 to 100, found '%s'",
                          temperature);
+    if (g.tokens < 0)
+        return cli_usage(self, "--tokens: expected at least 0, found %lld", (long long)g.tokens);
     adze_error err = {0};
     adze_context *context = NULL;
     adze_engine *engine = NULL;
@@ -137,9 +167,7 @@ CLI_COMMAND(generate)
     if (status == ADZE_OK)
         status = adze_engine_open(&engine, context, path, &engine_options, &err);
     if (status == ADZE_OK)
-        status = cli_need_tokenizer(engine, path, &err);
-    if (status == ADZE_OK)
-        status = run(engine, &g, &t, &err);
+        status = run(engine, path, &g, &t, &err);
     if (status == ADZE_OK && g.speed)
         fprintf(stderr,
                 "prompt: %lld tokens, %.1f tokens/s; generated: %lld tokens, %.1f tokens/s\n",

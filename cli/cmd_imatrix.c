@@ -34,17 +34,15 @@ static bool show_progress(void *user, const adze_llm_progress *progress)
 
 static adze_status encode_text(task *t, adze_error *err)
 {
-    const adze_tokenizer *tokenizer = adze_engine_tokenizer(t->engine);
     const adze_encode_options how = {.special = t->special, .ends = true};
-    char *text;
-    size_t length;
-    if (cli_need_tokenizer(t->engine, t->model, err) != ADZE_OK)
-        return err->status;
-    adze_status status = cli_read_text(&text, &length, t->file, err);
-    if (status == ADZE_OK)
-        status = adze_tokenizer_encode(tokenizer, &t->ids, &t->count, text, length, &how, err);
-    free(text);
-    return status;
+    adze_status status =
+        cli_encode_file(&t->ids, &t->count, t->engine, t->model, t->file, &how, err);
+    if (status != ADZE_OK || t->count >= t->how.context)
+        return status;
+    snprintf(err->message, sizeof err->message,
+             "%s: %lld tokens, fewer than one chunk of %lld: a longer text, or a smaller --context",
+             t->file, (long long)t->count, (long long)t->how.context);
+    return err->status = ADZE_BAD_DATA;
 }
 
 static adze_status collect(task *t, adze_error *err)
@@ -59,6 +57,12 @@ static adze_status collect(task *t, adze_error *err)
     adze_status status = adze_context_open(&t->context, &threads, err);
     if (status == ADZE_OK)
         status = adze_engine_open(&t->engine, t->context, t->model, &sizes, err);
+    if (status == ADZE_OK)
+        status = adze_engine_check_output(t->engine, t->output, err);
+    if (status == ADZE_OK)
+        status = cli_spare(t->output, t->file, err);
+    if (status == ADZE_OK)
+        status = cli_spare(t->output, t->tokenizer, err);
     if (status == ADZE_OK)
         status = encode_text(t, err);
     if (status == ADZE_OK) {

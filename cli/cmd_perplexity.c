@@ -31,17 +31,19 @@ static int progress(void *user, int64_t chunk, int64_t chunks, double perplexity
 
 static adze_status encode_file(work *w, adze_error *err)
 {
-    const adze_tokenizer *tokenizer = adze_engine_tokenizer(w->engine);
     const adze_encode_options ends = {.ends = true};
-    if (cli_need_tokenizer(w->engine, w->model, err) != ADZE_OK)
-        return err->status;
-    char *text;
-    size_t length;
-    adze_status status = cli_read_text(&text, &length, w->file, err);
-    if (status == ADZE_OK)
-        status = adze_tokenizer_encode(tokenizer, &w->ids, &w->count, text, length, &ends, err);
-    free(text);
-    return status;
+    adze_status status =
+        cli_encode_file(&w->ids, &w->count, w->engine, w->model, w->file, &ends, err);
+    if (status != ADZE_OK || w->count / w->how.context > w->how.skip)
+        return status;
+    char skipped[64] = "";
+    if (w->how.skip > 0)
+        snprintf(skipped, sizeof skipped, " after the %lld of --skip", (long long)w->how.skip);
+    snprintf(
+        err->message, sizeof err->message,
+        "%s: %lld tokens, fewer than one chunk of %lld%s: a longer text, or a smaller --context",
+        w->file, (long long)w->count, (long long)w->how.context, skipped);
+    return err->status = ADZE_BAD_DATA;
 }
 
 static adze_status execute(work *w, adze_perplexity *result, adze_error *err)
@@ -55,6 +57,10 @@ static adze_status execute(work *w, adze_perplexity *result, adze_error *err)
         status = adze_engine_open(&w->engine, w->context, w->model, &sizes, err);
     if (status == ADZE_OK && w->reference)
         status = adze_engine_open(&w->other, w->context, w->reference, &sizes, err);
+    if (status == ADZE_OK)
+        status = cli_spare(w->how.save_base, w->file, err);
+    if (status == ADZE_OK)
+        status = cli_spare(w->how.save_base, w->tokenizer, err);
     if (status == ADZE_OK)
         status = encode_file(w, err);
     w->how.reference = w->other;

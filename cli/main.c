@@ -1,4 +1,5 @@
 /* The table of commands. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -95,6 +96,17 @@ static int print_overview(FILE *out)
     return out == stdout ? 0 : 2;
 }
 
+/* A full disk may show only when the last of the output is written. */
+static int flushed(int code)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "adze: standard output: cannot write: %s\n",
+            errno ? strerror(errno) : "some of it is lost");
+    return code ? code : 5;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2)
@@ -108,7 +120,7 @@ int main(int argc, char **argv)
     }
     for (const cli_command *c = cli_commands; c->name; c++)
         if (strcmp(argv[1], c->name) == 0)
-            return c->run(c, argc - 2, argv + 2);
+            return flushed(c->run(c, argc - 2, argv + 2));
     fprintf(stderr, "adze: unknown command '%s'\n\n", argv[1]);
     return print_overview(stderr);
 }

@@ -35,6 +35,11 @@ ADZE_MUST_CHECK ADZE_API adze_status adze_engine_open(adze_engine **out, adze_co
 /** Frees and nulls; its chats must be closed before. NULL is fine. */
 ADZE_API void adze_engine_close(adze_engine **engine);
 
+/** Whether a file can be written at `path`, before long work: fails with ADZE_BAD_ARGUMENT (it is a file of this model),
+ * ADZE_NOT_FOUND, ADZE_IO (no such folder, not writable). Writes nothing. */
+ADZE_MUST_CHECK ADZE_API adze_status adze_engine_check_output(const adze_engine *engine,
+                                                              const char *path, adze_error *err);
+
 ADZE_API const adze_tokenizer *adze_engine_tokenizer(const adze_engine *engine);
 ADZE_API const char *adze_engine_architecture(const adze_engine *engine); /* "llama" */
 ADZE_API int64_t adze_engine_context(const adze_engine *engine);    /* most tokens on a timeline */

@@ -24,6 +24,7 @@ static adze_status fail_errno(adze_error *err, const char *path, const char *doi
     int number = errno;
     adze_status status = number == ENOENT || number == ENOTDIR ? ADZE_NOT_FOUND
                          : number == ENOMEM                    ? ADZE_NO_MEMORY
+                         : number == EISDIR                    ? ADZE_BAD_ARGUMENT
                                                                : ADZE_IO;
     char why[128];
     return adze_fail(err, status, "%s: cannot %s: %s", path, doing,
@@ -329,6 +330,12 @@ bool adze_file_exists(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0;
+}
+
+bool adze_file_is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 bool adze_file_is_folder(const char *path)

@@ -43,6 +43,7 @@ adze_status adze_file_read(char **out, size_t *size, const char *path, size_t li
 
 bool adze_file_exists(const char *path);
 bool adze_file_is_folder(const char *path);
+bool adze_file_is_same(const char *a, const char *b); /* by any name; false when one is absent */
 int64_t adze_file_size(const char *path); /* -1 when absent */
 adze_status adze_folder_make(const char *path, adze_error *err) ADZE_MUST_CHECK; /* with parents */
 /* Entry names (not paths) except . and .., sorted by bytes; in the arena. */

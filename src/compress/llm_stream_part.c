@@ -81,24 +81,13 @@ static adze_status identify(char out[65], const adze_llm_quantization *q, adze_e
     return ADZE_OK;
 }
 
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 static adze_status check_target(const adze_llm_quantization *q, const char *path, adze_error *err)
 {
     struct stat info;
-    int count;
-    bool clash = false;
-    adze_mapping *const *mappings = adze_checkpoint_mappings(q->checkpoint, &count);
-    for (int i = 0; i < count && !clash; i++)
-        clash = same_file(path, adze_mapping_path(mappings[i]));
-    if (clash)
+    ADZE_TRY(adze_checkpoint_spare(q->checkpoint, path, err));
+    if (q->options.imatrix && adze_file_is_same(path, q->options.imatrix))
         return adze_fail(err, ADZE_BAD_ARGUMENT,
-                         "%s: is a file of the model that is read; give the output another name",
-                         path);
+                         "%s: is the importance matrix; give the output another name", path);
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return adze_fail(err, ADZE_BAD_ARGUMENT, "%s: expected the name of a file, found %s", path,
                          S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe");

@@ -205,6 +205,18 @@ static adze_status check_base(job *j, const int32_t *ids, int64_t count, adze_er
     return ADZE_OK;
 }
 
+static adze_status check_save(const job *j, adze_error *err)
+{
+    ADZE_TRY(adze_engine_check_output(j->engine, j->o.save_base, err));
+    if (j->o.reference)
+        ADZE_TRY(adze_engine_check_output(j->o.reference, j->o.save_base, err));
+    if (j->o.base && adze_file_is_same(j->o.base, j->o.save_base))
+        return adze_fail(err, ADZE_BAD_ARGUMENT,
+                         "%s: is the base to compare with; save another under another name",
+                         j->o.save_base);
+    return ADZE_OK;
+}
+
 /* The token that begins every text of this vocabulary, if one does. */
 static adze_status find_begin(job *j, adze_error *err)
 {
@@ -259,6 +271,7 @@ static adze_status open_job(job *j, const int32_t *ids, int64_t count, adze_erro
     if (!j->chunk || !j->rows || !j->unpacked || !j->klds)
         return adze_fail(err, ADZE_NO_MEMORY, "perplexity");
     if (j->o.save_base) {
+        ADZE_TRY(check_save(j, err));
         ADZE_TRY(adze_output_open(&j->save, j->o.save_base, err));
         adze_logit_base_begin(j->save, (int32_t)j->o.context, (int32_t)j->vocabulary,
                               (int32_t)j->chunks, ids);
@@ -315,7 +328,8 @@ adze_status adze_perplexity_measure(adze_perplexity *out, const adze_engine *eng
     job j = {.engine = engine, .o = options ? *options : adze_perplexity_options_default()};
     if (j.o.context == 0)
         j.o.context = 512;
-    int64_t skip = ADZE_MIN(ADZE_MAX(j.o.skip, 0) * j.o.context, count);
+    int64_t most = j.o.context > 0 ? count / j.o.context : 0;
+    int64_t skip = ADZE_MIN(ADZE_MAX(j.o.skip, 0), most) * j.o.context;
     adze_status status = open_job(&j, ids + skip, count - skip, err);
     if (status == ADZE_OK)
         status = run(&j, ids + skip, err);

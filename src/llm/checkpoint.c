@@ -107,6 +107,40 @@ adze_mapping *const *adze_checkpoint_mappings(const adze_checkpoint *c, int *cou
     return c->mappings;
 }
 
+/* Of a folder: config and tokenizer are read as well. */
+static bool is_of_folder(const char *name)
+{
+    static const char *const ends[] = {".json", ".safetensors", ".jinja", ".txt", ".model"};
+    bool found = false;
+    for (size_t i = 0; i < ADZE_COUNT_OF(ends); i++)
+        found |= adze_ends_with(name, ends[i]);
+    return found;
+}
+
+adze_status adze_checkpoint_spare(const adze_checkpoint *c, const char *path, adze_error *err)
+{
+    bool clash = false;
+    for (int i = 0; i < c->mapping_count && !clash; i++)
+        clash = adze_file_is_same(path, adze_mapping_path(c->mappings[i]));
+    if (adze_file_is_folder(c->path)) {
+        adze_arena arena = {0};
+        char **names = NULL;
+        int count = 0;
+        adze_status status = adze_folder_list(&names, &count, c->path, &arena, err);
+        for (int i = 0; i < count && status == ADZE_OK && !clash; i++) {
+            const char *file = adze_path_join(&arena, c->path, names[i]);
+            clash = file && is_of_folder(names[i]) && adze_file_is_same(path, file);
+        }
+        adze_arena_free(&arena);
+        ADZE_TRY(status);
+    }
+    return !clash
+               ? ADZE_OK
+               : adze_fail(err, ADZE_BAD_ARGUMENT,
+                           "%s: is a file of the model that is read; give the output another name",
+                           path);
+}
+
 const adze_gguf_meta *adze_checkpoint_meta(const adze_checkpoint *c)
 {
     return c->meta;

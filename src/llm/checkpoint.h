@@ -32,6 +32,10 @@ const char *adze_checkpoint_format(const adze_checkpoint *checkpoint); /* "GGUF"
 int64_t adze_checkpoint_file_size(const adze_checkpoint *checkpoint);
 /* The files that hold the tensors: for letting their pages go, and for knowing them again. */
 adze_mapping *const *adze_checkpoint_mappings(const adze_checkpoint *checkpoint, int *count);
+/* Fails with ADZE_BAD_ARGUMENT when `path` is one of the files that are read, under any name: nothing may be written
+ * there. */
+adze_status adze_checkpoint_spare(const adze_checkpoint *checkpoint, const char *path,
+                                  adze_error *err) ADZE_MUST_CHECK;
 /* Metadata in GGUF's keys. For a folder the tokenizer's keys are there only after
  * adze_checkpoint_add_tokenizer. */
 const adze_gguf_meta *adze_checkpoint_meta(const adze_checkpoint *checkpoint);

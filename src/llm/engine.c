@@ -19,8 +19,9 @@ static adze_status choose_sizes(adze_engine *e, const adze_engine_options *optio
 {
     adze_engine_options o = options ? *options : adze_engine_options_default();
     if (o.context < 0 || o.context > MOST_CONTEXT || o.batch < 0)
-        return adze_fail(err, ADZE_BAD_ARGUMENT, "context %lld, batch %lld: expected 0 to %d",
-                         (long long)o.context, (long long)o.batch, MOST_CONTEXT);
+        return adze_fail(err, ADZE_BAD_ARGUMENT, "%s %lld: expected 0 to %d tokens",
+                         o.batch < 0 ? "batch" : "context",
+                         (long long)(o.batch < 0 ? o.batch : o.context), MOST_CONTEXT);
     e->sizes.cache_type = o.cache_type == ADZE_UNDEFINED ? ADZE_F16 : o.cache_type;
     if (e->sizes.cache_type != ADZE_F16 && e->sizes.cache_type != ADZE_F32)
         return adze_fail(err, ADZE_BAD_ARGUMENT, "a KV cache of %s: expected float16 or float32",
@@ -93,6 +94,15 @@ void adze_engine_close(adze_engine **engine)
     adze_arena_free(&e->arena);
     adze_free(e);
     *engine = NULL;
+}
+
+adze_status adze_engine_check_output(const adze_engine *e, const char *path, adze_error *err)
+{
+    adze_output *output;
+    ADZE_TRY(adze_checkpoint_spare(e->checkpoint, path, err));
+    ADZE_TRY(adze_output_open(&output, path, err));
+    adze_output_abort(&output);
+    return ADZE_OK;
 }
 
 const adze_tokenizer *adze_engine_tokenizer(const adze_engine *e)
@@ -189,6 +199,11 @@ adze_status adze_engine_embed(const adze_engine *e, float *out, const int32_t *i
     if (count < 1 || count > e->sizes.batch)
         return adze_fail(err, ADZE_LIMIT, "%lld tokens: the model embeds 1 to %lld at once",
                          (long long)count, (long long)e->sizes.batch);
+    for (int64_t i = 0; i < count; i++)
+        if (ids[i] < 0 || ids[i] >= e->config.vocabulary)
+            return adze_fail(err, ADZE_BAD_ARGUMENT,
+                             "token %lld is %d, the vocabulary has 0 to %lld", (long long)i, ids[i],
+                             (long long)e->config.vocabulary - 1);
     adze_session *session = NULL;
     int64_t *numbers = adze_alloc((size_t)count * 2, sizeof *numbers);
     if (!numbers)

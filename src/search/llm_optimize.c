@@ -54,7 +54,11 @@ static adze_status make_reference(llm_search *s, adze_error *err)
     ADZE_TRY(adze_checkpoint_open(&c, s->model, err));
     bool blocks = has_blocks(c);
     s->original_size = (double)adze_checkpoint_file_size(c);
+    adze_status spared = adze_checkpoint_spare(c, s->best_path, err);
+    if (spared == ADZE_OK)
+        spared = adze_checkpoint_spare(c, s->trial_path, err);
     adze_checkpoint_close(&c);
+    ADZE_TRY(spared);
     s->reference = s->model;
     if (!blocks)
         return ADZE_OK;
@@ -185,9 +189,13 @@ static adze_status mix_size(llm_search *s, const char *mix, double *size, adze_e
 static adze_status check_compared(llm_search *s, adze_error *err)
 {
     double size;
-    for (int i = 0; i < s->o.compare_count; i++)
+    for (int i = 0; i < s->o.compare_count; i++) {
         if (!adze_file_exists(s->o.compare[i]))
             ADZE_TRY(mix_size(s, s->o.compare[i], &size, err));
+        else if (adze_file_is_same(s->o.compare[i], s->best_path))
+            return adze_fail(err, ADZE_BAD_ARGUMENT,
+                             "%s: will be written; give --output another folder", s->best_path);
+    }
     return ADZE_OK;
 }
 

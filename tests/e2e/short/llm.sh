@@ -20,6 +20,9 @@ story=$("$ADZE" generate "$model" --prompt "Once upon a time" --tokens 40)
 [[ $story == "Once upon a time, there was a little girl named Lily. She loved to play outside in the park."* ]] ||
     fail "said: $story"
 
+# The continuation begins with its own space.
+[ "$("$ADZE" generate "$model" --prompt "Once upon" --tokens 3)" = "Once upon a time," ] || fail "the first space"
+
 "$ADZE" inspect "$model" --json >inspect.json
 grep -q '"architecture": "llama"' inspect.json && grep -q '"kv_cache_per_token"' inspect.json || fail "inspect: $(cat inspect.json)"
 
@@ -69,4 +72,30 @@ expect_failure 5 smallest "$ADZE" optimize "$model" --calibration text.txt --req
 [ ! -e small/best.gguf ] || fail "a model beyond the limit"
 expect_failure 3 fewer "$ADZE" perplexity "$model" --file invalid.txt
 "$ADZE" tokenize "$model" --file invalid.txt --ids >/dev/null || fail "text that is not UTF-8"
+cp "$model" own.gguf
+cp text.txt own.txt
+cp m.gguf own.imatrix
+mkdir own
+cp "$model" own/best.gguf
+expect_failure 2 "own.gguf: is a file of the model" "$ADZE" imatrix own.gguf --file text.txt --chunks 1 --output own.gguf
+expect_failure 2 "own.txt: is read" "$ADZE" imatrix own.gguf --file own.txt --chunks 1 --output own.txt
+expect_failure 2 "folder/config.json: is a file" "$ADZE" imatrix folder --file text.txt --chunks 1 --output folder/config.json
+expect_failure 2 "own.gguf: is a file of the model" "$ADZE" perplexity own.gguf --file text.txt --chunks 1 --save-base own.gguf
+expect_failure 2 "own.txt: is read" "$ADZE" perplexity own.gguf --file own.txt --chunks 1 --save-base own.txt
+expect_failure 2 "base to compare" "$ADZE" perplexity "$model" --file "$text" --context 128 --chunks 4 --kl-divergence-base f16.base --save-base f16.base
+expect_failure 2 "is the importance matrix" "$ADZE" quantize own.gguf own.imatrix --type Q4_0 --imatrix own.imatrix
+expect_failure 2 "own/best.gguf: is a file" "$ADZE" optimize own/best.gguf --calibration text.txt --require 'size<=300KB' --judge-chunks 1 --probe-tokens 64 --output own
+cmp "$model" own.gguf && cmp text.txt own.txt && cmp m.gguf own.imatrix && cmp "$model" own/best.gguf || fail "an input was written"
+expect_failure 3 "no/m.gguf" "$ADZE" imatrix "$model" --file text.txt --output no/m.gguf
+expect_failure 3 "invalid.txt: .* fewer" "$ADZE" imatrix "$model" --file invalid.txt --output out.gguf
+expect_failure 3 "fewer .* --skip" "$ADZE" perplexity "$model" --file text.txt --skip 9223372036854775807
+expect_failure 2 "at least 0" "$ADZE" generate "$model" --tokens -1
+expect_failure 2 "found 'nan'" "$ADZE" generate "$model" --temperature nan
+expect_failure 5 "the prompt has .* --context" "$ADZE" generate "$model" --prompt "Once upon a time" --context 4
+expect_failure 5 "the text has 9 tokens.* --context" "$ADZE" generate "$model" --prompt "Once upon a time" --context 8
+other=$ADZE_SOURCE/tests/golden/tokenizers/spm.json
+expect_failure 3 "of another model" "$ADZE" generate "$model" --prompt x --tokenizer "$other"
+code=0
+"$ADZE" tokenize "$model" --file "$text" --ids >/dev/full 2>err || code=$?
+[ $code = 5 ] && grep -q "standard output" err || fail "a full disk behind standard output: $code"
 expect_failure 2 requantize "$ADZE" quantize q4.gguf out.gguf --type Q8_0
