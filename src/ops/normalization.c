@@ -1,8 +1,7 @@
-/* BatchNormalization, InstanceNormalization, GroupNormalization, LayerNormalization, RMSNormalization, LRN,
- * LpNormalization, MeanVarianceNormalization. All see the tensor as [outer, middle, inner]; float32 rows go
- * through kernels/rows.h where the layout allows, the rest through plain loops in double. */
+/* BatchNormalization, InstanceNormalization, GroupNormalization, LayerNormalization, RMSNormalization. All see
+ * the tensor as [outer, middle, inner]; float32 rows go through kernels/rows.h where the layout allows, the rest
+ * through plain loops in double. */
 #include <math.h>
-#include <string.h>
 
 #include "ops/execute.h"
 #include "ops/fused.h"
@@ -389,131 +388,6 @@ static adze_status layer_run(adze_run *run, adze_error *err)
     return ADZE_OK;
 }
 
-/* ---- LRN: x / (bias + alpha / size * sum over near channels of x^2)^beta ---- */
-
-typedef struct lrn_job {
-    const adze_run *run;
-    int64_t c, inner, size;
-    double alpha, beta, bias;
-} lrn_job;
-
-static void lrn_channel(void *user, int64_t piece, int worker)
-{
-    ADZE_UNUSED(worker);
-    const lrn_job *j = user;
-    const adze_tensor *x = j->run->inputs[0];
-    int64_t n = piece / j->c, c = piece % j->c;
-    int64_t first = ADZE_MAX(0, c - (j->size - 1) / 2);
-    int64_t last = ADZE_MIN(j->c - 1, c + j->size / 2);
-    for (int64_t i = 0; i < j->inner; i++) {
-        double sum = 0;
-        for (int64_t k = first; k <= last; k++) {
-            double v = adze_tensor_get_f64(x, (n * j->c + k) * j->inner + i);
-            sum += v * v;
-        }
-        double v = adze_tensor_get_f64(x, piece * j->inner + i);
-        adze_tensor_set_f64(j->run->outputs[0], piece * j->inner + i,
-                            v / pow(j->bias + j->alpha / (double)j->size * sum, j->beta));
-    }
-}
-
-static adze_status lrn_run(adze_run *run, adze_error *err)
-{
-    const adze_tensor *x = run->inputs[0];
-    lrn_job j = {.run = run,
-                 .c = x->rank > 1 ? x->dims[1] : 1,
-                 .inner = product(x->dims, 2, x->rank),
-                 .size = adze_node_int(run->node, "size", 1),
-                 .alpha = (double)adze_node_float(run->node, "alpha", 1e-4f),
-                 .beta = (double)adze_node_float(run->node, "beta", 0.75f),
-                 .bias = (double)adze_node_float(run->node, "bias", 1.0f)};
-    if (j.size < 1 || x->rank < 2)
-        return adze_fail(err, ADZE_BAD_MODEL, "LRN '%s': size %lld of an input of rank %d",
-                         adze_node_name(run->node), (long long)j.size, x->rank);
-    adze_run_parallel(run, x->dims[0] * j.c, lrn_channel, &j);
-    return ADZE_OK;
-}
-
-/* ---- LpNormalization ---- */
-
-static adze_status lp_run(adze_run *run, adze_error *err)
-{
-    ADZE_UNUSED(err);
-    const adze_tensor *x = run->inputs[0];
-    int axis = ADZE_MIN(axis_of(run->node, x->rank, -1), ADZE_MAX(x->rank - 1, 0));
-    int64_t n = x->rank ? x->dims[axis] : 1, inner = product(x->dims, axis + 1, x->rank);
-    int64_t p = adze_node_int(run->node, "p", 2);
-    for (int64_t i = 0; i < adze_tensor_elements(x) / ADZE_MAX(n, 1); i++) {
-        int64_t at = i / inner * n * inner + i % inner;
-        double norm = 0;
-        for (int64_t k = 0; k < n; k++) {
-            double v = adze_tensor_get_f64(x, at + k * inner);
-            norm += p == 1 ? fabs(v) : v * v;
-        }
-        norm = p == 1 ? norm : sqrt(norm);
-        for (int64_t k = 0; k < n; k++)
-            adze_tensor_set_f64(run->outputs[0], at + k * inner,
-                                norm == 0 ? 0 : adze_tensor_get_f64(x, at + k * inner) / norm);
-    }
-    return ADZE_OK;
-}
-
-/* ---- MeanVarianceNormalization: over the given axes (default 0, 2, 3) ---- */
-
-static size_t mvn_scratch(const adze_run *run)
-{
-    return (size_t)adze_tensor_elements(run->inputs[0]) * 2 * sizeof(double) + 64;
-}
-
-/* Index of the group that element i belongs to: its coordinates on the axes that stay. */
-static int64_t mvn_group(const adze_tensor *x, const bool *reduced, int64_t i)
-{
-    int64_t group = 0, step = 1;
-    for (int d = x->rank - 1; d >= 0; d--) {
-        int64_t at = i % x->dims[d];
-        i /= x->dims[d];
-        if (!reduced[d]) {
-            group += at * step;
-            step *= x->dims[d];
-        }
-    }
-    return group;
-}
-
-static adze_status mvn_run(adze_run *run, adze_error *err)
-{
-    const adze_tensor *x = run->inputs[0];
-    static const int64_t usual[] = {0, 2, 3};
-    int count;
-    const int64_t *axes = adze_node_ints(run->node, "axes", &count);
-    bool reduced[ADZE_MAX_RANK] = {false};
-    int64_t n = adze_tensor_elements(x), size = 1;
-    for (int i = 0; i < (axes ? count : 3); i++) {
-        int64_t axis = axes ? axes[i] : usual[i];
-        axis = axis < 0 ? axis + x->rank : axis;
-        if (axis < 0 || axis >= x->rank)
-            return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': axis %lld", adze_node_op(run->node),
-                             adze_node_name(run->node), (long long)axis);
-        reduced[axis] = true;
-        size *= x->dims[axis];
-    }
-    double *sum = run->scratch, *square = sum + n;
-    memset(sum, 0, (size_t)n * 2 * sizeof *sum);
-    for (int64_t i = 0; i < n; i++)
-        sum[mvn_group(x, reduced, i)] += adze_tensor_get_f64(x, i) / (double)size;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t g = mvn_group(x, reduced, i);
-        double d = adze_tensor_get_f64(x, i) - sum[g];
-        square[g] += d * d / (double)size;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        int64_t g = mvn_group(x, reduced, i);
-        adze_tensor_set_f64(run->outputs[0], i,
-                            (adze_tensor_get_f64(x, i) - sum[g]) / (sqrt(square[g]) + 1e-9));
-    }
-    return ADZE_OK;
-}
-
 #define NORM_ROW(op_name, first, least, most, outputs, attr_names, infer_fn, scratch_fn, run_fn)   \
     {                                                                                              \
         .name = op_name, .domain = "", .since = first, .min_inputs = least, .max_inputs = most,    \
@@ -531,8 +405,5 @@ const adze_op adze_ops_normalization[] = {
              layer_run),
     NORM_ROW("RMSNormalization", 23, 2, 2, 1, "axis epsilon stash_type", same_infer, NULL,
              layer_run),
-    NORM_ROW("LRN", 1, 1, 1, 1, "alpha beta bias size", same_infer, NULL, lrn_run),
-    NORM_ROW("LpNormalization", 1, 1, 1, 1, "axis p", same_infer, NULL, lp_run),
-    NORM_ROW("MeanVarianceNormalization", 9, 1, 1, 1, "axes", same_infer, mvn_scratch, mvn_run),
     {0},
 };

@@ -9,7 +9,7 @@
 #define ADZE_OP_FAMILIES(X) \
     X(onnx_attention) X(group_query) X(rotary) X(linear_attention) X(einsum) \
     X(activation) X(softmax) X(elementwise) X(cast) X(convolution) X(transposed) X(matrix) \
-    X(pooling) X(normalization) X(reduction) X(selection) X(shape) X(arrange) X(pad) \
+    X(pooling) X(normalization) X(norms) X(reduction) X(selection) X(shape) X(arrange) X(pad) \
     X(recurrent) X(detection) X(deformable) X(losses) X(signal) X(random) X(optimizers) \
     X(control) X(scan) X(sequence) X(optional) \
     X(index) X(gather_blocks) X(resize) X(grid) X(quantize) X(qlinear) \
