@@ -5,6 +5,7 @@
 
 #include "ops/execute.h"
 #include "ops/fused.h"
+#include "ops/helpers.h"
 #include "ops/integer_linear.h"
 #include "ops/window.h"
 
@@ -120,11 +121,38 @@ static bool is_fast(const adze_run *run)
     return type && x->rank <= 4 && kind_of(run->node) != POOL_LP && !indices;
 }
 
+static size_t rounded(size_t size)
+{
+    return (size + 63) & ~(size_t)63;
+}
+
+/* Whether the largest of windows is taken of their columns first, then of these: a large window overlaps its
+ * neighbours. The result is the same bit for bit. */
+static bool by_rows(const adze_run *run, const adze_pool_shape *s)
+{
+    return kind_of(run->node) == POOL_MAX && !is_global(run->node) &&
+           2 * (s->kh * s->w + s->kw * s->ow) <= s->kh * s->kw * s->ow;
+}
+
+/* Bytes of what the first of the two steps gives: [n, oh, w, c]. */
+static size_t rows_size(const adze_run *run, const adze_pool_shape *s)
+{
+    return rounded((size_t)(s->n * s->oh * s->w * s->c) *
+                   (size_t)adze_dtype_describe(run->inputs[0]->dtype)->block_bytes);
+}
+
 static size_t pool_scratch(const adze_run *run)
 {
-    if (!is_fast(run) || is_last(run->node))
+    const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
+    if (!is_fast(run)) /* a row of each worker: see plain_row */
+        return (size_t)((x->dims[x->rank - 1] + 2 * y->dims[y->rank - 1]) * adze_run_threads(run)) *
+               sizeof(double);
+    adze_window w;
+    if (window_of(&w, run->node, x, NULL) != ADZE_OK)
         return 0;
-    return run->inputs[0]->size + run->outputs[0]->size + 128;
+    adze_pool_shape s = shape_of(&w, run->node, x, y);
+    size_t rows = by_rows(run, &s) ? rows_size(run, &s) : 0;
+    return rows + (is_last(run->node) ? 0 : rounded(x->size) + rounded(y->size));
 }
 
 /* ---- execution, channels last ---- */
@@ -175,19 +203,47 @@ static void global_f32(const adze_run *run, const adze_pool_shape *s, const floa
             s->h * s->w, s->c, x + n * s->h * s->w * s->c, s->c, y + n * s->c);
 }
 
-static void run_last(const adze_run *run, const adze_pool_shape *s, const void *x, void *y)
+static void max_of(const adze_run *run, const adze_pool_shape *s, const void *x, void *y)
 {
     const adze_pool_table *t = &run->kernels->pool;
-    bool max = kind_of(run->node) == POOL_MAX, f32 = run->inputs[0]->dtype == ADZE_F32;
-    if (f32 && is_global(run->node)) {
-        global_f32(run, s, x, y);
-    } else if (f32) {
-        adze_pool_f32_args args = {*s, x, y, adze_node_int(run->node, "count_include_pad", 0) != 0};
-        (max ? adze_pool_max_f32 : adze_pool_average_f32)(t, run->pool, &args);
-    } else if (max) {
+    if (run->inputs[0]->dtype == ADZE_F32) {
+        adze_pool_f32_args args = {.shape = *s, .x = x, .y = y};
+        adze_pool_max_f32(t, run->pool, &args);
+    } else {
         adze_pool_q8_args args = {
             .shape = *s, .x = x, .y = y, .x_signed = run->inputs[0]->dtype == ADZE_I8};
         adze_pool_max_q8(t, run->pool, &args);
+    }
+}
+
+static void max_by_rows(const adze_run *run, const adze_pool_shape *s, const void *x, void *y,
+                        void *rows)
+{
+    adze_pool_shape first = *s, second = *s;
+    first.c *= first.w;
+    first.w = first.ow = first.kw = first.stride_w = first.dilation_w = 1;
+    first.pad_left = first.pad_right = 0;
+    second.h = second.oh;
+    second.kh = second.stride_h = second.dilation_h = 1;
+    second.pad_top = second.pad_bottom = 0;
+    max_of(run, &first, x, rows);
+    max_of(run, &second, rows, y);
+}
+
+/* rows: scratch of max_by_rows. */
+static void run_last(const adze_run *run, const adze_pool_shape *s, const void *x, void *y,
+                     void *rows)
+{
+    bool max = kind_of(run->node) == POOL_MAX, f32 = run->inputs[0]->dtype == ADZE_F32;
+    if (f32 && is_global(run->node)) {
+        global_f32(run, s, x, y);
+    } else if (max && by_rows(run, s)) {
+        max_by_rows(run, s, x, y, rows);
+    } else if (max) {
+        max_of(run, s, x, y);
+    } else if (f32) {
+        adze_pool_f32_args args = {*s, x, y, adze_node_int(run->node, "count_include_pad", 0) != 0};
+        adze_pool_average_f32(&run->kernels->pool, run->pool, &args);
     } else {
         average_q8(run, s, x, y);
     }
@@ -198,23 +254,23 @@ static void run_fast(const adze_run *run, const adze_window *w)
     const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
     adze_pool_shape s = shape_of(w, run->node, x, y);
     if (is_last(run->node)) {
-        run_last(run, &s, x->data, y->data);
+        run_last(run, &s, x->data, y->data, run->scratch);
         return;
     }
-    uint8_t *turned = run->scratch, *result = turned + ((x->size + 63) & ~(size_t)63);
+    uint8_t *turned = run->scratch, *result = turned + rounded(x->size);
     size_t e = (size_t)adze_dtype_describe(x->dtype)->block_bytes;
     int64_t in = s.h * s.w, out = s.oh * s.ow;
     for (int64_t n = 0; n < s.n; n++)
         adze_transpose(&run->kernels->rows, e, s.c, in,
                        (const uint8_t *)x->data + (size_t)(n * s.c * in) * e,
                        turned + (size_t)(n * s.c * in) * e);
-    run_last(run, &s, turned, result);
+    run_last(run, &s, turned, result, result + rounded(y->size));
     for (int64_t n = 0; n < s.n; n++)
         adze_transpose(&run->kernels->rows, e, out, s.c, result + (size_t)(n * s.c * out) * e,
                        (uint8_t *)y->data + (size_t)(n * s.c * out) * e);
 }
 
-/* ---- plain loops: any axes, any type, indices ---- */
+/* ---- plain loops: any axes, any type, indices; a row of the output at a time, in double ---- */
 
 typedef struct plain_pool {
     adze_run *run;
@@ -223,57 +279,125 @@ typedef struct plain_pool {
     bool include_pad, column_major;
     double p;
     int64_t in_points, out_points;
+    int64_t taps, width, out_width; /* taps of all axes but the last; sizes of the last one */
 } plain_pool;
 
-typedef struct point {
-    double value;
-    int64_t index, inside, counted;
-} point;
+/* An output row in the making, and one of the input; memory of a worker. The largest is found by whole numbers of
+ * the same order, for which the compiler needs no jumps. */
+typedef struct plain_row {
+    double *value, *line;
+    int64_t *best, *keys;                /* in the place of these */
+    int64_t *index;                      /* of the largest; -1: no tap yet */
+    int64_t taps_inside, taps_in_padded; /* of all axes but the last */
+} plain_row;
 
-static void add_tap(const plain_pool *j, point *r, double v, int64_t offset)
+/* Whether a tap of all axes but the last lies inside the image, and where its line begins. */
+static bool find_line(const plain_pool *j, const int64_t *at, const int64_t *tap, int64_t *offset,
+                      bool *in_padded)
 {
-    if (j->kind == POOL_MAX) {
-        if (r->inside == 0 || v > r->value || isnan(v)) {
-            r->value = v;
-            r->index = offset;
-        }
-    } else {
-        r->value += j->kind == POOL_LP ? pow(fabs(v), j->p) : v;
+    const int64_t *dims = &j->run->inputs[0]->dims[2];
+    const adze_window *w = &j->window;
+    int64_t stride = j->width;
+    bool inside = true;
+    *offset = 0;
+    *in_padded = true;
+    for (int d = w->rank - 2; d >= 0; d--) {
+        int64_t i = at[d] * w->stride[d] - w->pad_begin[d] + tap[d] * w->dilation[d];
+        inside &= i >= 0 && i < dims[d];
+        *in_padded &= i < dims[d] + w->pad_end[d];
+        *offset += i * stride;
+        stride *= dims[d];
     }
-    r->inside++;
+    return inside;
 }
 
-static point pool_point(const plain_pool *j, int64_t image, const int64_t *at)
+/* The next place of `count` axes, the last one fastest. */
+static void step(int64_t *at, const int64_t *dims, int count)
+{
+    for (int d = count - 1; d >= 0 && ++at[d] == dims[d]; d--)
+        at[d] = 0;
+}
+
+/* Order of numbers; all zeros are the same, NaN is the largest. */
+static int64_t key_of(double v)
+{
+    int64_t bits;
+    v += 0.0;
+    memcpy(&bits, &v, sizeof bits);
+    bits ^= (int64_t)((uint64_t)(bits >> 63) >> 1);
+    return v == v ? bits : INT64_MAX;
+}
+
+/* What is compared or added up: a key for MaxPool, |x|^p for LpPool, else x. */
+static void load_line(const plain_pool *j, int64_t at, const plain_row *r)
+{
+    for (int64_t i = 0; i < j->width; i++)
+        r->line[i] = adze_ops_get(j->run->inputs[0], at + i);
+    for (int64_t i = 0; i < j->width && j->kind == POOL_MAX; i++)
+        r->keys[i] = key_of(r->line[i]);
+    for (int64_t i = 0; i < j->width && j->kind == POOL_LP; i++)
+        r->line[i] = j->p == 2 ? r->line[i] * r->line[i] : pow(fabs(r->line[i]), j->p);
+}
+
+/* Output columns [*first, *last) for which tap k of the last axis lies below `size`, and not below 0. */
+static void columns_of_tap(const plain_pool *j, int64_t k, int64_t size, int64_t *first,
+                           int64_t *last)
+{
+    const adze_window *w = &j->window;
+    int d = w->rank - 1;
+    int64_t stride = w->stride[d], begin = k * w->dilation[d] - w->pad_begin[d];
+    *first = begin < 0 ? (stride - 1 - begin) / stride : 0;
+    if (begin + (j->out_width - 1) * stride < size)
+        *last = j->out_width;
+    else
+        *last = begin < size ? (size - begin + stride - 1) / stride : 0;
+}
+
+/* The line of the input at element `line`, which is `offset` in its image. */
+static void add_line(const plain_pool *j, const plain_row *r, int64_t line, int64_t offset)
 {
     const adze_tensor *x = j->run->inputs[0];
-    const adze_window *w = &j->window;
-    point r = {0};
-    int64_t taps = 1;
-    for (int d = 0; d < w->rank; d++)
-        taps *= w->kernel[d];
-    for (int64_t t = 0; t < taps; t++) {
-        int64_t rest = t, offset = 0, stride = 1;
-        bool inside = true, padded = true;
-        for (int d = w->rank - 1; d >= 0; d--) {
-            int64_t i =
-                at[d] * w->stride[d] - w->pad_begin[d] + rest % w->kernel[d] * w->dilation[d];
-            rest /= w->kernel[d];
-            inside &= i >= 0 && i < x->dims[2 + d];
-            padded &= i < x->dims[2 + d] + w->pad_end[d];
-            offset += i * stride;
-            stride *= x->dims[2 + d];
+    const float *floats =
+        x->dtype == ADZE_F32 && j->kind == POOL_AVERAGE ? (const float *)x->data + line : NULL;
+    int d = j->window.rank - 1;
+    int64_t stride = j->window.stride[d];
+    if (!floats)
+        load_line(j, line, r);
+    for (int64_t k = 0; k < j->window.kernel[d]; k++) {
+        int64_t at = k * j->window.dilation[d] - j->window.pad_begin[d], o, last;
+        columns_of_tap(j, k, j->width, &o, &last);
+        at += o * stride;
+        for (; o < last && floats; o++, at += stride)
+            r->value[o] += (double)floats[at];
+        for (; o < last && j->kind != POOL_MAX; o++, at += stride)
+            r->value[o] += r->line[at];
+        for (; o < last; o++, at += stride) {
+            int64_t key = r->keys[at], best = r->best[o], index = r->index[o];
+            r->best[o] = key > best ? key : best;
+            r->index[o] = key > best ? offset + at : index;
         }
-        r.counted += padded;
-        if (inside)
-            add_tap(j, &r, adze_tensor_get_f64(x, image * j->in_points + offset), offset);
     }
-    return r;
+}
+
+/* index: how many taps of the last axis count for each column. */
+static void finish_average(const plain_pool *j, const plain_row *r)
+{
+    int d = j->window.rank - 1;
+    int64_t lines = j->include_pad ? r->taps_in_padded : r->taps_inside, o, last;
+    int64_t size = j->width + (j->include_pad ? j->window.pad_end[d] : 0);
+    memset(r->index, 0, (size_t)j->out_width * sizeof *r->index);
+    for (int64_t k = 0; k < j->window.kernel[d]; k++)
+        for (columns_of_tap(j, k, size, &o, &last), o = j->include_pad ? 0 : o; o < last; o++)
+            r->index[o]++;
+    for (o = 0; o < j->out_width; o++)
+        r->value[o] /= (double)ADZE_MAX(lines * r->index[o], 1);
 }
 
 /* storage_order 1: the index as if the spatial axes were stored in reverse. */
 static int64_t stored_index(const plain_pool *j, int64_t image, int64_t offset)
 {
     const adze_tensor *x = j->run->inputs[0];
+    offset = ADZE_MAX(offset, 0);
     if (!j->column_major)
         return image * j->in_points + offset;
     int64_t out = 0, at[ADZE_WINDOW_MAX];
@@ -286,26 +410,60 @@ static int64_t stored_index(const plain_pool *j, int64_t image, int64_t offset)
     return image * j->in_points + out;
 }
 
+static void finish_row(const plain_pool *j, const plain_row *r, int64_t image, int64_t to)
+{
+    adze_tensor *indices = j->run->output_count > 1 ? j->run->outputs[1] : NULL;
+    for (int64_t o = 0; o < j->out_width && indices; o++)
+        ((int64_t *)indices->data)[to + o] = stored_index(j, image, r->index[o]);
+    if (j->kind == POOL_AVERAGE)
+        finish_average(j, r);
+    for (int64_t o = 0; o < j->out_width; o++) {
+        double v = r->value[o];
+        if (j->kind == POOL_LP)
+            v = j->p == 2 ? sqrt(v) : pow(v, 1 / j->p);
+        else if (j->kind == POOL_MAX)
+            v = r->index[o] < 0
+                    ? -(double)INFINITY
+                    : adze_ops_get(j->run->inputs[0], image * j->in_points + r->index[o]);
+        adze_ops_put(j->run->outputs[0], to + o, v);
+    }
+}
+
+static void clear_row(const plain_pool *j, plain_row *r)
+{
+    r->taps_inside = r->taps_in_padded = 0;
+    for (int64_t o = 0; o < j->out_width; o++)
+        if (j->kind == POOL_MAX) {
+            r->best[o] = INT64_MIN;
+            r->index[o] = -1;
+        } else {
+            r->value[o] = 0;
+        }
+}
+
 static void plain_image(void *user, int64_t image, int worker)
 {
-    ADZE_UNUSED(worker);
     const plain_pool *j = user;
-    adze_tensor *y = j->run->outputs[0];
-    adze_tensor *indices = j->run->output_count > 1 ? j->run->outputs[1] : NULL;
+    const adze_tensor *y = j->run->outputs[0];
+    int lead = j->window.rank - 1;
+    plain_row r = {.value = (double *)j->run->scratch + worker * (2 * j->out_width + j->width)};
+    r.line = r.value + j->out_width;
+    r.best = (int64_t *)(void *)r.value;
+    r.keys = (int64_t *)(void *)r.line;
+    r.index = r.keys + j->width;
     int64_t at[ADZE_WINDOW_MAX] = {0};
-    for (int64_t i = 0; i < j->out_points && !adze_run_is_late(j->run); i++) {
-        point r = pool_point(j, image, at);
-        if (j->kind == POOL_AVERAGE)
-            r.value /= (double)ADZE_MAX(j->include_pad ? r.counted : r.inside, 1);
-        else if (j->kind == POOL_LP)
-            r.value = pow(r.value, 1 / j->p);
-        else if (r.inside == 0)
-            r.value = -INFINITY;
-        adze_tensor_set_f64(y, image * j->out_points + i, r.value);
-        if (indices)
-            ((int64_t *)indices->data)[image * j->out_points + i] = stored_index(j, image, r.index);
-        for (int d = j->window.rank - 1; d >= 0 && ++at[d] == y->dims[2 + d]; d--)
-            at[d] = 0;
+    for (int64_t to = 0; to < j->out_points && !adze_run_is_late(j->run); to += j->out_width) {
+        int64_t tap[ADZE_WINDOW_MAX] = {0};
+        clear_row(j, &r);
+        for (int64_t t = 0, offset; t < j->taps; t++, step(tap, j->window.kernel, lead)) {
+            bool in_padded, inside = find_line(j, at, tap, &offset, &in_padded);
+            r.taps_in_padded += in_padded;
+            r.taps_inside += inside;
+            if (inside)
+                add_line(j, &r, image * j->in_points + offset, offset);
+        }
+        finish_row(j, &r, image, image * j->out_points + to);
+        step(at, &y->dims[2], lead);
     }
 }
 
@@ -318,7 +476,10 @@ static adze_status pool_run(adze_run *run, adze_error *err)
                     .column_major = adze_node_int(run->node, "storage_order", 0) != 0,
                     .p = (double)adze_node_int(run->node, "p", 2),
                     .in_points = 1,
-                    .out_points = 1};
+                    .out_points = 1,
+                    .taps = 1,
+                    .width = x->dims[x->rank - 1],
+                    .out_width = y->dims[y->rank - 1]};
     ADZE_TRY(window_of(&j.window, run->node, x, err));
     if (adze_tensor_elements(y) == 0)
         return ADZE_OK;
@@ -332,6 +493,7 @@ static adze_status pool_run(adze_run *run, adze_error *err)
     for (int i = 2; i < x->rank; i++) {
         j.in_points *= x->dims[i];
         j.out_points *= y->dims[i];
+        j.taps *= i < x->rank - 1 ? j.window.kernel[i - 2] : 1;
     }
     adze_run_parallel(run, x->dims[0] * x->dims[1], plain_image, &j);
     return ADZE_OK;
