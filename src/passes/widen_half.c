@@ -84,6 +84,9 @@ static bool is_narrow(const adze_value *value)
 static bool is_widened(const adze_node *node)
 {
     bool listed = false, narrow = false;
+    for (int i = 0; i < node->output_count; i++) /* of a rank that only a run knows, perhaps */
+        if (node->outputs[i] && node->outputs[i]->type.dtype == ADZE_UNDEFINED)
+            return false;
     for (size_t i = 0; i < sizeof widened / sizeof *widened && !listed; i++)
         listed = adze_rw_is(node, widened[i]);
     for (int i = 0; i < node->input_count && listed; i++) {
