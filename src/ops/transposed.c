@@ -97,8 +97,9 @@ static void resolve(adze_window *w, const adze_node *node, const int64_t *in, co
     for (int i = 0; i < w->rank; i++) {
         int64_t total = w->stride[i] * (in[i] - 1) + listed(node, "output_padding", i, 0) +
                         adze_window_span(w, i) - out[i];
-        int64_t half = total / 2;
-        w->pad_begin[i] = w->auto_pad == ADZE_PAD_SAME_UPPER ? half : total - half;
+        int64_t half =
+            total / 2; /* what is missing for an output larger than it would be: at the end */
+        w->pad_begin[i] = w->auto_pad == ADZE_PAD_SAME_UPPER || total < 0 ? half : total - half;
         w->pad_end[i] = total - w->pad_begin[i];
     }
 }
