@@ -25,7 +25,7 @@ static double softplus64(double x)
 #define F64_LIST(X)                                                                                \
     X(RELU, x < 0 ? 0 : x)                                                                         \
     X(LEAKY_RELU, x < 0 ? a * x : x)                                                               \
-    X(THRESHOLDED_RELU, x > a ? x : isnan(x) ? x : 0)                                              \
+    X(THRESHOLDED_RELU, x > a ? x : 0)                                                             \
     X(CLIP, isnan(x) ? x : fmin(fmax(x, a), b))                                                    \
     X(LINEAR, a *x + b)                                                                            \
     X(ABS, fabs(x))                                                                                \
@@ -60,7 +60,7 @@ static double softplus64(double x)
     X(SELU, b *(x < 0 ? a * expm1(x) : x))                                                         \
     X(CELU, x < 0 ? a * expm1(x / a) : x)                                                          \
     X(MISH, x *tanh(softplus64(x)))                                                                \
-    X(SHRINK, x<-b ? x + a : x> b ? x - a : isnan(x) ? x : 0)                                      \
+    X(SHRINK, x<-b ? x + a : x> b ? x - a : 0)                                                     \
     X(SIN, sin(x))                                                                                 \
     X(COS, cos(x))                                                                                 \
     X(TAN, tan(x))                                                                                 \
@@ -99,7 +99,7 @@ double adze_unary_f64(adze_unary_call call, double x)
 static bool on_integers(adze_unary kernel)
 {
     return kernel == ADZE_UNARY_RELU || kernel == ADZE_UNARY_ABS || kernel == ADZE_UNARY_NEG ||
-           kernel == ADZE_UNARY_SIGN;
+           kernel == ADZE_UNARY_SIGN || kernel == ADZE_UNARY_SHRINK;
 }
 
 #define INTEGER_LOOP(result)                                                                       \
@@ -112,13 +112,16 @@ static bool on_integers(adze_unary kernel)
     break
 
 #define INTEGERS(name, T)                                                                          \
-    static void integers_##name(adze_unary kernel, const T *x, T *y, int64_t begin, int64_t end)   \
+    static void integers_##name(adze_unary_call call, const T *x, T *y, int64_t begin,             \
+                                int64_t end)                                                       \
     {                                                                                              \
         const bool is_signed = (T)-1 < (T)1;                                                       \
-        switch (kernel) {                                                                          \
+        switch (call.kernel) {                                                                     \
         case ADZE_UNARY_RELU: INTEGER_LOOP((T)(below ? 0 : x[i]));                                 \
         case ADZE_UNARY_ABS: INTEGER_LOOP((T)(below ? 0 - (uint64_t)v : (uint64_t)v));             \
         case ADZE_UNARY_NEG: INTEGER_LOOP((T)(0 - (uint64_t)v));                                   \
+        case ADZE_UNARY_SHRINK:                                                                    \
+            INTEGER_LOOP((T)adze_ops_whole(adze_unary_f64(call, (double)x[i])));                   \
         default: INTEGER_LOOP((T)(below ? (T)-1 : x[i] != 0));                                     \
         }                                                                                          \
     }
@@ -227,7 +230,7 @@ static void unary_range(void *user, int64_t begin, int64_t end, int worker)
     }
     switch (x->dtype) {
 #define X(name, T)                                                                                 \
-    case ADZE_##name: integers_##name(job->call.kernel, x->data, y->data, begin, end); break;
+    case ADZE_##name: integers_##name(job->call, x->data, y->data, begin, end); break;
         ADZE_OPS_INT_LIST(X)
 #undef X
     case ADZE_F32:
