@@ -38,7 +38,7 @@ static adze_ops_layout layout_of(const adze_tensor *x, adze_tensor *y)
     return (adze_ops_layout){.size = adze_ops_element(x->dtype), .x = x->data, .y = y->data};
 }
 
-static adze_status transpose_run(adze_run *run, adze_error *err)
+static adze_status transpose_bytes(adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
@@ -55,6 +55,16 @@ static adze_status transpose_run(adze_run *run, adze_error *err)
     }
     adze_ops_copy(run, &l);
     return ADZE_OK;
+}
+
+static adze_status transpose_run(adze_run *run, adze_error *err)
+{
+    return adze_ops_move_packed(run, 0, transpose_bytes, err);
+}
+
+static size_t transpose_scratch(const adze_run *run)
+{
+    return adze_ops_packed_scratch(run, 0);
 }
 
 /* ---- Expand ---- */
@@ -549,13 +559,15 @@ static adze_status blocks_run(adze_run *run, adze_error *err)
     return ADZE_OK;
 }
 
-#define ROW(text, version, in_min, in_max, out_max)                                                \
+#define MOVE(text, version, in_min, in_max, out_max)                                               \
     .domain = "", .name = text, .since = version, .min_inputs = in_min, .max_inputs = in_max,      \
-    .min_outputs = 1, .max_outputs = out_max, .quant = ADZE_QUANT_MOVE,                            \
-    .cost = adze_ops_cost_move, .prepare = adze_ops_prepare_move
+    .min_outputs = 1, .max_outputs = out_max, .quant = ADZE_QUANT_MOVE, .cost = adze_ops_cost_move
+#define ROW(text, version, in_min, in_max, out_max)                                                \
+    MOVE(text, version, in_min, in_max, out_max), .prepare = adze_ops_prepare_move
 
 const adze_op adze_ops_arrange[] = {
-    {ROW("Transpose", 1, 1, 1, 1), .attrs = "perm", .infer = transpose_infer, .run = transpose_run},
+    {MOVE("Transpose", 1, 1, 1, 1), .attrs = "perm", .infer = transpose_infer,
+     .prepare = adze_ops_prepare_move_packed, .scratch = transpose_scratch, .run = transpose_run},
     {ROW("Expand", 8, 2, 2, 1), .attrs = "", .infer = expand_infer, .run = expand_run},
     {ROW("Tile", 6, 2, 2, 1), .attrs = "", .infer = tile_infer, .run = tile_run},
     {ROW("Slice", 10, 3, 5, 1), .attrs = "", .infer = slice_infer, .run = slice_run},

@@ -288,6 +288,55 @@ adze_status adze_ops_prepare_move(adze_prepare *prepare, adze_error *err)
     return ADZE_OK;
 }
 
+static bool is_packed(const adze_tensor *x)
+{
+    return adze_ops_element(x->dtype) == 0 &&
+           adze_dtype_describe(x->dtype)->kind != ADZE_KIND_BLOCK;
+}
+
+adze_status adze_ops_prepare_move_packed(adze_prepare *prepare, adze_error *err)
+{
+    const adze_tensor *x = adze_ops_prepare_input(prepare, 0);
+    return x && is_packed(x) && !x->quant ? ADZE_OK : adze_ops_prepare_move(prepare, err);
+}
+
+static size_t whole_bytes(const adze_tensor *x)
+{
+    return ((size_t)ADZE_MAX(adze_tensor_elements(x), 0) + 63) / 64 * 64;
+}
+
+size_t adze_ops_packed_scratch(const adze_run *run, size_t own)
+{
+    const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
+    return is_packed(x) ? (own + 63) / 64 * 64 + whole_bytes(x) + whole_bytes(y) : own;
+}
+
+adze_status adze_ops_move_packed(adze_run *run, size_t own,
+                                 adze_status (*move)(adze_run *run, adze_error *err),
+                                 adze_error *err)
+{
+    const adze_tensor *x = run->inputs[0], *inputs[4] = {NULL};
+    adze_tensor *y = run->outputs[0];
+    if (!is_packed(x))
+        return move(run, err);
+    uint8_t *from = (uint8_t *)run->scratch + (own + 63) / 64 * 64, *to = from + whole_bytes(x);
+    adze_tensor wide_x = adze_tensor_view(ADZE_U8, x->rank, x->dims, from);
+    adze_tensor wide_y = adze_tensor_view(ADZE_U8, y->rank, y->dims, to), *outputs[1] = {&wide_y};
+    memcpy(inputs, run->inputs, (size_t)ADZE_MIN(run->input_count, 4) * sizeof *inputs);
+    inputs[0] = &wide_x;
+    for (int64_t i = adze_tensor_elements(x) - 1; i >= 0; i--)
+        from[i] = (uint8_t)adze_packed_get(x->dtype, x->data, i);
+    adze_run wide = *run;
+    wide.inputs = inputs;
+    wide.outputs = outputs;
+    ADZE_TRY(move(&wide, err));
+    if (y->size) /* the bits behind the last element too */
+        memset((char *)y->data + y->size - 1, 0, 1);
+    for (int64_t i = adze_tensor_elements(y) - 1; i >= 0; i--)
+        adze_packed_set(y->dtype, y->data, i, to[i]);
+    return ADZE_OK;
+}
+
 adze_status adze_ops_prepare_float(adze_prepare *prepare, adze_error *err)
 {
     const adze_tensor *x = adze_prepare_input(prepare, 0);

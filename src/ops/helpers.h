@@ -78,6 +78,13 @@ adze_status adze_ops_check_types(const adze_infer *infer, int count,
                                  adze_error *err) ADZE_MUST_CHECK;
 /* prepare of data movement: element types of whole bytes. */
 adze_status adze_ops_prepare_move(adze_prepare *prepare, adze_error *err);
+/* The same where types narrower than a byte move too: `move` sees input 0 and output 0 with a byte an element, in
+ * scratch behind the `own` bytes of the operator. */
+adze_status adze_ops_prepare_move_packed(adze_prepare *prepare, adze_error *err);
+size_t adze_ops_packed_scratch(const adze_run *run, size_t own);
+adze_status adze_ops_move_packed(adze_run *run, size_t own,
+                                 adze_status (*move)(adze_run *run, adze_error *err),
+                                 adze_error *err);
 void adze_ops_cost_move(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,
                         const adze_tensor *const *outputs);
 

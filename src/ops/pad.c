@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "ops/helpers.h"
+#include "tensor/dtype.h"
 
 /* ---- inference ---- */
 
@@ -75,13 +76,18 @@ static int64_t source_of(pad_mode mode, int64_t i, int64_t n)
     return r < n ? r : period - r;
 }
 
-static size_t pad_scratch(const adze_run *run)
+static size_t table_bytes(const adze_run *run)
 {
     const adze_tensor *y = run->outputs[0];
     size_t n = 0;
     for (int i = 0; i < y->rank; i++)
         n += (size_t)ADZE_MAX(y->dims[i], 0);
     return n * sizeof(int64_t);
+}
+
+static size_t pad_scratch(const adze_run *run)
+{
+    return adze_ops_packed_scratch(run, table_bytes(run));
 }
 
 /* Fills y with x shifted by before[axis]. */
@@ -112,12 +118,14 @@ static void set_fill(const adze_kernels *kernels, adze_ops_map *map, const adze_
         if (value)
             adze_ops_load(kernels, value, 0, 1, 1, &real);
         adze_ops_store(kernels, &real, 1, &fill, 0);
+    } else if (value && !adze_ops_element(value->dtype)) {
+        *(uint8_t *)map->fill = (uint8_t)adze_packed_get(value->dtype, value->data, 0);
     } else if (value) {
         memcpy(map->fill, value->data, adze_ops_element(value->dtype));
     }
 }
 
-static adze_status pad_run(adze_run *run, adze_error *err)
+static adze_status pad_bytes(adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0], *value = adze_ops_input(run, 2);
     int axes[ADZE_MAX_RANK];
@@ -136,6 +144,11 @@ static adze_status pad_run(adze_run *run, adze_error *err)
     set_fill(run->kernels, &map, value && value->data ? value : NULL);
     run_pad(run, &map, (pad_mode)mode_of(run->node), before);
     return ADZE_OK;
+}
+
+static adze_status pad_run(adze_run *run, adze_error *err)
+{
+    return adze_ops_move_packed(run, table_bytes(run), pad_bytes, err);
 }
 
 /* ---- CenterCropPad ---- */
@@ -221,7 +234,7 @@ static adze_status pad_prepare(adze_prepare *prepare, adze_error *err)
     if (mode_of(node) < 0)
         return adze_fail(err, ADZE_UNSUPPORTED, "node %s (Pad): mode '%s'", adze_node_name(node),
                          adze_node_string(node, "mode", ""));
-    return adze_ops_prepare_move(prepare, err);
+    return adze_ops_prepare_move_packed(prepare, err);
 }
 
 #define ROW(text, version, in_min, in_max)                                                         \
@@ -232,7 +245,7 @@ const adze_op adze_ops_pad[] = {
     {ROW("Pad", 11, 2, 4), .quant = ADZE_QUANT_MOVE, .attrs = "mode", .infer = pad_infer,
      .prepare = pad_prepare, .scratch = pad_scratch, .run = pad_run},
     {ROW("CenterCropPad", 18, 2, 2), .quant = ADZE_QUANT_MOVE, .attrs = "axes",
-     .infer = center_infer, .prepare = adze_ops_prepare_move, .scratch = pad_scratch,
+     .infer = center_infer, .prepare = adze_ops_prepare_move, .scratch = table_bytes,
      .run = center_run},
     {ROW("Trilu", 14, 1, 2), .attrs = "upper", .infer = trilu_infer,
      .prepare = adze_ops_prepare_move, .run = trilu_run},
