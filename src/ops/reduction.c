@@ -226,7 +226,8 @@ static bool integer_result(adze_reduce op)
     {                                                                                              \
         const bool is_signed = (T)-1 < (T)1;                                                       \
         uint64_t sum = op == ADZE_REDUCE_PROD ? 1 : 0;                                             \
-        T best = n > 0 ? x[0] : 0;                                                                 \
+        const T least = is_signed ? (T)((uint64_t)1 << (8 * sizeof(T) - 1)) : 0;                   \
+        T best = n > 0 ? x[0] : op == ADZE_REDUCE_MAX ? least : (T)~least;                         \
         for (int64_t i = 0; i < n; i++) {                                                          \
             T v = x[i * step];                                                                     \
             uint64_t w = (uint64_t)v;                                                              \
@@ -255,12 +256,14 @@ static void row_any(adze_reduce op, const adze_tensor *x, int64_t first, int64_t
             ADZE_OPS_INT_LIST(X)
         case ADZE_BOOL:
             row_U8(op, (const uint8_t *)x->data + first, n, step, (uint8_t *)y->data + at);
+            ((uint8_t *)y->data)[at] &= 1;
             return;
 #undef X
         default: break;
         }
     }
-    adze_tensor_set_f64(y, at, row_f64(op, x, first, n, step));
+    double value = row_f64(op, x, first, n, step); /* integers: cast, as the standard's body does */
+    adze_tensor_set_f64(y, at, adze_ops_is_float(y->dtype) ? value : trunc(value));
 }
 
 /* ---- execution ---- */
