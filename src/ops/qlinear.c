@@ -386,18 +386,20 @@ typedef struct product_job {
     adze_run *run;
     const adze_tensor *a, *b, *a_zero, *b_zero;
     const adze_tensor *a_scale, *b_scale, *y_scale, *y_zero; /* NULL: int32 result */
-    int64_t m, n, k, batches;
+    int64_t m, n, k;
+    int batch_axes; /* of the result; a vector has no axis in it */
 } product_job;
 
 /* Offset of the matrix of one operand for a batch of the result, by broadcasting. */
-static int64_t matrix_at(const adze_tensor *t, const adze_tensor *y, int64_t batch, int64_t matrix)
+static int64_t matrix_at(const adze_tensor *t, const product_job *j, int64_t batch, int64_t matrix)
 {
+    const adze_tensor *y = j->run->outputs[0];
     int64_t index = 0, step = 1;
-    for (int i = y->rank - 3; i >= 0; i--) {
+    for (int i = j->batch_axes - 1; i >= 0; i--) {
         int64_t at = batch % y->dims[i];
         batch /= y->dims[i];
-        int own = i - (y->rank - t->rank);
-        if (own < 0 || t->rank < 3)
+        int own = i - (j->batch_axes - (t->rank - 2));
+        if (own < 0)
             continue;
         index += (t->dims[own] == 1 ? 0 : at) * step;
         step *= t->dims[own];
@@ -425,8 +427,8 @@ static void product_row(void *user, int64_t piece, int worker)
     const product_job *j = user;
     adze_tensor *y = j->run->outputs[0];
     int64_t batch = piece / j->m, i = piece % j->m;
-    int64_t a = matrix_at(j->a, y, batch, j->m * j->k) + i * j->k;
-    int64_t b = matrix_at(j->b, y, batch, j->k * j->n);
+    int64_t a = matrix_at(j->a, j, batch, j->m * j->k) + i * j->k;
+    int64_t b = matrix_at(j->b, j, batch, j->k * j->n);
     int64_t za =
         j->a_zero ? adze_tensor_get_i64(j->a_zero, row_parameter(j->a_zero, j, batch, i)) : 0;
     for (int64_t c = 0; c < j->n; c++) {
@@ -454,6 +456,7 @@ static adze_status run_product(product_job *j, adze_error *err)
     j->m = j->a->rank > 1 ? j->a->dims[j->a->rank - 2] : 1;
     j->k = j->a->dims[j->a->rank - 1];
     j->n = j->b->rank > 1 ? j->b->dims[j->b->rank - 1] : 1;
+    j->batch_axes = j->run->outputs[0]->rank - (j->a->rank > 1) - (j->b->rank > 1);
     int64_t elements = adze_tensor_elements(j->run->outputs[0]);
     if (elements == 0)
         return ADZE_OK;

@@ -22,6 +22,8 @@ static adze_status map_scales(scale_map *m, const adze_node *node, const adze_te
 {
     int64_t n = adze_tensor_elements(scale), axis = adze_node_int(node, "axis", 1);
     *m = (scale_map){.total = adze_tensor_elements(x), .inner = 1, .axis = 1, .block = 1};
+    if (m->total == 0)
+        return ADZE_OK;
     if (n < 1)
         return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': no scales", adze_node_op(node),
                          adze_node_name(node));
@@ -143,6 +145,11 @@ static void dequantize_piece(void *user, int64_t piece, int worker)
         t->dequantize_i32(n, (const int32_t *)j->x->data + at, scale_at(j, s), zero_at(j, s), y);
         break;
     }
+}
+
+static bool has_rows(const scale_map *m)
+{
+    return m->blocks == 0 || m->block == 0;
 }
 
 static void run_rows(adze_run *run, quantize_job *j, void (*fn)(void *, int64_t, int))
@@ -270,7 +277,7 @@ static adze_status quantize_run(adze_run *run, adze_error *err)
     ADZE_TRY(map_scales(&map, run->node, j.x, j.scale, err));
     ADZE_TRY(check_zero_points(run, j.scale, j.zero, err));
     adze_dtype d = j.y->dtype;
-    bool rows = j.x->dtype == ADZE_F32 && map.block <= 1 &&
+    bool rows = j.x->dtype == ADZE_F32 && has_rows(&map) &&
                 (d == ADZE_U8 || d == ADZE_I8 || d == ADZE_U16 || d == ADZE_I16);
     if (rows)
         run_rows(run, &j, quantize_piece);
@@ -312,7 +319,7 @@ static adze_status dequantize_run(adze_run *run, adze_error *err)
     ADZE_TRY(map_scales(&map, run->node, j.x, j.scale, err));
     ADZE_TRY(check_zero_points(run, j.scale, j.zero, err));
     adze_dtype d = j.x->dtype;
-    bool rows = j.y->dtype == ADZE_F32 && map.block <= 1 &&
+    bool rows = j.y->dtype == ADZE_F32 && has_rows(&map) &&
                 (d == ADZE_U8 || d == ADZE_I8 || d == ADZE_U16 || d == ADZE_I16 || d == ADZE_I32);
     if (rows)
         run_rows(run, &j, dequantize_piece);
