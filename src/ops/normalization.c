@@ -315,19 +315,43 @@ typedef struct layer_job {
     const adze_run *run;
     int64_t n; /* elements of a row */
     bool rms;
+    bool spread[3]; /* input i broadcasts to x in another way than as its last axes */
     float epsilon;
 } layer_job;
 
-static double parameter(const adze_tensor *t, int64_t i, int64_t row, double otherwise)
+static bool is_spread(const adze_tensor *t, const adze_tensor *x)
 {
-    int64_t n = t ? adze_tensor_elements(t) : 0;
-    return n > 0 ? adze_tensor_get_f64(t, (row + i) % n) : otherwise;
+    bool last = true;
+    int i = x->rank - 1, k = t ? t->rank - 1 : -1, rest;
+    for (; k >= 0 && i >= 0 && t->dims[k] == x->dims[i]; k--)
+        i--;
+    for (rest = k; rest >= 0; rest--)
+        last = last && t->dims[rest] == 1;
+    for (; k >= 0 && i >= 0 && (t->dims[k] == 1 || t->dims[k] == x->dims[i]); k--)
+        i--;
+    return !last && k < 0;
+}
+
+/* Input i at an element of x. */
+static double parameter(const layer_job *j, int i, int64_t at, double otherwise)
+{
+    const adze_tensor *t = optional(j->run, i), *x = j->run->inputs[0];
+    int64_t n = t ? adze_tensor_elements(t) : 0, index = 0, step = 1;
+    if (n < 1)
+        return otherwise;
+    if (!j->spread[i])
+        return adze_tensor_get_f64(t, at % n);
+    for (int a = x->rank - 1, k = t->rank - 1; k >= 0; k--, a--) {
+        index += t->dims[k] == 1 ? 0 : at % x->dims[a] * step;
+        step *= t->dims[k];
+        at /= x->dims[a];
+    }
+    return adze_tensor_get_f64(t, index);
 }
 
 static void layer_plain(const layer_job *j, int64_t row)
 {
-    const adze_tensor *x = j->run->inputs[0], *scale = j->run->inputs[1];
-    const adze_tensor *bias = j->rms ? NULL : optional(j->run, 2);
+    const adze_tensor *x = j->run->inputs[0];
     double sum = 0, square = 0;
     int64_t at = row * j->n;
     for (int64_t i = 0; i < j->n && !j->rms; i++)
@@ -341,8 +365,8 @@ static void layer_plain(const layer_job *j, int64_t row)
     for (int64_t i = 0; i < j->n; i++)
         adze_tensor_set_f64(j->run->outputs[0], at + i,
                             (adze_tensor_get_f64(x, at + i) - mean) * factor *
-                                    parameter(scale, i, at, 1) +
-                                parameter(bias, i, at, 0));
+                                    parameter(j, 1, at + i, 1) +
+                                (j->rms ? 0 : parameter(j, 2, at + i, 0)));
     if (j->run->output_count > 1 && j->run->outputs[1])
         adze_tensor_set_f64(j->run->outputs[1], row, mean);
     if (j->run->output_count > 2 && j->run->outputs[2])
@@ -361,7 +385,8 @@ static void layer_row(void *user, int64_t row, int worker)
     const adze_tensor *x = j->run->inputs[0], *scale = j->run->inputs[1];
     const adze_tensor *bias = j->rms ? NULL : optional(j->run, 2);
     bool only = j->run->output_count < 2 || (!j->run->outputs[1] && j->run->output_count < 3);
-    if (x->dtype != ADZE_F32 || !only || !is_row(scale, j->n) || !is_row(bias, j->n)) {
+    if (x->dtype != ADZE_F32 || !only || j->spread[1] || j->spread[2] || !is_row(scale, j->n) ||
+        !is_row(bias, j->n)) {
         layer_plain(j, row);
         return;
     }
@@ -382,6 +407,7 @@ static adze_status layer_run(adze_run *run, adze_error *err)
     layer_job j = {.run = run,
                    .n = product(x->dims, axis, x->rank),
                    .rms = adze_node_op(run->node)[0] == 'R',
+                   .spread = {false, is_spread(run->inputs[1], x), is_spread(optional(run, 2), x)},
                    .epsilon = adze_node_float(run->node, "epsilon", 1e-5f)};
     if (j.n > 0)
         adze_run_parallel(run, product(x->dims, 0, axis), layer_row, &j);
