@@ -153,7 +153,7 @@ static adze_status scan_infer(adze_infer *infer, adze_error *err)
 typedef struct scan {
     adze_run *run;
     scan_form form;
-    int64_t length, batches;
+    int64_t length, batches, turns; /* turns: of the batch at hand */
     adze_item *in, *out;
     adze_stack *stacks; /* [states] final states of the batches, [stacked] */
     uint8_t *turned;
@@ -202,7 +202,7 @@ static adze_status slice(scan *s, int k, int64_t b, int64_t t, adze_error *err)
     int axis;
     ADZE_TRY(input_axis(&axis, f, s->run->node, k, x->rank, err));
     if (f->in_directions && f->in_directions[k])
-        t = s->length - 1 - t;
+        t = s->turns - 1 - t;
     adze_tensor *y = &s->in[f->states + k].tensor;
     size_t inner = adze_dtype_bytes(x->dtype, 1);
     int64_t outer = 1;
@@ -287,6 +287,7 @@ static adze_status scan_batch(scan *s, int64_t b, adze_error *err)
     const scan_form *f = &s->form;
     int64_t length;
     ADZE_TRY(batch_length(s, b, &length, err));
+    s->turns = length;
     start_batch(s, b);
     for (int64_t t = 0; t < length; t++)
         ADZE_TRY(scan_turn(s, b, t, err));
