@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/onnx_import.h"
+#include "model/onnx_fused_impl.h"
 
 typedef struct rule {
     const char *op;
@@ -391,26 +391,33 @@ static adze_status prelu_slope(adze_node *node, adze_node **last, adze_error *er
 static adze_status group_norm_channels(adze_node *node, adze_node **last, adze_error *err)
 {
     ADZE_UNUSED(last);
-    const adze_type *x = node->inputs[0] ? &node->inputs[0]->type : NULL;
+    adze_piece x = adze_fused_in(node, 0), repeats;
     int64_t groups = adze_node_int(node, "num_groups", 1);
-    if (node->input_count < 3 || !x || x->rank < 2 || x->dims[1] < 0 || groups < 1)
-        return adze_fail(err, ADZE_UNSUPPORTED, "%s '%s': channels must be a known number",
-                         node->op_type, node->name);
-    int64_t repeats[2] = {1, x->dims[1] / groups}, one = 1, flat = -1;
-    for (int i = 1; i <= 2; i++) {
-        adze_node *unsqueeze = adze_graph_new_node(node->graph, "", "Unsqueeze", NULL, 2, 1);
-        adze_node *expand = adze_graph_new_node(node->graph, "", "Tile", NULL, 2, 1);
-        adze_node *reshape = adze_graph_new_node(node->graph, "", "Reshape", NULL, 2, 1);
-        if (!unsqueeze || !expand || !reshape || !adze_graph_append(node->graph, unsqueeze) ||
-            !adze_graph_append(node->graph, expand) || !adze_graph_append(node->graph, reshape))
+    if (node->input_count < 3 || !x || groups < 1 || (x->type.rank >= 0 && x->type.rank < 2))
+        return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': inputs or num_groups", node->op_type,
+                         node->name);
+    if (x->type.rank >= 2 && x->type.dims[1] >= 0) {
+        repeats = adze_fused_ints(node, 2, (const int64_t[]){1, x->type.dims[1] / groups});
+    } else {
+        adze_piece channels = adze_fused_emit1(node, "Shape", x);
+        if (!channels || !adze_node_set_int(channels->producer, "start", 1) ||
+            !adze_node_set_int(channels->producer, "end", 2))
             return out_of_memory(err);
-        unsqueeze->inputs[0] = node->inputs[i];
-        expand->inputs[0] = unsqueeze->outputs[0];
-        reshape->inputs[0] = expand->outputs[0];
-        ADZE_TRY(set_input(unsqueeze, 1, constant_ints(node, "one", 1, &one, false), err));
-        ADZE_TRY(set_input(expand, 1, constant_ints(node, "repeats", 2, repeats, false), err));
-        ADZE_TRY(set_input(reshape, 1, constant_ints(node, "flat", 1, &flat, false), err));
-        node->inputs[i] = reshape->outputs[0];
+        adze_piece each =
+            adze_fused_emit2(node, "Div", adze_fused_again(channels), adze_fused_int(node, groups));
+        repeats = adze_fused_emit2(node, "Concat", adze_fused_int(node, 1), each);
+        if (!repeats || !adze_node_set_int(repeats->producer, "axis", 0))
+            return out_of_memory(err);
+        adze_fused_again(repeats);
+    }
+    for (int i = 1; i <= 2; i++) {
+        adze_piece rows =
+            adze_fused_emit2(node, "Unsqueeze", node->inputs[i], adze_fused_int(node, 1));
+        node->inputs[i] =
+            adze_fused_emit2(node, "Reshape", adze_fused_emit2(node, "Tile", rows, repeats),
+                             adze_fused_int(node, -1));
+        if (!node->inputs[i])
+            return out_of_memory(err);
     }
     return ADZE_OK;
 }

@@ -272,10 +272,10 @@ static adze_status read_bits(bit_weights *w, const adze_node *node, adze_error *
                        .bits = adze_node_int(node, "bits", 4),
                        .block = adze_node_int(node, "block_size", 0)};
     w->dtype = w->bits == 4 ? ADZE_U4 : w->bits == 8 ? ADZE_U8 : ADZE_U2;
-    if (!b || !b->constant || !scales || !scales->constant || input(node, 4))
+    if (!b || !b->constant || !scales || !scales->constant ||
+        (input(node, 4) && !input(node, 4)->constant))
         return adze_fail(err, ADZE_UNSUPPORTED,
-                         "MatMulNBits '%s': weights that are not constant, or groups by index",
-                         node->name);
+                         "MatMulNBits '%s': weights or groups that are not constant", node->name);
     if ((w->bits != 2 && w->bits != 4 && w->bits != 8) || w->block < 16 || w->block > 1 << 20 ||
         w->k < 1 || w->n < 1 || w->k > INT32_MAX || w->n > INT32_MAX)
         return adze_fail(err, ADZE_BAD_MODEL, "MatMulNBits '%s': K, N, bits or block_size",
@@ -346,18 +346,42 @@ static adze_value *cut(adze_node *node, adze_value *weights, int64_t k)
     return add(node, "Slice", 4, inputs);
 }
 
+/* Input 4 says the group of each column: *parameter, one for each block, becomes one for each column. */
+static adze_status by_column(adze_value **parameter, adze_node *node, const bit_weights *w,
+                             adze_error *err)
+{
+    const adze_tensor *from = *parameter ? (*parameter)->constant : NULL;
+    const adze_tensor *groups = input(node, 4)->constant;
+    const int64_t columns = w->blocks * w->block, dims[2] = {w->n, columns};
+    const int64_t known = adze_tensor_elements(groups);
+    adze_tensor t;
+    if (!from)
+        return out_of_memory(err);
+    if (known < w->k || known > columns)
+        return adze_fail(err, ADZE_BAD_MODEL, "MatMulNBits '%s': groups do not fit K", node->name);
+    for (int64_t i = 0; i < known; i++)
+        if (adze_tensor_get_i64(groups, i) < 0 || adze_tensor_get_i64(groups, i) >= w->blocks)
+            return adze_fail(err, ADZE_BAD_MODEL, "MatMulNBits '%s': column %lld is of no group",
+                             node->name, (long long)i);
+    ADZE_TRY(adze_tensor_make(&t, from->dtype, 2, dims, err));
+    for (int64_t i = 0; i < w->n * columns; i++) {
+        int64_t at = i % columns, group = at < known ? adze_tensor_get_i64(groups, at) : 0;
+        adze_tensor_set_f64(&t, i, adze_tensor_get_f64(from, i / columns * w->blocks + group));
+    }
+    *parameter = adze_graph_add_constant(node->graph, NULL, &t, true);
+    adze_tensor_free(&t);
+    return *parameter ? ADZE_OK : out_of_memory(err);
+}
+
 /* Weights [N, blocks * block] less scale * zero of their block. */
 static adze_value *less_zeros(adze_node *node, adze_value *weights, adze_value *scales,
-                              const bit_weights *w)
+                              adze_value *zeros, const bit_weights *w)
 {
     int64_t shapes[3][3] = {{w->n, w->blocks, w->block}, {w->n, w->blocks, 1}, {w->n, -1}};
     adze_value *to[3], *parts[3] = {weights, NULL, NULL};
     for (int i = 0; i < 3; i++)
         if (!(to[i] = adze_fused_ints(node, i < 2 ? 3 : 2, shapes[i])))
             return NULL;
-    const int64_t dims[2] = {w->n, w->blocks};
-    adze_value *zeros =
-        shaped_constant(node, input(node, 3)->constant->dtype, dims, input(node, 3)->constant);
     adze_value *offsets = adze_fused_emit2(node, "Mul", scales, zeros);
     parts[0] = adze_fused_emit2(node, "Reshape", weights, to[0]);
     parts[1] = adze_fused_emit2(node, "Reshape", offsets, to[1]);
@@ -368,24 +392,32 @@ static adze_value *less_zeros(adze_node *node, adze_value *weights, adze_value *
 static adze_status expand_bits(adze_node *node, adze_error *err)
 {
     bit_weights w;
-    adze_value *inputs[3];
+    adze_value *inputs[4] = {NULL}, *zeros = input(node, 3);
     ADZE_TRY(read_bits(&w, node, err));
     ADZE_TRY(zero_points(&inputs[2], node, &w, err));
     int64_t whole[2] = {w.n, w.blocks * w.block}, blocks[2] = {w.n, w.blocks}, perm[2] = {1, 0};
+    const bool floats = has_float_zeros(node), grouped = input(node, 4) != NULL;
+    if (floats && adze_tensor_elements(zeros->constant) != w.n * w.blocks)
+        return adze_fail(err, ADZE_BAD_MODEL, "MatMulNBits '%s': zero points do not fit K, N",
+                         node->name);
     inputs[0] = shaped_constant(node, w.dtype, whole, input(node, 1)->constant);
     inputs[1] =
         shaped_constant(node, input(node, 2)->constant->dtype, blocks, input(node, 2)->constant);
+    if (floats)
+        inputs[3] = shaped_constant(node, zeros->constant->dtype, blocks, zeros->constant);
+    for (int i = 1; i < (floats ? 4 : 3) && grouped; i++)
+        ADZE_TRY(by_column(&inputs[i], node, &w, err));
+    if (grouped) {
+        w.blocks *= w.block;
+        w.block = 1;
+    }
     adze_node *made = inputs[0] && inputs[1] ? make(node, "DequantizeLinear", 3, inputs, 1) : NULL;
     if (!made || !adze_node_set_int(made, "axis", 1) ||
         !adze_node_set_int(made, "block_size", w.block))
         return out_of_memory(err);
     adze_value *weights = append(made);
-    if (weights && has_float_zeros(node)) {
-        if (adze_tensor_elements(input(node, 3)->constant) != w.n * w.blocks)
-            return adze_fail(err, ADZE_BAD_MODEL, "MatMulNBits '%s': zero points do not fit K, N",
-                             node->name);
-        weights = less_zeros(node, weights, inputs[1], &w);
-    }
+    if (weights && floats)
+        weights = inputs[3] ? less_zeros(node, weights, inputs[1], inputs[3], &w) : NULL;
     if (weights && whole[1] > w.k)
         weights = cut(node, weights, w.k);
     adze_node *turned = weights ? make(node, "Transpose", 1, &weights, 1) : NULL;

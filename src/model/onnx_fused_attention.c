@@ -41,13 +41,11 @@ static adze_piece swap_middle(const adze_node *node, adze_piece x)
 }
 
 /* x cut into `count` parts along an axis: equal ones, or of these sizes. */
-static bool split(const adze_node *node, adze_piece x, int64_t axis, int count,
-                  const int64_t *sizes, adze_piece *to)
+static bool split(const adze_node *node, adze_piece x, int64_t axis, int count, adze_piece sizes,
+                  adze_piece *to)
 {
-    const adze_piece operands[2] = {x, sizes ? adze_fused_ints(node, count, sizes) : NULL};
-    adze_node *made = x && (!sizes || operands[1])
-                          ? adze_fused_emit(node, "Split", sizes ? 2 : 1, operands, count)
-                          : NULL;
+    const adze_piece operands[2] = {x, sizes};
+    adze_node *made = x ? adze_fused_emit(node, "Split", sizes ? 2 : 1, operands, count) : NULL;
     if (!made || !adze_node_set_int(made, "axis", axis) ||
         (!sizes && !adze_node_set_int(made, "num_outputs", count)))
         return false;
@@ -68,17 +66,29 @@ static adze_piece extent(const adze_node *node, adze_piece x, int64_t axis)
 
 /* ---- masks ---- */
 
-/* [B, keys] of booleans from ends (and starts behind them) in one vector. */
-static adze_piece mask_of_lengths(const adze_node *node, const parts *p, bool starts)
+/* [B, keys] of booleans from ends (and starts behind them) in one vector. Where only a run knows whether there are
+ * starts, zeros behind the vector stand for them. */
+static adze_piece mask_of_lengths(const adze_node *node, const parts *p, bool starts, bool unsure)
 {
     static const int64_t last[1] = {1};
     adze_piece total = extent(node, p->k, p->deep ? 2 : 1), none[2];
     if (p->past_k)
         total = adze_fused_emit2(node, "Add", total, extent(node, p->past_k, 2));
     adze_piece lengths = adze_fused_cast(node, p->mask, ADZE_I64);
+    const int64_t zero = 0;
+    if (unsure) {
+        const adze_piece batch = extent(node, p->q, 0), start = adze_fused_int(node, 0);
+        const adze_piece pads[2] = {start, batch}, two = adze_fused_int(node, 2);
+        adze_node *ends = start && batch ? adze_fused_emit(node, "Concat", 2, pads, 1) : NULL;
+        if (!ends || !adze_node_set_int(ends, "axis", 0))
+            return NULL;
+        lengths = adze_fused_emit2(node, "Pad", lengths, adze_fused_again(ends->outputs[0]));
+        const adze_piece cut[3] = {lengths, start, adze_fused_emit2(node, "Mul", batch, two)};
+        adze_node *first = lengths && cut[2] ? adze_fused_emit(node, "Slice", 3, cut, 1) : NULL;
+        lengths = first ? first->outputs[0] : NULL;
+    }
     if (!split(node, lengths, 0, starts ? 2 : 1, NULL, none))
         return NULL;
-    const int64_t zero = 0;
     adze_piece scalar_total =
         total ? adze_fused_emit2(node, "Squeeze", total, adze_fused_ints(node, 1, &zero)) : NULL;
     adze_piece begin =
@@ -108,11 +118,12 @@ static adze_status mask_of(adze_piece *out, const adze_node *node, const parts *
     if (rank < 1 || rank > 3)
         return adze_fused_unsupported(node, "a mask of this rank", err);
     const adze_dim batch = dim_of(p->q, 0), n = dim_of(p->mask, 0);
-    const bool starts = rank == 1 && n != batch && n == 2 * batch;
+    const bool unsure = rank == 1 && n != batch && (n < 0 || batch < 0);
+    const bool starts = unsure || (rank == 1 && n != batch && n == 2 * batch);
     if (rank == 1 && n >= 0 && batch >= 0 && n != batch && !starts)
         return adze_fused_unsupported(node, "a mask of cumulated lengths", err);
-    adze_piece allowed =
-        rank == 1 ? mask_of_lengths(node, p, starts) : adze_fused_cast(node, p->mask, ADZE_BOOL);
+    adze_piece allowed = rank == 1 ? mask_of_lengths(node, p, starts, unsure)
+                                   : adze_fused_cast(node, p->mask, ADZE_BOOL);
     allowed = unsqueeze(node, allowed, rank == 3 ? 1 : 2, axes);
     const adze_piece choice[3] = {
         allowed, adze_fused_scalar(node, p->q, 0),
@@ -165,13 +176,18 @@ static adze_status add_biases(adze_node *node, parts *p, adze_piece bias, adze_e
 {
     adze_piece b[3];
     const adze_dim q = dim_of(p->q, 2), v = p->deep ? -1 : dim_of(p->v, 2), all = dim_of(bias, 0);
-    const bool sizes = q >= 0 && v >= 0 && all >= 0;
     if (!bias)
         return ADZE_OK;
-    if (sizes && q + q + v != all)
+    if (q >= 0 && v >= 0 && all >= 0 && q + q + v != all)
         return adze_fused_unsupported(node, "a bias that does not fit queries, keys and values",
                                       err);
-    if (!split(node, bias, 0, 3, sizes ? (const int64_t[]){q, q, v} : NULL, b))
+    adze_piece size = extent(node, p->q, 2), last = extent(node, p->v, p->deep ? 3 : 2);
+    if (p->deep)
+        last = adze_fused_emit2(node, "Mul", last, adze_fused_ints(node, 1, &p->heads));
+    const adze_piece sizes[3] = {size, size, last};
+    adze_node *joined = size && last ? adze_fused_emit(node, "Concat", 3, sizes, 1) : NULL;
+    if (!joined || !adze_node_set_int(joined, "axis", 0) ||
+        !split(node, bias, 0, 3, adze_fused_again(joined->outputs[0]), b))
         return adze_fused_no_memory(err);
     p->q = adze_fused_emit2(node, "Add", p->q, b[0]);
     if (p->deep)
@@ -257,7 +273,8 @@ adze_status adze_fused_attention_of(adze_node *node, adze_piece x, adze_piece ma
         adze_node_int(node, "past_present_share_buffer", 0) || p.heads < 1 || (sizes && count != 3))
         return adze_fused_unsupported(node, "rotary positions, shared buffers or no num_heads",
                                       err);
-    if (!split(node, x, 2, 3, sizes, three))
+    adze_piece parts_of = sizes ? adze_fused_ints(node, 3, sizes) : NULL;
+    if ((sizes && !parts_of) || !split(node, x, 2, 3, parts_of, three))
         return adze_fused_no_memory(err);
     p.q = three[0];
     p.k = three[1];
