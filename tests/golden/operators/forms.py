@@ -556,18 +556,18 @@ def flex_attention_mods():
     return m.gives(y=np.einsum("bhqk,bhkd->bhqd", p, v.repeat(2, 1)).astype(np.float32))
 
 
-def main():
+def main_of(cases, archive):
     parser = argparse.ArgumentParser()
     parser.add_argument("--adze")
     a = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for name, draw in sorted(CASES.items()):
+        for name, draw in sorted(cases.items()):
             draw().save(folder, name)
         if a.adze:
             return run_adze(a.adze, folder) or run_adze(a.adze, folder, "--symbolic")
-        pack(folder, os.path.join(HERE, "forms.tar.xz"))
+        pack(folder, os.path.join(HERE, archive))
         return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_of(CASES, "forms.tar.xz"))
