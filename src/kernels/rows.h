@@ -39,6 +39,9 @@ typedef struct adze_rows_table {
     void (*rms_norm)(int64_t n, const float *x, const float *scale, float epsilon, float *y);
     float (*reduce[ADZE_REDUCE_COUNT])(int64_t n, const float *x);
     float (*dot)(int64_t n, const float *a, const float *b);
+    /* y[j] += weights[t] * x[offsets[t] + j] for each tap t, in their order. Never in place. */
+    void (*blend)(int64_t n, int64_t taps, const float *x, const int64_t *offsets,
+                  const float *weights, float *y);
     /* Index of the largest (smallest) element, the first of equals; a NaN wins, the first of them.
      * n >= 1. */
     int64_t (*argmax)(int64_t n, const float *x);

@@ -83,6 +83,26 @@ static float dot(int64_t n, const float *a, const float *b)
     REDUCE_BODY(n, 0.0f, add_f32, a[i] * b[i]);
 }
 
+/* Four taps at a time. */
+static void blend(int64_t n, int64_t taps, const float *x, const int64_t *offsets,
+                  const float *weights, float *y)
+{
+    for (; taps >= 4; taps -= 4, offsets += 4, weights += 4) {
+        const float *x0 = x + offsets[0], *x1 = x + offsets[1], *x2 = x + offsets[2],
+                    *x3 = x + offsets[3];
+        const float w0 = weights[0], w1 = weights[1], w2 = weights[2], w3 = weights[3];
+        VECTOR_LOOP
+        for (int64_t i = 0; i < n; i++)
+            y[i] = (((y[i] + w0 * x0[i]) + w1 * x1[i]) + w2 * x2[i]) + w3 * x3[i];
+    }
+    for (int64_t t = 0; t < taps; t++) {
+        const float *from = x + offsets[t], weight = weights[t];
+        VECTOR_LOOP
+        for (int64_t i = 0; i < n; i++)
+            y[i] += weight * from[i];
+    }
+}
+
 static float reduce_mean(int64_t n, const float *x)
 {
     return reduce_sum(n, x) / (float)n;
@@ -209,6 +229,7 @@ static void fill(adze_rows_table *t)
     t->layer_norm = layer_norm;
     t->rms_norm = rms_norm;
     t->dot = dot;
+    t->blend = blend;
     t->argmax = argmax;
     t->argmin = argmin;
 }

@@ -84,6 +84,8 @@ enum { NEAREST, LINEAR, CUBIC };
 enum { ZEROS, BORDER, REFLECTION };
 
 typedef struct sample_job {
+    const adze_run *run;
+    float *turned, *blocks; /* scratch: see sample_block */
     const adze_tensor *x, *grid;
     adze_tensor *y;
     int spatial, mode, padding;
@@ -157,56 +159,41 @@ static int axis_taps(const sample_job *job, double g, int64_t n, int64_t *first,
     return 4;
 }
 
+enum { MOST_TAPS = 64, POINTS = 64 };
+
+/* What a point of the output is: the sum of weight * element of the picture. */
 typedef struct sample_taps {
-    int count, total;
-    int64_t index[3][4]; /* for each axis */
-    double weight[3][4];
+    int64_t count, at[MOST_TAPS];
+    double weight[MOST_TAPS];
 } sample_taps;
 
-static double element(const adze_tensor *x, int64_t i)
-{
-    return x->dtype == ADZE_F32 ? (double)((const float *)x->data)[i] : adze_tensor_get_f64(x, i);
-}
-
+/* All combinations of the taps of the axes, the first axis fastest; none without weight. */
 static void point_taps(const sample_job *job, int64_t point, sample_taps *taps)
 {
-    taps->total = 1;
+    int64_t all = 1, first, index;
+    taps->at[0] = 0;
+    taps->weight[0] = 1;
     for (int a = 0; a < job->spatial; a++) { /* the grid's last element is the first axis */
-        int64_t n = job->x->dims[2 + a], first;
-        double g = element(job->grid, point * job->spatial + job->spatial - 1 - a);
-        taps->count = axis_taps(job, g, n, &first, taps->weight[a]);
-        for (int t = 0; t < taps->count; t++)
-            taps->index[a][t] = tap_index(job, first + t, n);
-        taps->total *= taps->count;
-    }
-}
-
-static double sample(const sample_job *job, const sample_taps *taps, int64_t picture)
-{
-    double sum = 0;
-    for (int combination = 0; combination < taps->total; combination++) {
-        int rest = combination;
-        int64_t at = 0;
-        double weight = 1;
-        for (int a = 0; a < job->spatial; a++) {
-            int t = rest % taps->count;
-            rest /= taps->count;
-            int64_t i = taps->index[a][t];
-            weight *= i < 0 ? 0 : taps->weight[a][t];
-            at = at * job->x->dims[2 + a] + ADZE_MAX(i, 0);
+        int64_t n = job->x->dims[2 + a];
+        double weights[4];
+        int count =
+            axis_taps(job, adze_ops_get(job->grid, point * job->spatial + job->spatial - 1 - a), n,
+                      &first, weights);
+        for (int t = count - 1; t >= 0; t--) {
+            index = tap_index(job, first + t, n);
+            for (int64_t k = 0; k < all; k++) {
+                taps->at[t * all + k] = taps->at[k] * n + ADZE_MAX(index, 0);
+                taps->weight[t * all + k] = index < 0 ? 0 : taps->weight[k] * weights[t];
+            }
         }
-        if (weight != 0)
-            sum += weight * element(job->x, picture * job->plane + at);
+        all *= count;
     }
-    return sum;
-}
-
-static void store_element(adze_tensor *y, int64_t i, double v)
-{
-    if (y->dtype == ADZE_F32)
-        ((float *)y->data)[i] = (float)v;
-    else
-        adze_tensor_set_f64(y, i, v);
+    taps->count = 0;
+    for (int64_t k = 0; k < all; k++) {
+        taps->at[taps->count] = taps->at[k];
+        taps->weight[taps->count] = taps->weight[k];
+        taps->count += taps->weight[k] != 0;
+    }
 }
 
 static void sample_range(void *user, int64_t begin, int64_t end, int worker)
@@ -218,10 +205,56 @@ static void sample_range(void *user, int64_t begin, int64_t end, int worker)
         sample_taps taps;
         int64_t n = p / job->points, at = p % job->points;
         point_taps(job, p, &taps);
-        for (int64_t c = 0; c < channels; c++)
-            store_element(job->y, (n * channels + c) * job->points + at,
-                          sample(job, &taps, n * channels + c));
+        for (int64_t c = n * channels; c < (n + 1) * channels; c++) {
+            double sum = 0;
+            for (int64_t k = 0; k < taps.count; k++)
+                sum += taps.weight[k] * adze_ops_get(job->x, c * job->plane + taps.at[k]);
+            adze_ops_put(job->y, c * job->points + at, sum);
+        }
     }
+}
+
+/* float32: pictures with the channels last, so that a tap is a row; a block of points is turned back. */
+static void sample_block(void *user, int64_t piece, int worker)
+{
+    const sample_job *job = user;
+    const adze_rows_table *rows = &job->run->kernels->rows;
+    int64_t c = job->x->dims[1], each = (job->points + POINTS - 1) / POINTS;
+    int64_t n = piece / each, first = piece % each * POINTS;
+    int64_t count = ADZE_MIN(POINTS, job->points - first);
+    float *block = job->blocks + worker * POINTS * c;
+    memset(block, 0, (size_t)(count * c) * sizeof *block);
+    for (int64_t i = 0; i < count; i++) {
+        sample_taps taps;
+        float weights[MOST_TAPS];
+        point_taps(job, n * job->points + first + i, &taps);
+        for (int64_t k = 0; k < taps.count; k++) {
+            taps.at[k] *= c;
+            weights[k] = (float)taps.weight[k];
+        }
+        rows->blend(c, taps.count, job->turned + n * job->plane * c, taps.at, weights,
+                    block + i * c);
+    }
+    rows->transpose_4(count, c, block, c, (float *)job->y->data + n * c * job->points + first,
+                      job->points);
+}
+
+static void turn_picture(void *user, int64_t n, int worker)
+{
+    ADZE_UNUSED(worker);
+    const sample_job *job = user;
+    int64_t c = job->x->dims[1], at = n * c * job->plane;
+    adze_transpose(&job->run->kernels->rows, sizeof(float), c, job->plane,
+                   (const float *)job->x->data + at, job->turned + at);
+}
+
+static size_t sample_scratch(const adze_run *run)
+{
+    const adze_tensor *x = run->inputs[0];
+    return x->dtype == ADZE_F32
+               ? (x->size + 63) / 64 * 64 +
+                     (size_t)(adze_run_threads(run) * POINTS * x->dims[1]) * sizeof(float)
+               : 0;
 }
 
 static adze_status sample_run(adze_run *run, adze_error *err)
@@ -229,7 +262,13 @@ static adze_status sample_run(adze_run *run, adze_error *err)
     const adze_tensor *x = run->inputs[0], *grid = run->inputs[1];
     const char *mode = adze_node_string(run->node, "mode", "linear");
     const char *padding = adze_node_string(run->node, "padding_mode", "zeros");
-    sample_job job = {.x = x, .grid = grid, .y = run->outputs[0], .spatial = x->rank - 2};
+    sample_job job = {.run = run,
+                      .turned = run->scratch,
+                      .blocks = (float *)run->scratch + (x->size + 63) / 64 * 16,
+                      .x = x,
+                      .grid = grid,
+                      .y = run->outputs[0],
+                      .spatial = x->rank - 2};
     job.mode = strstr(mode, "nearest") ? NEAREST : strstr(mode, "cubic") ? CUBIC : LINEAR;
     job.padding = strcmp(padding, "border") == 0       ? BORDER
                   : strcmp(padding, "reflection") == 0 ? REFLECTION
@@ -242,8 +281,15 @@ static adze_status sample_run(adze_run *run, adze_error *err)
         job.points *= grid->dims[1 + i];
         job.plane *= x->dims[2 + i];
     }
-    if (adze_tensor_elements(job.y) > 0 && job.plane > 0)
+    if (adze_tensor_elements(job.y) == 0 || job.plane == 0)
+        return ADZE_OK;
+    if (x->dtype == ADZE_F32) {
+        adze_run_parallel(run, x->dims[0], turn_picture, &job);
+        adze_run_parallel(run, x->dims[0] * ((job.points + POINTS - 1) / POINTS), sample_block,
+                          &job);
+    } else {
         adze_ops_parallel(run, job.points * x->dims[0], 256, sample_range, &job);
+    }
     return ADZE_OK;
 }
 
@@ -305,47 +351,81 @@ static adze_status col_infer(adze_infer *infer, adze_error *err)
     return ADZE_OK;
 }
 
-/* Element of the picture that tap `tap` of place `place` lands on; -1: in the padding. */
-static int64_t landing(const col_window *w, int64_t tap, int64_t place)
+typedef struct col_job {
+    const adze_run *run;
+    col_window w;
+    int64_t block, places, picture;
+} col_job;
+
+/* y[i * stride] += x[i] for a run of places. */
+static void add_places(const col_job *j, int64_t n, int64_t from, int64_t to, int64_t stride)
 {
-    int64_t at = 0, stride = 1;
-    for (int i = w->spatial - 1; i >= 0; i--) {
-        int64_t v = place % w->places[i] * w->stride[i] + tap % w->block[i] * w->dilation[i];
-        v -= w->pad[i];
-        place /= w->places[i];
-        tap /= w->block[i];
-        if (v < 0 || v >= w->image[i])
-            return -1;
-        at += v * stride;
-        stride *= w->image[i];
+    const adze_tensor *x = j->run->inputs[0];
+    adze_tensor *y = j->run->outputs[0];
+    if (x->dtype == ADZE_F32 && stride == 1) {
+        float *sums = (float *)y->data + to;
+        j->run->kernels->eltwise.binary[ADZE_BINARY_ADD][ADZE_FORM_VV](
+            n, sums, (const float *)x->data + from, sums);
+        return;
     }
-    return at;
+    for (int64_t i = 0; i < n; i++, to += stride)
+        adze_ops_put(y, to, adze_ops_get(y, to) + adze_ops_get(x, from + i));
+}
+
+/* A tap of all places lands on the picture, a run of places along the last axis at a time. */
+static void add_tap(const col_job *j, const int64_t *tap, int64_t from, int64_t picture)
+{
+    const col_window *w = &j->w;
+    int d = w->spatial - 1;
+    int64_t line = w->places[d], stride = w->stride[d];
+    int64_t start = tap[d] * w->dilation[d] - w->pad[d]; /* of place 0 */
+    int64_t first = start < 0 ? (stride - 1 - start) / stride : 0;
+    int64_t last =
+        start < w->image[d] ? ADZE_MIN((w->image[d] - start + stride - 1) / stride, line) : 0;
+    int64_t place[6] = {0};
+    for (int64_t p = 0; p < j->places && first < last; p += line) {
+        int64_t at = 0;
+        bool inside = true;
+        for (int i = 0; i < d; i++) {
+            int64_t v = place[i] * w->stride[i] + tap[i] * w->dilation[i] - w->pad[i];
+            inside &= v >= 0 && v < w->image[i];
+            at = at * w->image[i] + v;
+        }
+        if (inside)
+            add_places(j, last - first, from + p + first,
+                       picture + at * w->image[d] + start + first * stride, stride);
+        for (int i = d - 1; i >= 0 && ++place[i] == w->places[i]; i--)
+            place[i] = 0;
+    }
+}
+
+static void col_channel(void *user, int64_t channel, int worker)
+{
+    ADZE_UNUSED(worker);
+    const col_job *j = user;
+    int64_t tap[6] = {0};
+    for (int64_t b = 0; b < j->block; b++) {
+        add_tap(j, tap, (channel * j->block + b) * j->places, channel * j->picture);
+        for (int i = j->w.spatial - 1; i >= 0 && ++tap[i] == j->w.block[i]; i--)
+            tap[i] = 0;
+    }
 }
 
 static adze_status col_run(adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
-    col_window w;
-    ADZE_TRY(read_window(&w, run, err));
-    int64_t block = 1, places = 1, picture = 1;
-    for (int i = 0; i < w.spatial; i++) {
-        block *= w.block[i];
-        places *= w.places[i];
-        picture *= w.image[i];
+    col_job j = {.run = run, .block = 1, .places = 1, .picture = 1};
+    ADZE_TRY(read_window(&j.w, run, err));
+    for (int i = 0; i < j.w.spatial; i++) {
+        j.block *= j.w.block[i];
+        j.places *= j.w.places[i];
+        j.picture *= j.w.image[i];
     }
-    if (x->dims[2] != places || x->dims[1] != y->dims[1] * block)
+    if (x->dims[2] != j.places || x->dims[1] != y->dims[1] * j.block)
         return adze_ops_bad(run->node, err, "the columns do not fit image_shape and block_shape");
     memset(y->data, 0, y->size);
-    for (int64_t row = 0; row < x->dims[0] * x->dims[1]; row++)
-        for (int64_t p = 0; p < places; p++) {
-            int64_t to = landing(&w, row % block, p);
-            if (to < 0)
-                continue;
-            to += row / block * picture;
-            adze_tensor_set_f64(
-                y, to, adze_tensor_get_f64(y, to) + adze_tensor_get_f64(x, row * places + p));
-        }
+    adze_run_parallel(run, y->dims[0] * y->dims[1], col_channel, &j);
     return ADZE_OK;
 }
 
@@ -428,7 +508,7 @@ static adze_status float_prepare(adze_prepare *prepare, adze_error *err)
 const adze_op adze_ops_grid[] = {
     {ROW("AffineGrid", 20, 2), .attrs = "align_corners", .infer = affine_infer, .run = affine_run},
     {ROW("GridSample", 16, 2), .attrs = "align_corners mode padding_mode", .infer = sample_infer,
-     .run = sample_run},
+     .scratch = sample_scratch, .run = sample_run},
     {ROW("Col2Im", 18, 3), .attrs = "dilations pads strides", .infer = col_infer, .run = col_run},
     {ROW("Det", 11, 1), .attrs = "", .infer = det_infer, .scratch = det_scratch, .run = det_run},
     {.name = NULL},

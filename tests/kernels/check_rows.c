@@ -29,6 +29,22 @@ static void check_reductions(const adze_rows_table *t, const adze_rows_table *re
     CHECK_EQ(t->argmin(n, x), ref->argmin(n, x));
 }
 
+static void check_blend(const adze_rows_table *t, adze_cpu_level level, int64_t n, int64_t taps,
+                        uint64_t *seed)
+{
+    const float *x = row_of(n * 3, 4, seed), *weights = row_of(taps + 1, 1, seed);
+    float *y = row_of(n, 4, seed), *expected = row_of(n, 4, seed);
+    int64_t offsets[10];
+    memcpy(expected, y, (size_t)n * sizeof *y);
+    for (int64_t k = 0; k < taps; k++) {
+        offsets[k] = (int64_t)(test_random(seed) % (uint64_t)(2 * n + 1));
+        for (int64_t j = 0; j < n; j++)
+            expected[j] += weights[k] * x[offsets[k] + j];
+    }
+    t->blend(n, taps, x, offsets, weights, y);
+    check_same("blend", level, y, expected, n);
+}
+
 static void check_norms(const adze_rows_table *t, const adze_rows_table *ref, adze_cpu_level level,
                         int64_t n, uint64_t *seed)
 {
@@ -74,6 +90,7 @@ TEST(rows_are_the_same_at_every_level)
         for (size_t i = 0; i < ADZE_COUNT_OF(lengths); i++)
             for (int round = 0; round < 4; round++) {
                 check_reductions(&t, &ref, level, lengths[i], &seed);
+                check_blend(&t, level, lengths[i], 3 * round, &seed);
                 check_norms(&t, &ref, level, lengths[i], &seed);
             }
     }
