@@ -329,7 +329,7 @@ bool cli_interrupted(void)
 {
     static bool installed;
     if (!installed)
-        signal(SIGINT, on_interrupt);
+        signal(SIGINT, on_interrupt), signal(SIGTERM, on_interrupt);
     installed = true;
     return interrupted != 0;
 }

@@ -18,7 +18,7 @@ typedef struct task {
     adze_engine *engine;
     adze_imatrix *imatrix;
     int32_t *ids;
-    int64_t count, chunks_seen;
+    int64_t count, skip, chunks_seen;
 } task;
 
 static bool show_progress(void *user, const adze_llm_progress *progress)
@@ -37,11 +37,15 @@ static adze_status encode_text(task *t, adze_error *err)
     const adze_encode_options how = {.special = t->special, .ends = true};
     adze_status status =
         cli_encode_file(&t->ids, &t->count, t->engine, t->model, t->file, &how, err);
-    if (status != ADZE_OK || t->count >= t->how.context)
+    if (status != ADZE_OK || t->count / t->how.context > t->skip)
         return status;
-    snprintf(err->message, sizeof err->message,
-             "%s: %lld tokens, fewer than one chunk of %lld: a longer text, or a smaller --context",
-             t->file, (long long)t->count, (long long)t->how.context);
+    char skipped[64] = "";
+    if (t->skip > 0)
+        snprintf(skipped, sizeof skipped, " after the %lld of --skip", (long long)t->skip);
+    snprintf(
+        err->message, sizeof err->message,
+        "%s: %lld tokens, fewer than one chunk of %lld%s: a longer text, or a smaller --context",
+        t->file, (long long)t->count, (long long)t->how.context, skipped);
     return err->status = ADZE_BAD_DATA;
 }
 
@@ -67,7 +71,9 @@ static adze_status collect(task *t, adze_error *err)
         status = encode_text(t, err);
     if (status == ADZE_OK) {
         (void)cli_interrupted(); /* from here on Ctrl-C is asked about */
-        status = adze_imatrix_collect(t->imatrix, t->engine, t->ids, t->count, &t->how, err);
+        int64_t from = t->skip * t->how.context;
+        status = adze_imatrix_collect(t->imatrix, t->engine, t->ids + from, t->count - from,
+                                      &t->how, err);
     }
     cli_progress_end();
     return status;
@@ -145,8 +151,8 @@ static int check(const cli_command *self, const task *t)
         return cli_usage(self, "expected a model and --file, or --merge, or --show");
     if (t->model && !t->file)
         return cli_usage(self, "--file is missing: which text?");
-    if (t->how.context < 8 || t->how.chunks < 0)
-        return cli_usage(self, "--context must be at least 8, --chunks at least 0");
+    if (t->how.context < 8 || t->how.chunks < 0 || t->skip < 0)
+        return cli_usage(self, "--context must be at least 8, --chunks and --skip at least 0");
     return -1;
 }
 
@@ -158,6 +164,8 @@ CLI_COMMAND(imatrix)
         {CLI_STRING, "file", "TEXT", "text like that the model will see", &t.file},
         {CLI_STRING, "output", "M.gguf", "the matrix to write", &t.output},
         {CLI_INT, "chunks", "N", "at most so many (default: all of the text)", &t.how.chunks},
+        {CLI_INT, "skip", "N", "chunks to pass over first; with --merge: go on after a kill",
+         &t.skip},
         {CLI_INT, "context", "N", "tokens in a chunk (default 512)", &t.how.context},
         {CLI_FLAG, "process-output", NULL, "output.weight too", &t.how.output},
         {CLI_FLAG, "special", NULL, "parse special tokens in the text", &t.special},

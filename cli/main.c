@@ -1,5 +1,6 @@
 /* The table of commands. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -118,6 +119,7 @@ int main(int argc, char **argv)
         printf("adze %s\n", adze_version());
         return 0;
     }
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of the write */
     for (const cli_command *c = cli_commands; c->name; c++)
         if (strcmp(argv[1], c->name) == 0)
             return flushed(c->run(c, argc - 2, argv + 2));

@@ -144,14 +144,40 @@ struct adze_output {
     uint64_t size; /* written, buffered bytes included */
     size_t buffered;
     char *path;      /* where it shall appear */
-    char *temporary; /* where it is now; NULL: written in place (a device or pipe) */
+    char *temporary; /* where it is now; NULL: written in place (a device or pipe), or unnamed */
+    bool unnamed;    /* has no name yet, so that even a kill leaves nothing */
     adze_arena arena;
     char buffer[1 << 16];
 };
 
-/* Opens a name of our own beside the target; O_EXCL keeps two writers apart. */
-static int open_beside(adze_output *output)
+static char *self_name(char buf[48], int fd)
 {
+    (void)snprintf(buf, 48, "/proc/self/fd/%d", fd);
+    return buf;
+}
+
+/* A file without a name in the target's folder; -1 where the file system or the kernel has none. */
+static int open_unnamed(adze_output *output)
+{
+#ifdef O_TMPFILE
+    char self[48];
+    const char *folder = adze_path_beside(&output->arena, output->path, ".");
+    int fd = folder ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
+    output->unnamed = fd >= 0 && access(self_name(self, fd), F_OK) == 0;
+    if (fd >= 0 && !output->unnamed)
+        (void)close(fd);
+    return output->unnamed ? fd : -1;
+#else
+    ADZE_UNUSED(output);
+    return -1;
+#endif
+}
+
+/* Makes a name of our own beside the target, for a new file or the unnamed one; that it must not be there keeps two
+ * writers apart. */
+static int make_name(adze_output *output)
+{
+    char self[48];
     for (int i = 0; i < 1000; i++) {
         output->temporary =
             adze_arena_printf(&output->arena, "%s.tmp-%ld-%d", output->path, (long)getpid(), i);
@@ -159,10 +185,16 @@ static int open_beside(adze_output *output)
             errno = ENOMEM;
             return -1;
         }
-        int fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0 || errno != EEXIST)
-            return fd;
+        int made = output->unnamed
+                       ? linkat(AT_FDCWD, self_name(self, output->fd), AT_FDCWD, output->temporary,
+                                AT_SYMLINK_FOLLOW)
+                       : open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (made >= 0)
+            return made;
+        if (errno != EEXIST)
+            break;
     }
+    output->temporary = NULL;
     return -1;
 }
 
@@ -182,7 +214,9 @@ static bool open_target(adze_output *output, const char *path)
         return false;
     }
     bool in_place = exists && !S_ISREG(info.st_mode);
-    output->fd = in_place ? open(path, O_WRONLY | O_CLOEXEC) : open_beside(output);
+    output->fd = in_place ? open(path, O_WRONLY | O_CLOEXEC) : open_unnamed(output);
+    if (!in_place && output->fd < 0)
+        output->fd = make_name(output);
     return output->fd >= 0;
 }
 
@@ -244,6 +278,11 @@ void adze_output_write(adze_output *output, const void *bytes, size_t size)
     output->buffered += size;
 }
 
+bool adze_output_failed(const adze_output *output)
+{
+    return output->error != 0;
+}
+
 uint64_t adze_output_size(const adze_output *output)
 {
     return output->size;
@@ -253,8 +292,10 @@ adze_status adze_output_finish(adze_output **output_pointer, adze_error *err)
 {
     adze_output *output = *output_pointer;
     flush(output);
-    if (output->temporary) {
+    if (output->temporary || output->unnamed) {
         if (output->error == 0 && fdatasync(output->fd) != 0 && errno != EINVAL)
+            output->error = errno;
+        if (output->error == 0 && output->unnamed && make_name(output) < 0)
             output->error = errno;
         if (output->error == 0 && rename(output->temporary, output->path) != 0)
             output->error = errno;
@@ -361,8 +402,13 @@ adze_status adze_folder_make(const char *path, adze_error *err)
         if (kept != '/' && kept != 0)
             continue;
         *at = 0;
-        if (at != part && mkdir(part, 0777) != 0 && !adze_file_is_folder(part))
-            status = fail_errno(err, part, "create the folder");
+        if (at != part && mkdir(part, 0777) != 0) {
+            int why = errno;
+            if (!adze_file_is_folder(part)) {
+                errno = why;
+                status = fail_errno(err, part, "create the folder");
+            }
+        }
         *at = kept;
         if (kept == 0)
             break;

@@ -31,6 +31,7 @@ typedef struct adze_output adze_output;
 adze_status adze_output_open(adze_output **out, const char *path, adze_error *err) ADZE_MUST_CHECK;
 /* Write errors are kept and reported by finish. */
 void adze_output_write(adze_output *output, const void *bytes, size_t size);
+bool adze_output_failed(const adze_output *output); /* finish will say why */
 uint64_t adze_output_size(const adze_output *output); /* bytes written so far */
 adze_status adze_output_finish(adze_output **output, adze_error *err) ADZE_MUST_CHECK;
 void adze_output_abort(adze_output **output);

@@ -263,11 +263,13 @@ static adze_status open_part(llm_part *part, llm_position *position, double (*er
     adze_status status = ours ? resume(part, journal, position, errors, q, workers, err)
                               : begin_journal(part, first_line, err);
     adze_free(journal);
-    ADZE_TRY(status);
-    ADZE_TRY(llm_part_write(part, q->header, q->header_size, 0, err));
-    return ftruncate(part->fd, (off_t)q->bytes) == 0
-               ? ADZE_OK
-               : fail_errno(err, part->temporary, "lengthen", errno);
+    if (status == ADZE_OK)
+        status = llm_part_write(part, q->header, q->header_size, 0, err);
+    if (status == ADZE_OK && ftruncate(part->fd, (off_t)q->bytes) != 0)
+        status = fail_errno(err, part->temporary, "lengthen", errno);
+    if (status != ADZE_OK && !ours)
+        (void)!ftruncate(part->fd, 0); /* nothing to go on with: it goes */
+    return status;
 }
 
 adze_status llm_part_open(llm_part *part, llm_position *position, double (*errors)[2],

@@ -300,6 +300,8 @@ static adze_status run(job *j, const int32_t *ids, adze_error *err)
 {
     for (int64_t i = 0; i < j->chunks; i++) {
         ADZE_TRY(run_chunk(j, i, ids, err));
+        if (j->save && adze_output_failed(j->save))
+            break; /* what finish will say */
         double n = (double)j->s.count;
         if (j->o.progress &&
             j->o.progress(j->o.user, i + 1, j->chunks, exp(j->s.nll / n), j->s.kld / n) != 0)

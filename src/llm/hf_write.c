@@ -1,9 +1,11 @@
 /* A checkpoint as a Hugging Face folder: the rules of hf_rules.c the other way round. Every tensor of the folder knows
  * the GGUF tensor that it comes from and which row of that each of its rows is; rows are decoded, rearranged and
  * rounded as the file asks for them, so that memory does not grow with the model. */
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -453,8 +455,9 @@ static adze_status write_all(writer *w, const char *folder, adze_error *err)
     return status == ADZE_OK ? write_weights(w, folder, err) : status;
 }
 
-/* Removes what write_all makes, and folders with nothing else in them. */
-static void remove_folder(const char *folder)
+static void remove_folder(const char *folder);
+
+static void empty_folder(const char *folder)
 {
     adze_arena arena = {0};
     char **names;
@@ -470,8 +473,13 @@ static void remove_folder(const char *folder)
         else
             (void)unlink(path);
     }
-    (void)rmdir(folder);
     adze_arena_free(&arena);
+}
+
+static void remove_folder(const char *folder)
+{
+    empty_folder(folder);
+    (void)rmdir(folder);
 }
 
 static adze_status must_be_free(const char *out, adze_error *err)
@@ -493,13 +501,26 @@ static adze_status must_be_free(const char *out, adze_error *err)
     return status;
 }
 
-/* "out" or "out/" -> "out.<process>.part", so that no other's is removed. */
+/* "out" or "out/" -> "out.adze.part" */
 static char *name_beside(adze_arena *arena, const char *out)
 {
     size_t n = strlen(out);
     while (n > 1 && out[n - 1] == '/')
         n--;
-    return adze_arena_printf(arena, "%.*s.%ld.part", (int)n, out, (long)getpid());
+    return adze_arena_printf(arena, "%.*s.adze.part", (int)n, out);
+}
+
+/* An empty folder that is locked while it is filled: what a killed process left goes, what another fills stays. */
+static adze_status make_locked(int *lock, const char *folder, adze_error *err)
+{
+    ADZE_TRY(adze_folder_make(folder, err));
+    *lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock >= 0 && flock(*lock, LOCK_EX | LOCK_NB) != 0) {
+        (void)close(*lock);
+        return adze_fail(err, ADZE_IO, "%s: another process is writing it", folder);
+    }
+    empty_folder(folder);
+    return ADZE_OK;
 }
 
 static adze_status write_beside(writer *w, const char *out, adze_error *err)
@@ -508,12 +529,15 @@ static adze_status write_beside(writer *w, const char *out, adze_error *err)
     const char *beside = name_beside(&w->arena, out);
     if (!beside)
         return adze_fail(err, ADZE_NO_MEMORY, "%s", out);
-    ADZE_TRY(adze_folder_make(beside, err));
+    int lock;
+    ADZE_TRY(make_locked(&lock, beside, err));
     adze_status status = write_all(w, beside, err);
     if (status == ADZE_OK && rename(beside, out) != 0)
         status = adze_fail(err, ADZE_IO, "%s: cannot be renamed to %s", beside, out);
     if (status != ADZE_OK)
         remove_folder(beside);
+    if (lock >= 0)
+        (void)close(lock);
     return status;
 }
 

@@ -268,6 +268,21 @@ TEST(nothing_remains_of_a_stopped_one)
     end(&t);
 }
 
+/* What a killed process left is taken away by the next. */
+TEST(nothing_remains_of_a_killed_one)
+{
+    trip t;
+    char left[640];
+    start(&t, "llama");
+    to_gguf(&t, "COPY");
+    (void)snprintf(left, sizeof left, "%s.adze.part/1_Pooling", t.back);
+    CHECK_OK(adze_folder_make(left, &t.err), &t.err);
+    CHECK_OK(to_folder(&t, "F32"), &t.err);
+    CHECK_EQ(files_like(&t, ".part"), 0);
+    CHECK_EQ(files_like(&t, "1_Pooling"), 0);
+    end(&t);
+}
+
 TEST(full_folders_and_unknown_types_are_refused)
 {
     trip t;

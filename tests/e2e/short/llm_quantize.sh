@@ -90,6 +90,8 @@ head -c $((start + 5000)) in.gguf >cut.gguf
     refused "not a number" 3 'nan.gguf: tensor blk.3.ffn_up.weight, row 77, column 5' "$ADZE" quantize nan.gguf $to
 }
 
+refused "a limit on files" 5 'too large' bash -c 'ulimit -f 100; exec "$@"' - "$ADZE" quantize in.gguf refused.gguf --type Q5_1
+
 planned=$("$ADZE" quantize in.gguf --type Q5_1 --dry-run --json | sed -n 's/^  "bytes": \([0-9]*\).*/\1/p')
 if [ "$planned" = "$(stat -c %s whole.gguf)" ]; then ok; else wrong "--dry-run: said $planned bytes"; fi
 
