@@ -1,4 +1,5 @@
 /* adze generate: continues a text, token by token, to stdout. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "cli.h"
 
 typedef struct generate {
-    const char *prompt;
+    const char *path, *prompt;
     int64_t tokens, context, seed;
     double temperature;
     bool json, ids_only, speed;
@@ -74,6 +75,14 @@ static adze_status go_on(adze_chat *chat, const adze_engine *engine, const gener
             break;
         int32_t id =
             adze_sample(logits, adze_engine_vocabulary(engine), (float)g->temperature, &state);
+        if (!isfinite(logits[id])) {
+            snprintf(err->message, sizeof err->message,
+                     "%s: after %lld tokens the model's logits are no numbers: its weights are "
+                     "damaged",
+                     g->path, (long long)adze_chat_length(chat));
+            status = err->status = ADZE_BAD_MODEL;
+            break;
+        }
         if (adze_tokenizer_is_end(tokenizer, id))
             break;
         status = adze_decoder_next(decoder, id, &text, &length, err);
@@ -94,14 +103,13 @@ static adze_status go_on(adze_chat *chat, const adze_engine *engine, const gener
     return status;
 }
 
-static adze_status run(const adze_engine *engine, const char *path, const generate *g, timing *t,
-                       adze_error *err)
+static adze_status run(const adze_engine *engine, const generate *g, timing *t, adze_error *err)
 {
     adze_chat *chat = NULL;
     int32_t *ids = NULL;
     const adze_encode_options how = {.special = true, .ends = true};
     adze_status status =
-        cli_encode(&ids, &t->prompt, engine, path, g->prompt, strlen(g->prompt), &how, err);
+        cli_encode(&ids, &t->prompt, engine, g->path, g->prompt, strlen(g->prompt), &how, err);
     if (status == ADZE_OK && t->prompt == 0) {
         snprintf(err->message, sizeof err->message,
                  "the prompt is empty, and this vocabulary has no "
@@ -132,7 +140,7 @@ CLI_COMMAND(generate)
     generate g = {.prompt = "", .tokens = 128};
     int64_t threads = 0;
     adze_engine_options engine_options = {0};
-    const char *path, *temperature = "0";
+    const char *temperature = "0";
     const cli_option options[] = {
         {CLI_STRING, "prompt", "TEXT", "the text to continue", &g.prompt},
         {CLI_INT, "tokens", "N", "most tokens to generate (default 128)", &g.tokens},
@@ -146,7 +154,7 @@ CLI_COMMAND(generate)
         {CLI_FLAG, "ids", NULL, "print token ids, not text", &g.ids_only},
         {CLI_FLAG, "speed", NULL, "say on stderr how fast it was", &g.speed},
         {0}};
-    int count, code = cli_parse(self, options, argc, argv, &path, 1, 1, &count);
+    int count, code = cli_parse(self, options, argc, argv, &g.path, 1, 1, &count);
     if (code >= 0)
         return code;
     char *end;
@@ -165,9 +173,9 @@ CLI_COMMAND(generate)
     engine_options.context = g.context;
     adze_status status = adze_context_open(&context, &how, &err);
     if (status == ADZE_OK)
-        status = adze_engine_open(&engine, context, path, &engine_options, &err);
+        status = adze_engine_open(&engine, context, g.path, &engine_options, &err);
     if (status == ADZE_OK)
-        status = run(engine, path, &g, &t, &err);
+        status = run(engine, &g, &t, &err);
     if (status == ADZE_OK && g.speed)
         fprintf(stderr,
                 "prompt: %lld tokens, %.1f tokens/s; generated: %lld tokens, %.1f tokens/s\n",

@@ -370,6 +370,10 @@ static adze_status plan(adze_llm_quantization *q, const char *path,
     if (q->options.imatrix)
         ADZE_TRY(adze_imatrix_open(&q->imatrix, q->options.imatrix, err));
     ADZE_TRY(adze_checkpoint_open(&q->checkpoint, path, err));
+    const char *kind = adze_gguf_string(adze_checkpoint_meta(q->checkpoint), "general.type", "");
+    if (strcmp(kind, "imatrix") == 0)
+        return adze_fail(err, ADZE_BAD_MODEL, "%s: expected a model, found an importance matrix",
+                         path);
     ADZE_TRY(adze_checkpoint_add_tokenizer(q->checkpoint, err));
     ADZE_TRY(list_tensors(q, err));
     ADZE_TRY(prepare_tensors(q, err));

@@ -8,10 +8,13 @@
 
 #include "base/memory.h"
 #include "eval/logit_base.h"
+#include "llm/checkpoint.h"
+#include "llm/engine_weights.h"
 
 typedef struct sums {
     double nll, nll2, base, base2, product, kld, kld2, diff, diff2, diff4;
     int64_t same, count;
+    bool broken; /* a probability that is no number */
 } sums;
 
 typedef struct job {
@@ -92,6 +95,9 @@ static int score(void *user, int64_t index, const float *logits)
     int32_t token = j->chunk[index + 1];
     int64_t top = largest_of(logits, j->vocabulary);
     double total = log_sum(logits, j->vocabulary, logits[top]), nll = total - logits[token];
+    j->s.broken = !isfinite(nll);
+    if (j->s.broken)
+        return 1;
     size_t row_size = (size_t)adze_logit_row_size(j->vocabulary);
     if (compares(j))
         compare(j, logits, top, total, nll, token, j->rows + (size_t)(index - first) * row_size);
@@ -300,6 +306,13 @@ static adze_status run(job *j, const int32_t *ids, adze_error *err)
 {
     for (int64_t i = 0; i < j->chunks; i++) {
         ADZE_TRY(run_chunk(j, i, ids, err));
+        if (j->s.broken)
+            return adze_fail(
+                err, ADZE_BAD_MODEL,
+                "%s: chunk %lld, token %lld: the model's probabilities are no numbers: its "
+                "weights are damaged",
+                adze_checkpoint_path(adze_engine_checkpoint(j->engine)), (long long)i,
+                (long long)(j->s.count % j->scored + j->o.context / 2));
         if (j->save && adze_output_failed(j->save))
             break; /* what finish will say */
         double n = (double)j->s.count;

@@ -1,5 +1,5 @@
-/* Whether a folder's tensors are those that its config.json means: what is missing or misshapen is told all at once,
- * before anything is computed, converted or quantized. */
+/* Whether the tensors are those that config.json, or the metadata of a GGUF file, mean: what is missing or misshapen is
+ * told all at once, before anything is computed (or, of a folder, converted or quantized). */
 #include <stdio.h>
 #include <string.h>
 
@@ -214,10 +214,11 @@ adze_status adze_checkpoint_check(const adze_checkpoint *checkpoint, adze_error 
         for (int64_t i = 0; i < (strchr(shapes[j].name, '*') ? config.layers : 1); i++)
             check_shape(&k, &shapes[j], i);
     if (k.count > 0)
-        status =
-            adze_fail(err, ADZE_BAD_MODEL, "%s: %d tensors are not as config.json means them: %s%s",
-                      checkpoint->path, k.count, adze_text_get(&k.faults),
-                      k.count > MOST_NAMED ? ", ..." : "");
+        status = adze_fail(err, ADZE_BAD_MODEL, "%s: %d tensors are not as %s: %s%s",
+                           checkpoint->path, k.count,
+                           adze_file_is_folder(checkpoint->path) ? "config.json means them"
+                                                                 : "its metadata mean them",
+                           adze_text_get(&k.faults), k.count > MOST_NAMED ? ", ..." : "");
     adze_text_free(&k.faults);
     adze_arena_free(&arena);
     return status;

@@ -103,6 +103,39 @@ static void read_scales(adze_llm_config *c)
     c->window = adze_config_int_at(c, "attention.sliding_window", 0, 0);
 }
 
+/* What would make no numbers, or none that JSON can hold. */
+static adze_status check_scales(const adze_llm_config *c, const char *path, adze_error *err)
+{
+    static const struct {
+        const char *key;
+        float least;
+    } keys[] = {{"attention.layer_norm_rms_epsilon", 0},
+                {"attention.layer_norm_epsilon", 0},
+                {"rope.freq_base", 1e-6f},
+                {"rope.freq_base_swa", 1e-6f},
+                {"rope.scaling.factor", 1e-6f},
+                {"rope.scaling.attn_factor", -1e9f},
+                {"rope.scaling.yarn_attn_factor", -1e9f},
+                {"rope.scaling.yarn_beta_fast", 1e-6f},
+                {"rope.scaling.yarn_beta_slow", 1e-6f},
+                {"rope.scaling.dynamic_factor", 0},
+                {"attn_logit_softcapping", 0},
+                {"final_logit_softcapping", 0},
+                {"embedding_scale", -1e9f},
+                {"residual_scale", -1e9f},
+                {"attention.scale", -1e9f},
+                {"attention.max_alibi_bias", 0},
+                {"logit_scale", -1e9f}};
+    for (size_t i = 0; i < ADZE_COUNT_OF(keys); i++) {
+        float value = adze_config_float(c, keys[i].key, 1);
+        if (!(value >= keys[i].least && value <= 1e30f))
+            return adze_fail(err, ADZE_BAD_FILE,
+                             "%s: %s.%s: expected a number of at least %g, found %g", path,
+                             c->prefix, keys[i].key, (double)keys[i].least, (double)value);
+    }
+    return ADZE_OK;
+}
+
 int64_t adze_config_window(const adze_llm_config *c, int64_t layer)
 {
     static const char key[] = "attention.sliding_window_pattern";
@@ -174,6 +207,7 @@ adze_status adze_llm_config_read(adze_llm_config *out, const adze_checkpoint *ch
     c.pooling = (adze_pooling)adze_config_int(&c, "pooling_type", ADZE_POOLING_NONE);
     ADZE_TRY(read_heads(&c, path, arena, err));
     ADZE_TRY(read_rope(&c, path, err));
+    ADZE_TRY(check_scales(&c, path, err));
     read_scales(&c);
     if (c.architecture->configure)
         c.architecture->configure(&c);

@@ -2,9 +2,11 @@
 #include "llm/engine_impl.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "llm/architectures.h"
+#include "llm/checkpoint_impl.h"
 #include "llm/tokenizer.h"
 #include "llm/engine_weights.h"
 
@@ -57,12 +59,23 @@ static adze_status fill(adze_engine *e, const char *path, const adze_engine_opti
 {
     ADZE_TRY(adze_checkpoint_open(&e->checkpoint, path, err));
     ADZE_TRY(adze_llm_config_read(&e->config, e->checkpoint, &e->arena, err));
+    ADZE_TRY(adze_checkpoint_check(e->checkpoint, err));
     ADZE_TRY(choose_sizes(e, options, err));
     ADZE_TRY(open_tokenizer(e, options ? options->tokenizer : NULL, err));
     ADZE_TRY(adze_llm_build(&e->body, &e->head, e->context, e->checkpoint, &e->config, &e->sizes,
                             &e->arena, err));
     ADZE_TRY(adze_plan_create(&e->body_plan, e->body, NULL, err));
     return e->head ? adze_plan_create(&e->head_plan, e->head, NULL, err) : ADZE_OK;
+}
+
+/* Building a graph knows nothing of files. */
+static void name_file(adze_error *err, const char *path)
+{
+    if (!err || strstr(err->message, path))
+        return;
+    char text[sizeof err->message];
+    memcpy(text, err->message, sizeof text);
+    snprintf(err->message, sizeof err->message, "%.200s: %.1800s", path, text);
 }
 
 adze_status adze_engine_open(adze_engine **out, adze_context *context, const char *path,
@@ -73,10 +86,12 @@ adze_status adze_engine_open(adze_engine **out, adze_context *context, const cha
         return adze_fail(err, ADZE_NO_MEMORY, "%s", path);
     e->context = context;
     adze_status status = fill(e, path, options, err);
-    if (status != ADZE_OK)
+    if (status != ADZE_OK) {
         adze_engine_close(&e);
-    else
+        name_file(err, path);
+    } else {
         *out = e;
+    }
     return status;
 }
 

@@ -153,35 +153,49 @@ TEST(engine_that_is_none)
     adze_context_close(&context);
 }
 
-/* Passed over, it would be another model without a word. */
-TEST(engine_of_an_unknown_scaling)
+/* MODEL with one key changed: its error. */
+static void changed_fails(const char *key, const char *text, int64_t number, adze_status status,
+                          const char *said)
 {
-    static const char *const cases[][2] = {{"llama.rope.scaling.type", "spiral"},
-                                           {"general.architecture", "mamba2"}};
-    for (size_t i = 0; i < ADZE_COUNT_OF(cases); i++) {
-        adze_gguf *file;
-        adze_engine *engine;
-        adze_context *context;
-        adze_gguf_plan plans[64];
-        const void *data[64];
-        adze_error err;
-        CHECK_OK(adze_gguf_open(&file, MODEL, &err), &err);
-        for (int k = 0; k < file->tensor_count; k++) {
-            const adze_tensor *t = &file->tensors[k].tensor;
-            plans[k] =
-                (adze_gguf_plan){.name = file->tensors[k].name, .dtype = t->dtype, .rank = t->rank};
-            memcpy(plans[k].dims, t->dims, sizeof plans[k].dims);
-            data[k] = t->data;
-        }
-        CHECK(adze_gguf_set_string(&file->meta, cases[i][0], cases[i][1], strlen(cases[i][1])));
-        const char *path = test_tmpfile("changed.gguf");
-        CHECK_OK(adze_gguf_write(path, &file->meta, plans, data, file->tensor_count, &err), &err);
-        adze_gguf_close(&file);
-        CHECK_OK(adze_context_open(&context, NULL, &err), &err);
-        CHECK_FAILS(adze_engine_open(&engine, context, path, NULL, &err), ADZE_UNSUPPORTED, &err);
-        CHECK(strstr(err.message, cases[i][1]) && strstr(err.message, "known are"));
-        adze_context_close(&context);
+    adze_gguf *file;
+    adze_engine *engine;
+    adze_context *context;
+    adze_gguf_plan plans[64];
+    const void *data[64];
+    adze_error err;
+    CHECK_OK(adze_gguf_open(&file, MODEL, &err), &err);
+    for (int k = 0; k < file->tensor_count; k++) {
+        const adze_tensor *t = &file->tensors[k].tensor;
+        plans[k] =
+            (adze_gguf_plan){.name = file->tensors[k].name, .dtype = t->dtype, .rank = t->rank};
+        memcpy(plans[k].dims, t->dims, sizeof plans[k].dims);
+        data[k] = t->data;
     }
+    CHECK(text ? adze_gguf_set_string(&file->meta, key, text, strlen(text))
+               : adze_gguf_set_int(&file->meta, key, ADZE_GGUF_U32, number));
+    const char *path = test_tmpfile("changed.gguf");
+    CHECK_OK(adze_gguf_write(path, &file->meta, plans, data, file->tensor_count, &err), &err);
+    adze_gguf_close(&file);
+    CHECK_OK(adze_context_open(&context, NULL, &err), &err);
+    CHECK_FAILS(adze_engine_open(&engine, context, path, NULL, &err), status, &err);
+    if (!strstr(err.message, said) || !strstr(err.message, path))
+        FAIL("'%s' or the file is not said: %s", said, err.message);
+    adze_context_close(&context);
+}
+
+/* Passed over, each would be another model without a word. */
+TEST(engine_of_metadata_that_do_not_fit)
+{
+    changed_fails("llama.rope.scaling.type", "spiral", 0, ADZE_UNSUPPORTED,
+                  "'spiral' is not known");
+    changed_fails("general.architecture", "mamba2", 0, ADZE_UNSUPPORTED, "known are");
+    changed_fails("llama.rope.freq_base", NULL, 0, ADZE_BAD_FILE, "at least 1e-06, found 0");
+    changed_fails("llama.feed_forward_length", NULL, 100, ADZE_BAD_MODEL,
+                  "15 tensors are not as its metadata mean them: blk.0.ffn_gate.weight is");
+    changed_fails("llama.attention.key_length", NULL, 16, ADZE_BAD_MODEL, "blk.0.attn_q.weight is");
+    changed_fails("llama.block_count", NULL, 6, ADZE_BAD_MODEL,
+                  "blk.5.attn_norm.weight is missing");
+    changed_fails("llama.expert_count", NULL, 4, ADZE_BAD_FILE, "of which 0 are used");
 }
 
 /* Every allocation fails in turn: an error each time, nothing leaks, nothing crashes. */

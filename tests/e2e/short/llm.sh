@@ -72,6 +72,11 @@ expect_failure 5 smallest "$ADZE" optimize "$model" --calibration text.txt --req
 [ ! -e small/best.gguf ] || fail "a model beyond the limit"
 expect_failure 3 fewer "$ADZE" perplexity "$model" --file invalid.txt
 "$ADZE" tokenize "$model" --file invalid.txt --ids >/dev/null || fail "text that is not UTF-8"
+cp "$model" nan.gguf
+printf '\377\377' | dd of=nan.gguf bs=1 seek=500000 conv=notrunc status=none
+expect_failure 3 "nan.gguf: .* no numbers" "$ADZE" generate nan.gguf --prompt "Once upon a time"
+expect_failure 3 "nan.gguf: .* no numbers" "$ADZE" perplexity nan.gguf --file text.txt --context 64 --json
+expect_failure 3 "m.gguf: .*importance matrix" "$ADZE" quantize m.gguf out.gguf --type Q4_0
 cp "$model" own.gguf
 cp text.txt own.txt
 cp m.gguf own.imatrix
