@@ -141,6 +141,9 @@ typedef struct adze_op {
     int weight_axis; /* QUANT_WEIGHTED: axis of output channels in the weights (-1: last) */
     const char
         *attrs; /* known attributes, separated by blanks: others are reported as unsupported */
+    /** Element types of the inputs, a letter each, the last for all that follow; NULL: any. Inputs with the same small
+     * letter are of one type; B bool, F float32, I int32 or int64, L int64, S string; a point: any. */
+    const char *types;
     adze_status (*infer)(adze_infer *infer, adze_error *err);
     /** Types are concrete. NULL: one operation per output element. */
     void (*cost)(adze_cost *cost, const adze_node *node, const adze_tensor *const *inputs,

@@ -13,20 +13,22 @@ static size_t round_up_64(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
+static int64_t lines_needed(const adze_conv_shape *s, int64_t lines)
+{
+    return (lines - 1) * s->stride_h + (s->kh - 1) * s->dilation_h + 1;
+}
+
 static adze_conv_way choose_way(const adze_conv_shape *s)
 {
     bool pointwise = s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1;
     if (pointwise && s->pad_top == 0 && s->pad_left == 0 && s->oh == s->h && s->ow == s->w)
         return ADZE_CONV_IN_PLACE;
+    bool far_apart =
+        lines_needed(s, 1) > 2 * s->kh; /* most of the lines copied would not be read */
     if (s->groups > 1 || s->dilation_w > 1 || s->ow < 6 || s->oh < 1 || s->c < 1 ||
-        s->stride_w > s->kw)
+        s->stride_w > s->kw || far_apart)
         return ADZE_CONV_WINDOWS;
     return ADZE_CONV_LINES;
-}
-
-static int64_t lines_needed(const adze_conv_shape *s, int64_t lines)
-{
-    return (lines - 1) * s->stride_h + (s->kh - 1) * s->dilation_h + 1;
 }
 
 /* Output lines of a piece: enough to be worth copying their neighbours, few enough for A_BYTES. */

@@ -100,8 +100,6 @@ adze_status adze_conv_infer_with(adze_infer *infer, int weights, adze_dtype out_
 static adze_status conv_infer(adze_infer *infer, adze_error *err)
 {
     const adze_type *x = adze_infer_input(infer, 0), *w = adze_infer_input(infer, 1);
-    if (!x->quant)
-        ADZE_TRY(adze_ops_check_types(infer, 3, err));
     if (w->rank > 0)
         ADZE_TRY(adze_conv_check_bias(infer, w->dims[0], err));
     return adze_conv_infer_with(infer, 1, x->quant ? ADZE_F32 : x->dtype, err);
@@ -675,6 +673,7 @@ const adze_op adze_ops_convolution[] = {
      .max_outputs = 1,
      .quant = ADZE_QUANT_WEIGHTED,
      .attrs = WINDOW_ATTRS,
+     .types = "a",
      .infer = conv_infer,
      .cost = adze_conv_cost,
      .prepare = conv_prepare,

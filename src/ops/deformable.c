@@ -216,6 +216,7 @@ const adze_op adze_ops_deformable[] = {
      .min_outputs = 1,
      .max_outputs = 1,
      .attrs = "dilations group kernel_shape offset_group pads strides",
+     .types = "a",
      .infer = deform_infer,
      .cost = adze_conv_cost,
      .prepare = adze_ops_prepare_float,

@@ -193,7 +193,6 @@ static adze_status einsum_infer(adze_infer *infer, adze_error *err)
         shapes[i] = t->dims;
         ranks[i] = t->rank;
     }
-    ADZE_TRY(adze_ops_check_types(infer, count, err));
     equation e;
     ADZE_TRY(read_equation(&e, node, ranks, err));
     ADZE_TRY(find_dims(dims, &e, node, shapes, infer, err));
@@ -641,6 +640,7 @@ const adze_op adze_ops_einsum[] = {
      .min_outputs = 1,
      .max_outputs = 1,
      .attrs = "equation",
+     .types = "a",
      .infer = einsum_infer,
      .cost = einsum_cost,
      .prepare = einsum_prepare,

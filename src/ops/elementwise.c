@@ -105,8 +105,6 @@ static adze_status where_infer(adze_infer *infer, adze_error *err)
                     *b = adze_ops_ranked(infer, 2);
     if (!c || !a || !b)
         return ADZE_OK;
-    if (a->dtype != b->dtype)
-        return adze_ops_bad(adze_infer_node(infer), err, "inputs differ in type");
     adze_type ab, y;
     ADZE_TRY(adze_infer_broadcast(infer, &ab, a, b, err));
     ADZE_TRY(adze_infer_broadcast(infer, &y, &ab, c, err));
@@ -134,9 +132,7 @@ static adze_status where_infer(adze_infer *infer, adze_error *err)
 
 static adze_status where_prepare(adze_prepare *prepare, adze_error *err)
 {
-    const adze_tensor *c = adze_prepare_input(prepare, 0), *a = adze_prepare_input(prepare, 1);
-    if (c->dtype != ADZE_BOOL)
-        return adze_ops_unsupported(adze_prepare_node(prepare), c->dtype, err);
+    const adze_tensor *a = adze_prepare_input(prepare, 1);
     return adze_ops_element(a->dtype)
                ? ADZE_OK
                : adze_ops_unsupported(adze_prepare_node(prepare), a->dtype, err);
@@ -389,6 +385,7 @@ const adze_op adze_ops_elementwise[] = {
      .min_outputs = 1,
      .max_outputs = 1,
      .attrs = "",
+     .types = "Ba",
      .infer = where_infer,
      .prepare = where_prepare,
      .run = where_run,

@@ -531,20 +531,3 @@ void adze_ops_broadcast_range(const adze_broadcast *b, int64_t begin, int64_t en
         }
     }
 }
-
-adze_status adze_ops_check_types(const adze_infer *infer, int count, adze_error *err)
-{
-    const adze_node *node = adze_infer_node(infer);
-    adze_dtype first = ADZE_UNDEFINED;
-    for (int i = 0; i < count; i++) {
-        const adze_type *t = adze_infer_input(infer, i);
-        if (!t || t->quant || t->dtype == ADZE_UNDEFINED)
-            continue;
-        first = first == ADZE_UNDEFINED ? t->dtype : first;
-        if (t->dtype != first)
-            return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input %d is of type %s, expected %s",
-                             adze_node_op(node), adze_node_name(node), i,
-                             adze_dtype_describe(t->dtype)->name, adze_dtype_describe(first)->name);
-    }
-    return ADZE_OK;
-}

@@ -72,10 +72,6 @@ int32_t adze_ops_zero_point(const adze_tensor *tensor);
  * There the last bit of float arithmetic decides how it is rounded, so that only the very operations of the
  * dequantized form give its results. */
 bool adze_ops_falls_between(float scale, float step);
-/* Fails with ADZE_BAD_MODEL when inputs 0 to count - 1 are of different element types; quantized and
- * unknown ones fit all. */
-adze_status adze_ops_check_types(const adze_infer *infer, int count,
-                                 adze_error *err) ADZE_MUST_CHECK;
 /* prepare of data movement: element types of whole bytes. */
 adze_status adze_ops_prepare_move(adze_prepare *prepare, adze_error *err);
 /* The same where types narrower than a byte move too: `move` sees input 0 and output 0 with a byte an element, in

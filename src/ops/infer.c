@@ -161,6 +161,42 @@ static adze_status check_dims(const adze_infer *infer, adze_error *err)
     return ADZE_OK;
 }
 
+/* The type that a letter of `types` stands for, given the one found; `same` has those of the small letters. */
+static adze_dtype expected_type(char letter, adze_dtype found, adze_dtype *same)
+{
+    switch (letter) {
+    case 'B': return ADZE_BOOL;
+    case 'F': return ADZE_F32;
+    case 'I': return found == ADZE_I32 ? ADZE_I32 : ADZE_I64;
+    case 'L': return ADZE_I64;
+    case 'S': return ADZE_STRING;
+    case '.': return found;
+    default:
+        if (same[letter - 'a'] == ADZE_UNDEFINED)
+            same[letter - 'a'] = found;
+        return same[letter - 'a'];
+    }
+}
+
+/* Quantized and unknown types fit all. */
+static adze_status check_types(const adze_infer *infer, adze_error *err)
+{
+    const adze_node *node = infer->node;
+    const char *letter = node->op->types;
+    adze_dtype same['z' - 'a' + 1] = {ADZE_UNDEFINED};
+    for (int i = 0; letter && i < infer->input_count; i++, letter += letter[1] != '\0') {
+        const adze_type *t = infer->inputs[i];
+        if (!t || t->kind != ADZE_VALUE_TENSOR || t->quant || t->dtype == ADZE_UNDEFINED)
+            continue;
+        adze_dtype expected = expected_type(*letter, t->dtype, same);
+        if (t->dtype != expected)
+            return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': input %d is of type %s, expected %s",
+                             node->op_type, node->name, i, adze_dtype_describe(t->dtype)->name,
+                             adze_dtype_describe(expected)->name);
+    }
+    return ADZE_OK;
+}
+
 adze_status adze_infer_run(adze_infer *infer, adze_error *err)
 {
     const adze_node *node = infer->node;
@@ -186,6 +222,7 @@ adze_status adze_infer_run(adze_infer *infer, adze_error *err)
                              node->op_type, node->name, i,
                              infer->inputs[i]->kind == ADZE_VALUE_SEQUENCE ? "a sequence"
                                                                            : "an optional");
+    ADZE_TRY(check_types(infer, err));
     ADZE_TRY(op->infer(infer, err));
     return check_dims(infer, err);
 }

@@ -139,8 +139,6 @@ adze_status adze_matmul_infer_with(adze_infer *infer, int second, adze_dtype out
 static adze_status matmul_infer(adze_infer *infer, adze_error *err)
 {
     const adze_type *a = adze_infer_input(infer, 0);
-    if (!a->quant)
-        ADZE_TRY(adze_ops_check_types(infer, 2, err));
     return adze_matmul_infer_with(infer, 1, a->quant ? ADZE_F32 : a->dtype, err);
 }
 
@@ -150,8 +148,6 @@ static adze_status gemm_infer(adze_infer *infer, adze_error *err)
     const adze_type *a = adze_infer_input(infer, 0), *b = adze_infer_input(infer, 1);
     if (a->rank < 0 || b->rank < 0)
         return ADZE_OK;
-    if (!a->quant)
-        ADZE_TRY(adze_ops_check_types(infer, 3, err));
     if (a->rank != 2 || b->rank != 2)
         return adze_fail(err, ADZE_BAD_MODEL, "Gemm '%s': operands of rank %d and %d, expected 2",
                          adze_node_name(node), a->rank, b->rank);
@@ -479,6 +475,7 @@ const adze_op adze_ops_matrix[] = {
      .quant = ADZE_QUANT_WEIGHTED,
      .weight_axis = -1,
      .attrs = "",
+     .types = "a",
      .infer = matmul_infer,
      .cost = product_cost,
      .prepare = product_prepare,
@@ -494,6 +491,7 @@ const adze_op adze_ops_matrix[] = {
      .quant = ADZE_QUANT_WEIGHTED,
      .weight_axis = -1,
      .attrs = "alpha beta transA transB",
+     .types = "a",
      .infer = gemm_infer,
      .cost = product_cost,
      .prepare = product_prepare,

@@ -288,6 +288,7 @@ const adze_op adze_ops_onnx_attention[] = {
      .max_outputs = 4,
      .attrs = "is_causal kv_num_heads q_num_heads qk_matmul_output_mode scale softcap "
               "softmax_precision left_window_size right_window_size",
+     .types = "aab.abL",
      .infer = attention_infer,
      .cost = attention_cost,
      .prepare = attention_prepare,
@@ -301,6 +302,7 @@ const adze_op adze_ops_onnx_attention[] = {
      .min_outputs = 1,
      .max_outputs = 1,
      .attrs = "scale softmax_precision",
+     .types = "a",
      .infer = attention_infer,
      .cost = attention_cost,
      .prepare = attention_prepare,

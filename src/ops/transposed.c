@@ -495,6 +495,7 @@ const adze_op adze_ops_transposed[] = {
      .min_outputs = 1,
      .max_outputs = 1,
      .attrs = "auto_pad dilations group kernel_shape pads strides output_padding output_shape",
+     .types = "a",
      .infer = transposed_infer,
      .cost = transposed_cost,
      .prepare = transposed_prepare,

@@ -260,3 +260,32 @@ TEST(sizes_below_zero_are_refused)
         op_case_close(&c);
     }
 }
+
+static adze_value *of_type(flow *f, adze_dtype dtype)
+{
+    adze_type type = {.kind = ADZE_VALUE_TENSOR, .dtype = dtype, .rank = 3, .dims = {1, 4, 4}};
+    return adze_graph_add_input(f->graph, NULL, &type);
+}
+
+static void types_fail(const char *op, const adze_dtype *types, const char *message)
+{
+    flow f;
+    open_flow(&f);
+    adze_value *v[3];
+    for (int i = 0; i < 3; i++)
+        v[i] = of_type(&f, types[i]);
+    apply(&f, op, v[0], v[1], v[2], NULL);
+    CHECK_FAILS(adze_graph_infer(f.graph, &f.error), ADZE_BAD_MODEL, &f.error);
+    CHECK(strstr(f.error.message, message));
+    close_flow(&f);
+}
+
+TEST(inputs_of_another_type_are_named)
+{
+    types_fail("Where", (const adze_dtype[]){ADZE_F32, ADZE_F32, ADZE_F32},
+               "input 0 is of type float32, expected bool");
+    types_fail("Where", (const adze_dtype[]){ADZE_BOOL, ADZE_I8, ADZE_F32},
+               "input 2 is of type float32, expected int8");
+    types_fail("ConvTranspose", (const adze_dtype[]){ADZE_F32, ADZE_F16, ADZE_F32},
+               "input 1 is of type float16, expected float32");
+}
