@@ -223,6 +223,8 @@ typedef struct align_job {
     bool max, half;
     int64_t ratio;
     float scale;
+    float *turned,
+        *own; /* scratch: pictures with the channels last; of each worker, see align_region */
 } align_job;
 
 /* One axis of a region: where it begins, how large a bin is, how many samples it takes. Coordinates are
@@ -327,6 +329,98 @@ static void align_bins(void *user, int64_t begin, int64_t end, int worker)
     }
 }
 
+/* ---- averages of float32 regions that cover much of the pictures: these with their channels last, and a bin as
+ * one sum of weighted rows, since its weights are those of its lines times those of its columns ---- */
+
+enum { ROWS = 64 }; /* blended at once */
+
+static bool by_channels(const adze_run *run)
+{
+    const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
+    return x->dtype == ADZE_F32 && strcmp(adze_node_string(run->node, "mode", "avg"), "avg") == 0 &&
+           4 * y->dims[0] * y->dims[2] * y->dims[3] >= x->dims[0] * x->dims[2] * x->dims[3];
+}
+
+static size_t turned_size(const adze_run *run)
+{
+    return (run->inputs[0]->size + 63) / 64 * 64;
+}
+
+/* Of each worker: the weights of lines and columns, then the bins of a region. */
+static size_t own_floats(const adze_run *run)
+{
+    const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
+    return (size_t)(x->dims[2] + x->dims[3] + y->dims[1] * y->dims[2] * y->dims[3]);
+}
+
+static size_t align_scratch(const adze_run *run)
+{
+    return by_channels(run)
+               ? turned_size(run) + own_floats(run) * sizeof(float) * (size_t)adze_run_threads(run)
+               : 0;
+}
+
+/* Weights of the lines that a bin reads along one axis, from the first on; how many. */
+static int64_t line_weights(const align_axis *a, int64_t bin, int64_t n, float *weights,
+                            int64_t *first)
+{
+    int64_t last = -1, line[2];
+    double part;
+    *first = n;
+    memset(weights, 0, (size_t)n * sizeof *weights);
+    for (int64_t s = 0; s < a->samples; s++) {
+        float v = a->start + (float)bin * a->bin + ((float)s + 0.5f) * a->bin / (float)a->samples;
+        if (!lines_at(v, n, line, &part))
+            continue;
+        weights[line[0]] += (float)(1 - part);
+        weights[line[1]] += (float)part;
+        *first = ADZE_MIN(*first, line[0]);
+        last = ADZE_MAX(last, line[1]);
+    }
+    return last + 1 - *first;
+}
+
+static void align_region(void *user, int64_t roi, int worker)
+{
+    const align_job *j = user;
+    const adze_rows_table *rows = &j->run->kernels->rows;
+    int64_t h = j->x->dims[2], w = j->x->dims[3], channels = j->y->dims[1];
+    int64_t height = j->y->dims[2], width = j->y->dims[3], bins = height * width;
+    align_axis axes[2] = {axis_of(j, roi, 1, height), axis_of(j, roi, 0, width)};
+    float *wy = j->own + (size_t)worker * own_floats(j->run), *wx = wy + h, *out = wx + w;
+    const float *x = j->turned + adze_tensor_get_i64(j->pictures, roi) * h * w * channels;
+    const float count = (float)ADZE_MAX(axes[0].samples * axes[1].samples, 1);
+    memset(out, 0, (size_t)(bins * channels) * sizeof *out);
+    for (int64_t bin = 0; bin < bins && !adze_run_is_late(j->run); bin++) {
+        int64_t top, left, at[ROWS], taps = 0;
+        float weights[ROWS];
+        int64_t lines = line_weights(&axes[0], bin / width, h, wy, &top);
+        int64_t columns = line_weights(&axes[1], bin % width, w, wx, &left);
+        for (int64_t i = 0; i < lines; i++)
+            for (int64_t k = 0; k < columns; k++) {
+                float weight = wy[top + i] * wx[left + k] / count;
+                at[taps] = ((top + i) * w + left + k) * channels;
+                weights[taps] = weight;
+                taps += weight != 0;
+                if (taps == ROWS || (i == lines - 1 && k == columns - 1)) {
+                    rows->blend(channels, taps, x, at, weights, out + bin * channels);
+                    taps = 0;
+                }
+            }
+    }
+    rows->transpose_4(bins, channels, out, channels, (float *)j->y->data + roi * channels * bins,
+                      bins);
+}
+
+static void turn_picture(void *user, int64_t n, int worker)
+{
+    ADZE_UNUSED(worker);
+    const align_job *j = user;
+    int64_t c = j->x->dims[1], plane = j->x->dims[2] * j->x->dims[3];
+    adze_transpose(&j->run->kernels->rows, sizeof(float), c, plane,
+                   (const float *)j->x->data + n * c * plane, j->turned + n * c * plane);
+}
+
 static adze_status align_run(adze_run *run, adze_error *err)
 {
     const adze_node *node = run->node;
@@ -357,7 +451,14 @@ static adze_status align_run(adze_run *run, adze_error *err)
             return adze_fail(err, ADZE_BAD_DATA, "node %s (%s): region %lld is too large",
                              adze_node_name(node), adze_node_op(node), (long long)r);
     }
-    adze_ops_parallel(run, rois * j.y->dims[2] * j.y->dims[3], 16, align_bins, &j);
+    if (by_channels(run)) {
+        j.turned = run->scratch;
+        j.own = j.turned + turned_size(run) / sizeof(float);
+        adze_run_parallel(run, j.x->dims[0], turn_picture, &j);
+        adze_run_parallel(run, rois, align_region, &j);
+    } else {
+        adze_ops_parallel(run, rois * j.y->dims[2] * j.y->dims[3], 16, align_bins, &j);
+    }
     return ADZE_OK;
 }
 
@@ -524,7 +625,8 @@ const adze_op adze_ops_detection[] = {
     {ROW("RoiAlign", 16, 3, 3),
      .attrs = "coordinate_transformation_mode mode output_height output_width sampling_ratio "
               "spatial_scale",
-     .infer = align_infer, .prepare = adze_ops_prepare_float, .run = align_run},
+     .infer = align_infer, .prepare = adze_ops_prepare_float, .scratch = align_scratch,
+     .run = align_run},
     {ROW("MaxRoiPool", 1, 2, 2), .attrs = "pooled_shape spatial_scale", .infer = roi_pool_infer,
      .prepare = adze_ops_prepare_float, .run = roi_pool_run},
     {ROW("MaxUnpool", 9, 2, 3), .attrs = "kernel_shape pads strides", .infer = unpool_infer,

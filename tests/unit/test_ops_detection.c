@@ -130,3 +130,58 @@ TEST(deformable_convolution_of_volumes)
     CHECK_FLOATS(c.output[0].data, expected, 27, 1e-5, 1e-5);
     op_case_close(&c);
 }
+
+static void run_align(op_case *c, const char *level, int threads, adze_dtype dtype,
+                      int64_t channels, int ratio, const char *mode, const char *shift,
+                      const void *x, const void *rois)
+{
+    static const int64_t pictures[] = {0, 1, 1, 0, 1, 0};
+    op_case_open_threads(c, level, threads);
+    op_case_input(c, dtype, 4, (int64_t[]){2, channels, 9, 11}, x, NULL);
+    op_case_input(c, dtype, 2, (int64_t[]){6, 4}, rois, NULL);
+    op_case_input(c, ADZE_I64, 1, (int64_t[]){6}, pictures, NULL);
+    op_case_node(c, "RoiAlign", 1);
+    CHECK(adze_node_set_string(c->node, "mode", mode));
+    CHECK(adze_node_set_string(c->node, "coordinate_transformation_mode", shift));
+    CHECK(adze_node_set_int(c->node, "output_height", 3));
+    CHECK(adze_node_set_int(c->node, "output_width", 5));
+    CHECK(adze_node_set_int(c->node, "sampling_ratio", ratio));
+    CHECK(adze_node_set_float(c->node, "spatial_scale", 0.5f));
+    op_case_run(c);
+}
+
+/* Regions of all sizes: inside, in part and wholly outside, turned round, of no size. */
+TEST(regions_of_floats_as_in_double)
+{
+    enum { MOST = 2 * 70 * 99 };
+    static float x[MOST];
+    static double wide[MOST];
+    static const float rois[24] = {1,  2,  9, 15, -7, -3, 30, 21,    0, 0, 22, 18,
+                                   15, 12, 3, 2,  60, 60, 80, 80.5f, 5, 5, 5,  5};
+    double wide_rois[24];
+    op_case_fill(x, MOST, 1, -2, 2);
+    for (int i = 0; i < MOST; i++)
+        wide[i] = (double)x[i];
+    for (int i = 0; i < 24; i++)
+        wide_rois[i] = (double)rois[i];
+    for (int i = 0; i < 12; i++) {
+        int64_t channels = i % 2 ? 70 : 3;
+        int ratio = i / 2 % 3;
+        const char *shift = i < 6 ? "half_pixel" : "output_half_pixel";
+        for (int k = 0; k < 2; k++) {
+            op_case narrow, threads, exact;
+            const char *mode = k ? "max" : "avg";
+            run_align(&narrow, "ref", 1, ADZE_F32, channels, ratio, mode, shift, x, rois);
+            run_align(&threads, NULL, 3, ADZE_F32, channels, ratio, mode, shift, x, rois);
+            run_align(&exact, NULL, 1, ADZE_F64, channels, ratio, mode, shift, wide, wide_rois);
+            for (int64_t e = 0; e < 6 * channels * 15; e++)
+                CHECK_NEAR(((const float *)narrow.output[0].data)[e],
+                           ((const double *)exact.output[0].data)[e], 2e-6);
+            CHECK_EQ(memcmp(narrow.output[0].data, threads.output[0].data, narrow.output[0].size),
+                     0);
+            op_case_close(&narrow);
+            op_case_close(&threads);
+            op_case_close(&exact);
+        }
+    }
+}
