@@ -46,6 +46,11 @@ typedef struct adze_rows_table {
      * n >= 1. */
     int64_t (*argmax)(int64_t n, const float *x);
     int64_t (*argmin)(int64_t n, const float *x);
+    /* The same of each of `columns` columns, at most 256, of rows ldx apart; rows >= 1. */
+    void (*argmax_columns)(int64_t rows, int64_t columns, const float *x, ptrdiff_t ldx,
+                           int32_t *y);
+    void (*argmin_columns)(int64_t rows, int64_t columns, const float *x, ptrdiff_t ldx,
+                           int32_t *y);
 
     /* y[j * ldy + i] = x[i * ldx + j] for i < rows, j < columns; elements of 1, 2, 4 or 8 bytes;
      * ldx, ldy in elements. Never in place. Split rows or columns over threads freely. */

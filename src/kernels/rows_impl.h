@@ -218,6 +218,28 @@ static int64_t argmin(int64_t n, const float *x)
     return find_first(n, x, reduce_min(n, x));
 }
 
+/* `better` says whether v comes before the best; the first NaN stays. */
+#define ARG_COLUMNS(name, better)                                                                  \
+    static void name(int64_t rows, int64_t columns, const float *x, ptrdiff_t ldx, int32_t *y)     \
+    {                                                                                              \
+        float best[256];                                                                           \
+        memcpy(best, x, (size_t)columns * sizeof *best);                                           \
+        memset(y, 0, (size_t)columns * sizeof *y);                                                 \
+        for (int32_t k = 1; k < (int32_t)rows; k++) {                                              \
+            const float *row = x + k * ldx;                                                        \
+            VECTOR_LOOP                                                                            \
+            for (int64_t i = 0; i < columns; i++) {                                                \
+                const float v = row[i], b = best[i];                                               \
+                const int wins = ((better) | (v != v)) & (b == b);                                 \
+                y[i] = wins ? k : y[i];                                                            \
+                best[i] = wins ? v : b;                                                            \
+            }                                                                                      \
+        }                                                                                          \
+    }
+ARG_COLUMNS(argmax_columns, v > b)
+ARG_COLUMNS(argmin_columns, v < b)
+#undef ARG_COLUMNS
+
 /* All entries but the transpositions, which want shuffles by hand. */
 static void fill(adze_rows_table *t)
 {
@@ -232,6 +254,8 @@ static void fill(adze_rows_table *t)
     t->blend = blend;
     t->argmax = argmax;
     t->argmin = argmin;
+    t->argmax_columns = argmax_columns;
+    t->argmin_columns = argmin_columns;
 }
 
 #endif

@@ -225,10 +225,15 @@ static bool integer_result(adze_reduce op)
     static void row_##name(adze_reduce op, const T *x, int64_t n, int64_t step, T *y)              \
     {                                                                                              \
         const bool is_signed = (T)-1 < (T)1;                                                       \
+        const bool sums = op == ADZE_REDUCE_SUM || op == ADZE_REDUCE_MEAN;                         \
         uint64_t sum = op == ADZE_REDUCE_PROD ? 1 : 0;                                             \
         const T least = is_signed ? (T)((uint64_t)1 << (8 * sizeof(T) - 1)) : 0;                   \
         T best = n > 0 ? x[0] : op == ADZE_REDUCE_MAX ? least : (T)~least;                         \
-        for (int64_t i = 0; i < n; i++) {                                                          \
+        for (int64_t i = 0; i < n && sums && step == 1; i++)                                       \
+            sum += (uint64_t)x[i];                                                                 \
+        for (int64_t i = 0; i < n && sums && step != 1; i++)                                       \
+            sum += (uint64_t)x[i * step];                                                          \
+        for (int64_t i = 0; i < n && !sums; i++) {                                                 \
             T v = x[i * step];                                                                     \
             uint64_t w = (uint64_t)v;                                                              \
             best = (op == ADZE_REDUCE_MAX ? v > best : v < best) ? v : best;                       \

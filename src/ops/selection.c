@@ -91,62 +91,58 @@ static adze_status arg_infer(adze_infer *infer, adze_error *err)
 }
 
 typedef struct arg_job {
+    const adze_kernels *kernels;
     const adze_tensor *x;
     int64_t *y;
+    adze_tensor *hard; /* of Hardmax */
     lines l;
     bool smallest, last;
-    int64_t (*kernel)(int64_t n, const float *x); /* NULL: by keys */
 } arg_job;
 
-static void arg_range(void *user, int64_t begin, int64_t end, int worker)
+static int64_t best_by_key(const arg_job *job, int64_t at)
 {
-    const arg_job *job = user;
-    ADZE_UNUSED(worker);
-    for (int64_t line = begin; line < end; line++) {
-        int64_t at = line_start(&job->l, line), best = 0;
-        if (job->kernel) {
-            job->y[line] = job->kernel(job->l.length, (const float *)job->x->data + at);
-            continue;
+    uint64_t flip = job->smallest ? UINT64_MAX : 0, best_key = key_of(job->x, at) ^ flip;
+    int64_t best = 0;
+    for (int64_t i = 1; i < job->l.length; i++) {
+        uint64_t key = key_of(job->x, at + i * job->l.inner) ^ flip;
+        if (key > best_key || (job->last && key == best_key)) {
+            best = i;
+            best_key = key;
         }
-        uint64_t flip = job->smallest ? UINT64_MAX : 0, best_key = key_of(job->x, at) ^ flip;
-        for (int64_t i = 1; i < job->l.length; i++) {
-            uint64_t key = key_of(job->x, at + i * job->l.inner) ^ flip;
-            if (key > best_key || (job->last && key == best_key)) {
-                best = i;
-                best_key = key;
-            }
-        }
-        job->y[line] = best;
+    }
+    return best;
+}
+
+/* The best of lines [begin, end); float32 by rows, or, along another axis than the last, by neighbouring lines
+ * side by side. */
+static void find_best(const arg_job *job, int64_t begin, int64_t end, int64_t *best)
+{
+    enum { CHUNK = 256 };
+    const adze_rows_table *rows = &job->kernels->rows;
+    int64_t inner = job->l.inner, length = job->l.length;
+    bool floats = job->x->dtype == ADZE_F32 && !job->last && length <= INT32_MAX;
+    for (int64_t line = begin, n; line < end; line += n, best += n) {
+        int64_t at = line_start(&job->l, line);
+        const float *x = (const float *)job->x->data + at;
+        int32_t places[CHUNK];
+        n = floats && inner > 1 ? ADZE_MIN(ADZE_MIN(CHUNK, end - line), inner - line % inner) : 1;
+        if (!floats)
+            *best = best_by_key(job, at);
+        else if (inner == 1)
+            *best = (job->smallest ? rows->argmin : rows->argmax)(length, x);
+        else
+            (job->smallest ? rows->argmin_columns : rows->argmax_columns)(length, n, x, inner,
+                                                                          places);
+        for (int64_t i = 0; i < n && floats && inner > 1; i++)
+            best[i] = places[i];
     }
 }
 
-/* float32, another axis than the last: neighbouring lines side by side, the first extreme of
- * each. */
-static void arg_columns(void *user, int64_t begin, int64_t end, int worker)
+static void arg_range(void *user, int64_t begin, int64_t end, int worker)
 {
-    enum { CHUNK = 256 };
-    const arg_job *job = user;
-    int64_t inner = job->l.inner;
     ADZE_UNUSED(worker);
-    for (int64_t line = begin, n; line < end; line += n) {
-        n = ADZE_MIN(ADZE_MIN(CHUNK, end - line), inner - line % inner);
-        const float *x = (const float *)job->x->data + line_start(&job->l, line);
-        int32_t at[CHUNK] = {0};
-        float best[CHUNK];
-        memcpy(best, x, (size_t)n * sizeof *best);
-        for (int32_t k = 1; k < (int32_t)job->l.length; k++) {
-            const float *row = x + k * inner;
-            for (int64_t i = 0; i < n; i++) {
-                bool wins = job->smallest ? row[i] < best[i] : row[i] > best[i];
-                wins |= row[i] != row[i] && best[i] == best[i];
-                wins &= best[i] == best[i]; /* the first NaN stays */
-                at[i] = wins ? k : at[i];
-                best[i] = wins ? row[i] : best[i];
-            }
-        }
-        for (int64_t i = 0; i < n; i++)
-            job->y[line + i] = at[i];
-    }
+    const arg_job *job = user;
+    find_best(job, begin, end, job->y + begin);
 }
 
 static adze_status arg_run(adze_run *run, adze_error *err)
@@ -155,21 +151,16 @@ static adze_status arg_run(adze_run *run, adze_error *err)
     const adze_tensor *x = run->inputs[0];
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, node, adze_node_int(node, "axis", 0), x->rank, err));
-    arg_job job = {.x = x,
+    arg_job job = {.kernels = run->kernels,
+                   .x = x,
                    .y = run->outputs[0]->data,
                    .l = lines_of(x, axis),
                    .smallest = strcmp(adze_node_op(node), "ArgMin") == 0,
                    .last = adze_node_int(node, "select_last_index", 0) != 0};
     if (job.l.count > 0 && job.l.length == 0)
         return adze_ops_bad(node, err, "the axis is empty");
-    if (x->dtype == ADZE_F32 && job.l.inner == 1 && !job.last)
-        job.kernel = job.smallest ? run->kernels->rows.argmin : run->kernels->rows.argmax;
-    if (x->dtype == ADZE_F32 && job.l.inner > 1 && !job.last && job.l.length <= INT32_MAX) {
-        adze_ops_parallel(run, job.l.count, 4096, arg_columns, &job);
-        return ADZE_OK;
-    }
-    adze_ops_parallel(run, job.l.count, ADZE_MAX(1, 8192 / ADZE_MAX(1, job.l.length)), arg_range,
-                      &job);
+    int64_t grain = ADZE_MAX(1, 8192 / ADZE_MAX(1, job.l.length));
+    adze_ops_parallel(run, job.l.count, job.l.inner > 1 ? 4096 : grain, arg_range, &job);
     return ADZE_OK;
 }
 
@@ -303,21 +294,30 @@ static adze_status top_run(adze_run *run, adze_error *err)
 
 /* ---- Hardmax ---- */
 
+static void hardmax_range(void *user, int64_t begin, int64_t end, int worker)
+{
+    enum { LINES = 256 };
+    ADZE_UNUSED(worker);
+    const arg_job *job = user;
+    int64_t best[LINES];
+    for (int64_t first = begin; first < end; first += LINES) {
+        int64_t n = ADZE_MIN(LINES, end - first);
+        find_best(job, first, first + n, best);
+        for (int64_t i = 0; i < n; i++)
+            adze_ops_put(job->hard, line_start(&job->l, first + i) + best[i] * job->l.inner, 1);
+    }
+}
+
 static adze_status hardmax_run(adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0];
-    adze_tensor *y = run->outputs[0];
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", -1), x->rank, err));
-    lines l = lines_of(x, axis);
-    memset(y->data, 0, y->size);
-    for (int64_t line = 0; line < l.count && l.length > 0; line++) {
-        int64_t first = line_start(&l, line), best = first;
-        for (int64_t i = 1; i < l.length; i++)
-            if (key_of(x, first + i * l.inner) > key_of(x, best))
-                best = first + i * l.inner;
-        adze_tensor_set_f64(y, best, 1);
-    }
+    arg_job job = {
+        .kernels = run->kernels, .x = x, .hard = run->outputs[0], .l = lines_of(x, axis)};
+    memset(job.hard->data, 0, job.hard->size);
+    if (job.l.length > 0)
+        adze_ops_parallel(run, job.l.count, ADZE_MAX(1, 65536 / job.l.length), hardmax_range, &job);
     return ADZE_OK;
 }
 

@@ -29,6 +29,26 @@ static void check_reductions(const adze_rows_table *t, const adze_rows_table *re
     CHECK_EQ(t->argmin(n, x), ref->argmin(n, x));
 }
 
+/* Columns against rows: with equals, and NaN in some. */
+static void check_columns(const adze_rows_table *t, const adze_rows_table *ref, int64_t columns,
+                          int64_t rows, uint64_t *seed)
+{
+    const int64_t ldx = columns + 3;
+    float *x = row_of(rows * ldx, 4, seed), column[16];
+    int32_t *most = check_passing_bytes((size_t)columns * sizeof *most, seed);
+    int32_t *least = check_passing_bytes((size_t)columns * sizeof *least, seed);
+    for (int64_t i = 0; i < rows * ldx; i++)
+        x[i] = test_random(seed) % 9 == 0 ? NAN : rintf(x[i]);
+    t->argmax_columns(rows, columns, x, ldx, most);
+    t->argmin_columns(rows, columns, x, ldx, least);
+    for (int64_t j = 0; j < columns; j++) {
+        for (int64_t i = 0; i < rows; i++)
+            column[i] = x[i * ldx + j];
+        CHECK_EQ(most[j], ref->argmax(rows, column));
+        CHECK_EQ(least[j], ref->argmin(rows, column));
+    }
+}
+
 static void check_blend(const adze_rows_table *t, adze_cpu_level level, int64_t n, int64_t taps,
                         uint64_t *seed)
 {
@@ -91,6 +111,7 @@ TEST(rows_are_the_same_at_every_level)
             for (int round = 0; round < 4; round++) {
                 check_reductions(&t, &ref, level, lengths[i], &seed);
                 check_blend(&t, level, lengths[i], 3 * round, &seed);
+                check_columns(&t, &ref, ADZE_MIN(lengths[i], 256), 1 + 5 * round, &seed);
                 check_norms(&t, &ref, level, lengths[i], &seed);
             }
     }
