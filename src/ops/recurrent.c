@@ -1,124 +1,17 @@
 /* RNN, GRU, LSTM, and com.microsoft's DynamicQuantizeLSTM. The product of the inputs with W is one
  * matrix product over the whole sequence; each step then adds the product of the state with R. Two
  * directions run side by side on two threads, one direction splits its products over all of them.
- * Everything is computed in float32; other float types are converted where they are read and written. */
+ * Everything is computed in float32; other float types are converted where they are read and written.
+ * DynamicQuantizeLSTM multiplies integers (dynamic_linear.h). */
 #include <math.h>
 #include <string.h>
 
 #include "kernels/conv.h"
+#include "ops/dynamic_linear.h"
 #include "ops/helpers.h"
+#include "ops/recurrent.h"
 
 enum { X, W, R, B, LENGTHS, STATE, CELL, PEEPHOLES, W_SCALE, W_ZERO, R_SCALE, R_ZERO };
-
-/* ---- activations ---- */
-
-typedef struct activation_row {
-    const char *name;
-    int kernel;
-    int parameters; /* of alpha, beta: how many it takes from the lists */
-    float alpha, beta;
-} activation_row;
-
-enum { SCALED_TANH = ADZE_UNARY_COUNT };
-
-static const activation_row activation_rows[] = {
-    {"Sigmoid", ADZE_UNARY_SIGMOID, 0, 0, 0},
-    {"Tanh", ADZE_UNARY_TANH, 0, 0, 0},
-    {"Relu", ADZE_UNARY_RELU, 0, 0, 0},
-    {"LeakyRelu", ADZE_UNARY_LEAKY_RELU, 1, 0.01f, 0},
-    {"ThresholdedRelu", ADZE_UNARY_THRESHOLDED_RELU, 1, 1, 0},
-    {"ScaledTanh", SCALED_TANH, 2, 1, 1},
-    {"HardSigmoid", ADZE_UNARY_HARD_SIGMOID, 2, 0.2f, 0.5f},
-    {"Elu", ADZE_UNARY_ELU, 1, 1, 0},
-    {"Softsign", ADZE_UNARY_SOFTSIGN, 0, 0, 0},
-    {"Softplus", ADZE_UNARY_SOFTPLUS, 0, 0, 0},
-    {"Affine", ADZE_UNARY_LINEAR, 2, 1, 0},
-};
-
-typedef struct activation {
-    int kernel;
-    float alpha, beta;
-} activation;
-
-static const activation_row *find_activation(const adze_string *name)
-{
-    for (size_t i = 0; i < ADZE_COUNT_OF(activation_rows); i++) {
-        const char *known = activation_rows[i].name;
-        size_t n = strlen(known), at = 0;
-        while (n == name->length && at < n && (known[at] | 0x20) == (name->data[at] | 0x20))
-            at++;
-        if (at == n && n == name->length)
-            return &activation_rows[i];
-    }
-    return NULL;
-}
-
-/* ---- geometry ---- */
-
-typedef enum cell_kind { CELL_RNN, CELL_GRU, CELL_LSTM } cell_kind;
-
-typedef struct cell {
-    cell_kind kind;
-    bool quantized; /* DynamicQuantizeLSTM: weights [D, I, G * H] of 8 bits */
-    bool batch_first, linear_before_reset, input_forget;
-    int first_reverse; /* direction that runs backwards; 2: none */
-    int64_t gates, directions, hidden, width, steps, batch;
-    float clip;
-    activation activations[2][3];
-} cell;
-
-static cell_kind kind_of(const adze_node *node)
-{
-    const char *op = adze_node_op(node);
-    return strcmp(op, "GRU") == 0 ? CELL_GRU : strcmp(op, "RNN") == 0 ? CELL_RNN : CELL_LSTM;
-}
-
-static adze_status read_activations(cell *c, const adze_node *node, adze_error *err)
-{
-    static const int counts[] = {1, 2, 3}, defaults[3][3] = {{1}, {0, 1}, {0, 1, 1}};
-    const adze_attr *names = adze_node_attr(node, "activations");
-    int alphas, betas, alpha = 0, beta = 0, per = counts[c->kind];
-    const float *a = adze_node_floats(node, "activation_alpha", &alphas);
-    const float *b = adze_node_floats(node, "activation_beta", &betas);
-    if (names && (names->type != ADZE_ATTR_STRINGS || names->count != per * (int)c->directions))
-        return adze_ops_bad(node, err, "the list of activations has the wrong length");
-    for (int i = 0; i < per * (int)c->directions; i++) {
-        const activation_row *row = names ? find_activation(&names->as.strings[i])
-                                          : &activation_rows[defaults[c->kind][i % per]];
-        if (!row)
-            return adze_fail(err, ADZE_UNSUPPORTED, "node %s (%s): activation '%.*s'",
-                             adze_node_name(node), adze_node_op(node),
-                             (int)ADZE_MIN(names->as.strings[i].length, 40),
-                             names->as.strings[i].data);
-        activation *to = &c->activations[i / per][i % per];
-        *to = (activation){row->kernel, row->alpha, row->beta};
-        if (row->parameters > 0 && alpha < alphas)
-            to->alpha = a[alpha++];
-        if (row->parameters > 1 && beta < betas)
-            to->beta = b[beta++];
-    }
-    return ADZE_OK;
-}
-
-/* All that the node alone says. */
-static adze_status read_cell(cell *c, const adze_node *node, adze_error *err)
-{
-    static const int gates[] = {1, 3, 4};
-    static const char *const names[] = {"forward", "reverse", "bidirectional", NULL};
-    int direction = adze_ops_choice(names, adze_node_string(node, "direction", "forward"));
-    *c = (cell){.kind = kind_of(node)};
-    if (direction < 0)
-        return adze_ops_bad(node, err, "direction must be forward, reverse or bidirectional");
-    c->quantized = *adze_node_domain(node) != 0;
-    c->gates = gates[c->kind];
-    c->directions = direction == 2 ? 2 : 1;
-    c->first_reverse = direction == 0 ? 2 : direction == 1 ? 0 : 1;
-    c->batch_first = adze_node_int(node, "layout", 0) != 0;
-    c->linear_before_reset = adze_node_int(node, "linear_before_reset", 0) != 0;
-    c->input_forget = adze_node_int(node, "input_forget", 0) != 0;
-    c->clip = adze_node_float(node, "clip", 0);
-    return read_activations(c, node, err);
-}
 
 /* ---- inference ---- */
 
@@ -142,8 +35,8 @@ static adze_status need_shape(const adze_infer *infer, int i, int rank, const ad
                      adze_node_name(node), adze_node_op(node), i);
 }
 
-static adze_status check_shapes(adze_infer *infer, const cell *c, adze_dim batch, adze_dim width,
-                                adze_dim hidden, adze_error *err)
+static adze_status check_shapes(adze_infer *infer, const adze_cell *c, adze_dim batch,
+                                adze_dim width, adze_dim hidden, adze_error *err)
 {
     adze_dim d = c->directions, all = adze_infer_mul(infer, hidden, c->gates);
     adze_dim w[] = {d, all, width}, r[] = {d, all, hidden},
@@ -168,8 +61,8 @@ static adze_status recurrent_infer(adze_infer *infer, adze_error *err)
 {
     const adze_node *node = adze_infer_node(infer);
     const adze_type *x = adze_ops_ranked(infer, X), *r = adze_ops_ranked(infer, R);
-    cell c;
-    ADZE_TRY(read_cell(&c, node, err));
+    adze_cell c;
+    ADZE_TRY(adze_read_cell(&c, node, err));
     if (!x || (!r && !adze_node_has(node, "hidden_size")))
         return ADZE_OK;
     if (x->rank != 3 || (r && r->rank != 3))
@@ -198,7 +91,7 @@ static adze_status recurrent_infer(adze_infer *infer, adze_error *err)
 
 /* ---- weights ---- */
 
-static void measure_weights(cell *c, const adze_tensor *w, const adze_tensor *r)
+static void measure_weights(adze_cell *c, const adze_tensor *w, const adze_tensor *r)
 {
     c->width = w->dims[c->quantized ? 1 : 2];
     c->hidden = r->dims[c->quantized ? 1 : 2];
@@ -210,71 +103,77 @@ static size_t round16(size_t floats)
 }
 
 /* R is packed in two parts for GRU: the gates z and r, then h, whose product comes later. */
-static int64_t first_rows(const cell *c)
+static int64_t first_rows(const adze_cell *c)
 {
     return (c->kind == CELL_GRU ? 2 : c->gates) * c->hidden;
 }
 
-static size_t packed_floats(const cell *c, const adze_gemm_f32_table *t)
+/* Floats that the packed weights of a direction take. */
+static size_t packed_floats(const adze_cell *c, const adze_kernels *k, const adze_tensor *w,
+                            const adze_tensor *r)
 {
+    const adze_gemm_f32_table *t = &k->gemm_f32;
+    if (c->quantized)
+        return round16((adze_dynamic_size(k, w) + adze_dynamic_size(k, r)) / sizeof(float));
     size_t n = round16(t->packed_size(c->gates * c->hidden, c->width));
     n += round16(t->packed_size(first_rows(c), c->hidden));
     return n + (c->kind == CELL_GRU ? round16(t->packed_size(c->hidden, c->hidden)) : 0);
 }
 
 /* Weights of one direction as floats: where they are, or in `room`. */
-static const float *float_weights(const cell *c, const adze_kernels *k, const adze_tensor *w,
-                                  int64_t direction, const adze_tensor *scale,
-                                  const adze_tensor *zero, float *room)
+static const float *float_weights(const adze_kernels *k, const adze_tensor *w, int64_t direction,
+                                  float *room)
 {
-    int64_t n = adze_tensor_elements(w) / ADZE_MAX(1, w->dims[0]), columns = w->dims[2];
-    if (w->dtype == ADZE_F32 && !c->quantized)
+    int64_t n = adze_tensor_elements(w) / ADZE_MAX(1, w->dims[0]);
+    if (w->dtype == ADZE_F32)
         return (const float *)w->data + direction * n;
-    if (!c->quantized) {
-        adze_ops_load(k, w, direction * n, 1, n, room);
-        return room;
-    }
-    int64_t scales = adze_tensor_elements(scale) / ADZE_MAX(1, w->dims[0]);
-    int64_t zeros = zero ? adze_tensor_elements(zero) / ADZE_MAX(1, w->dims[0]) : 0;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = i % columns;
-        double s = adze_tensor_get_f64(scale, scales > 1   ? direction * scales + at
-                                              : scales < 1 ? 0
-                                                           : direction);
-        double z = !zero ? 0
-                         : adze_tensor_get_f64(zero, zeros > 1   ? direction * zeros + at
-                                                     : zeros < 1 ? 0
-                                                                 : direction);
-        room[i] = (float)(adze_tensor_get_f64(w, direction * n + i) - z) * (float)s;
-    }
+    adze_ops_load(k, w, direction * n, 1, n, room);
     return room;
 }
 
-static void pack_direction(const cell *c, const adze_kernels *k, const adze_tensor *const *in,
+static void pack_direction(const adze_cell *c, const adze_kernels *k, const adze_tensor *const *in,
                            int64_t direction, float *room, float *packed)
 {
     const adze_gemm_f32_table *t = &k->gemm_f32;
     int64_t all = c->gates * c->hidden, first = first_rows(c), h = c->hidden;
-    const float *w = float_weights(c, k, in[W], direction, in[W_SCALE], in[W_ZERO], room);
-    ptrdiff_t row = c->quantized ? all : 1;
-    t->pack_b(all, c->width, w, row, c->quantized ? 1 : c->width, packed);
+    const float *w = float_weights(k, in[W], direction, room);
+    t->pack_b(all, c->width, w, 1, c->width, packed);
     packed += round16(t->packed_size(all, c->width));
-    w = float_weights(c, k, in[R], direction, in[R_SCALE], in[R_ZERO], room);
-    t->pack_b(first, h, w, row, c->quantized ? 1 : h, packed);
+    w = float_weights(k, in[R], direction, room);
+    t->pack_b(first, h, w, 1, h, packed);
     if (c->kind == CELL_GRU)
         t->pack_b(h, h, w + first * h, 1, h, packed + round16(t->packed_size(first, h)));
 }
 
-static size_t room_floats(const cell *c, const adze_tensor *w, const adze_tensor *r)
+static size_t room_floats(const adze_cell *c, const adze_tensor *w, const adze_tensor *r)
 {
-    bool plain = w->dtype == ADZE_F32 && r->dtype == ADZE_F32 && !c->quantized;
+    bool plain = (w->dtype == ADZE_F32 && r->dtype == ADZE_F32) || c->quantized;
     return plain ? 0
                  : round16((size_t)(c->gates * c->hidden) * (size_t)ADZE_MAX(c->width, c->hidden));
 }
 
+typedef struct quantized_weights {
+    adze_dynamic_linear w, r;
+} quantized_weights;
+
+static quantized_weights pack_quantized(const adze_kernels *k, const adze_tensor *const *in,
+                                        int64_t direction, void *room)
+{
+    uint8_t *second = (uint8_t *)room + adze_dynamic_size(k, in[W]);
+    return (quantized_weights){
+        adze_dynamic_pack(k, in[W], direction, in[W_SCALE], in[W_ZERO], room),
+        adze_dynamic_pack(k, in[R], direction, in[R_SCALE], in[R_ZERO], second)};
+}
+
+/* What preparation leaves: weights of both directions. */
+typedef struct prepared_weights {
+    const float *packed;
+    quantized_weights q[2];
+} prepared_weights;
+
 /* Shapes that inference could only compare as symbols. */
-static adze_status check_weights(const cell *c, const adze_node *node, const adze_tensor *const *in,
-                                 adze_error *err)
+static adze_status check_weights(const adze_cell *c, const adze_node *node,
+                                 const adze_tensor *const *in, adze_error *err)
 {
     int64_t all = c->gates * c->hidden, d = c->directions;
     const adze_tensor *w = in[W], *r = in[R];
@@ -295,8 +194,8 @@ static adze_status recurrent_prepare(adze_prepare *prepare, adze_error *err)
     const adze_node *node = adze_prepare_node(prepare);
     const adze_kernels *k = adze_prepare_kernels(prepare);
     const adze_tensor *in[R_ZERO + 1] = {NULL};
-    cell c;
-    ADZE_TRY(read_cell(&c, node, err));
+    adze_cell c;
+    ADZE_TRY(adze_read_cell(&c, node, err));
     bool constant = true;
     for (int i = 0; i <= R_ZERO; i++) {
         in[i] = adze_ops_prepare_input(prepare, i);
@@ -316,14 +215,19 @@ static adze_status recurrent_prepare(adze_prepare *prepare, adze_error *err)
     ADZE_TRY(check_weights(&c, node, in, err));
     if (c.hidden < 1 || c.width < 1)
         return ADZE_OK;
-    size_t size = packed_floats(&c, &k->gemm_f32), room = room_floats(&c, in[W], in[R]);
+    size_t size = packed_floats(&c, k, in[W], in[R]), room = room_floats(&c, in[W], in[R]);
+    prepared_weights *out = adze_prepare_alloc(prepare, sizeof *out);
     float *packed = adze_prepare_alloc(prepare, size * (size_t)c.directions * sizeof(float));
     float *copy = room ? adze_prepare_alloc(prepare, room * sizeof(float)) : NULL;
-    if (!packed || (room && !copy))
+    if (!out || !packed || (room && !copy))
         return adze_fail(err, ADZE_NO_MEMORY, "packed weights");
+    out->packed = packed;
     for (int64_t d = 0; d < c.directions; d++)
-        pack_direction(&c, k, in, d, copy, packed + (size_t)d * size);
-    adze_prepare_set(prepare, packed);
+        if (c.quantized)
+            out->q[d] = pack_quantized(k, in, d, packed + (size_t)d * size);
+        else
+            pack_direction(&c, k, in, d, copy, packed + (size_t)d * size);
+    adze_prepare_set(prepare, out);
     return ADZE_OK;
 }
 
@@ -331,9 +235,11 @@ static adze_status recurrent_prepare(adze_prepare *prepare, adze_error *err)
 
 typedef struct job {
     adze_run *run;
-    cell c;
+    adze_cell c;
     const adze_tensor *in[R_ZERO + 1];
-    const float *x;     /* [rows, width] */
+    const float *x;         /* [rows, width] */
+    const uint8_t *x_bytes; /* the same, quantized */
+    adze_dynamic_scale x_scale;
     uint8_t *workspace; /* of direction 0 */
     size_t stride;      /* bytes to the next */
     bool ragged;
@@ -341,11 +247,12 @@ typedef struct job {
 
 typedef struct worker {
     const job *j;
-    const cell *c;
+    const adze_cell *c;
     const adze_kernels *k;
     int64_t direction;
-    const activation *act;
+    const adze_activation *act;
     const float *packed_w, *packed_r, *packed_h;
+    quantized_weights q;
     float *inputs;    /* [rows, gates * hidden]: products of the inputs with W */
     float *gates;     /* [batch, gates * hidden] */
     float *state;     /* [batch, hidden] */
@@ -354,6 +261,8 @@ typedef struct worker {
     float *bias;      /* [gates * hidden] */
     float *late;      /* [hidden] bias of GRU's h with linear_before_reset */
     float *peepholes; /* [3 * hidden] */
+    float *products;  /* [batch, gates * hidden]: of quantized states with R */
+    float *scratch;   /* of quantized products */
     float *packed, *room;
 } worker;
 
@@ -361,9 +270,10 @@ typedef struct worker {
 static size_t place(worker *w, float *base, bool prepared, const adze_tensor *weights,
                     const adze_tensor *recurrent)
 {
-    const cell *c = w->c;
+    const adze_cell *c = w->c;
     size_t all = (size_t)(c->gates * c->hidden), rows = (size_t)(c->steps * c->batch);
     size_t states = round16((size_t)(c->batch * c->hidden)), at = 0;
+    const adze_dynamic_linear widest = {.n = (int64_t)all};
     struct {
         float **to;
         size_t floats;
@@ -376,7 +286,10 @@ static size_t place(worker *w, float *base, bool prepared, const adze_tensor *we
         {&w->bias, all},
         {&w->late, (size_t)c->hidden},
         {&w->peepholes, 3 * (size_t)c->hidden},
-        {&w->packed, prepared ? 0 : packed_floats(c, &w->k->gemm_f32)},
+        {&w->products, c->quantized ? (size_t)c->batch * all : 0},
+        {&w->scratch,
+         c->quantized ? adze_dynamic_scratch(&widest, c->steps * c->batch) / sizeof(float) : 0},
+        {&w->packed, prepared ? 0 : packed_floats(c, w->k, weights, recurrent)},
         {&w->room, prepared ? 0 : room_floats(c, weights, recurrent)},
     };
     for (size_t i = 0; i < ADZE_COUNT_OF(parts); i++) {
@@ -398,9 +311,9 @@ static void multiply(const worker *w, adze_gemm_f32_args *args)
 
 static void activate(const worker *w, int which, int64_t n, float *x)
 {
-    const activation *a = &w->act[which];
+    const adze_activation *a = &w->act[which];
     const adze_unary_f32_fn *unary = w->k->eltwise.unary;
-    if (a->kernel != SCALED_TANH) {
+    if (a->kernel != ADZE_SCALED_TANH) {
         unary[a->kernel](n, x, x, a->alpha, a->beta);
         return;
     }
@@ -463,7 +376,7 @@ static void gru_row(const worker *w, float *g, float *h, const float *product)
 /* What GRU needs between its two products: z and r, then the product for the new state. */
 static void gru_middle(const worker *w)
 {
-    const cell *c = w->c;
+    const adze_cell *c = w->c;
     int64_t n = c->hidden;
     for (int64_t b = 0; b < c->batch; b++) {
         float *g = w->gates + b * 3 * n;
@@ -485,40 +398,48 @@ static void gru_middle(const worker *w)
     multiply(w, &args);
 }
 
-/* x as 8-bit numbers of one scale would have it, and back to float: `to` may not be x. */
-static void through_bytes(const adze_kernels *k, float lo, float hi, int64_t n, const float *x,
-                          float *to)
-{
-    float scale = hi > lo && isfinite(hi - lo) ? (hi - lo) / 255 : 1;
-    float zero = rintf(fminf(fmaxf(-lo / scale, 0), 255));
-    k->eltwise.fake_quantize(n, x, scale, (int32_t)zero, 0, 255, to);
-}
-
 static int64_t length_of(const job *j, int64_t b)
 {
     return j->in[LENGTHS] ? adze_tensor_get_i64(j->in[LENGTHS], b) : j->c.steps;
 }
 
-/* DynamicQuantizeLSTM: the scale covers what lies up to the longest sequence; what is behind is never used. */
-static void quantize_inputs(const job *j, int64_t n, const float *x, float *to)
+/* The scale covers what lies up to the longest sequence; what is behind is never used. */
+static void quantize_inputs(job *j, int64_t n, const float *x, uint8_t *to)
 {
+    const adze_eltwise_table *t = &j->run->kernels->eltwise;
     float lo = 0, hi = 0;
     int64_t longest = 0;
     for (int64_t b = 0; b < j->c.batch; b++)
         longest = ADZE_MAX(longest, length_of(j, b));
-    j->run->kernels->eltwise.range(longest * j->c.batch * j->c.width, x, &lo, &hi);
-    through_bytes(j->run->kernels, lo, hi, n, x, to);
+    t->range(longest * j->c.batch * j->c.width, x, &lo, &hi);
+    j->x_scale = adze_dynamic_scale_of(lo, hi);
+    j->x_bytes = to;
+    t->quantize_u8(n, x, j->x_scale.scale, j->x_scale.zero, to);
 }
 
-/* States of sequences that ended before the last step count as zeros. */
-static void quantize_state(const worker *w, int64_t step)
+static void multiply_quantized(const worker *w, const adze_dynamic_linear *by, int64_t rows,
+                               const uint8_t *x, adze_dynamic_scale how, const float *bias,
+                               float *y)
 {
-    const cell *c = w->c;
+    adze_pool *pool = w->c->directions > 1 ? NULL : w->j->run->pool;
+    adze_dynamic_multiply(by, w->k, pool, rows, x, how, bias, y, w->scratch);
+}
+
+/* gates += state * R. States of sequences that ended before the last step count as zeros in the scale. */
+static void add_quantized(const worker *w, int64_t step)
+{
+    const adze_cell *c = w->c;
+    const adze_eltwise_table *t = &w->k->eltwise;
     float lo = 0, hi = 0;
+    uint8_t *bytes = (uint8_t *)w->temp;
     for (int64_t b = 0; b < c->batch; b++)
         if (length_of(w->j, b) >= step)
-            w->k->eltwise.range(c->hidden, w->state + b * c->hidden, &lo, &hi);
-    through_bytes(w->k, lo, hi, c->batch * c->hidden, w->state, w->temp);
+            t->range(c->hidden, w->state + b * c->hidden, &lo, &hi);
+    adze_dynamic_scale how = adze_dynamic_scale_of(lo, hi);
+    t->quantize_u8(c->batch * c->hidden, w->state, how.scale, how.zero, bytes);
+    multiply_quantized(w, &w->q.r, c->batch, bytes, how, NULL, w->products);
+    t->binary[ADZE_BINARY_ADD][ADZE_FORM_VV](c->batch * c->gates * c->hidden, w->gates, w->products,
+                                             w->gates);
 }
 
 static int64_t time_of(const worker *w, int64_t step, int64_t b)
@@ -528,7 +449,7 @@ static int64_t time_of(const worker *w, int64_t step, int64_t b)
 
 static void write_step(const worker *w, int64_t time, int64_t b)
 {
-    const cell *c = w->c;
+    const adze_cell *c = w->c;
     adze_tensor *y = adze_ops_output(w->j->run, 0);
     int64_t row = c->batch_first ? (b * c->steps + time) * c->directions + w->direction
                                  : (time * c->directions + w->direction) * c->batch + b;
@@ -538,26 +459,27 @@ static void write_step(const worker *w, int64_t time, int64_t b)
 
 static void step(const worker *w, int64_t at)
 {
-    const cell *c = w->c;
+    const adze_cell *c = w->c;
     int64_t n = c->hidden, all = c->gates * n;
     for (int64_t b = 0; b < c->batch; b++) {
         int64_t time = at < length_of(w->j, b) ? time_of(w, at, b) : 0;
         int64_t row = c->batch_first ? b * c->steps + time : time * c->batch + b;
         memcpy(w->gates + b * all, w->inputs + row * all, (size_t)all * sizeof(float));
     }
-    if (c->quantized)
-        quantize_state(w, at);
     adze_gemm_f32_args args = {.m = c->batch,
                                .n = first_rows(c),
                                .k = n,
-                               .a = c->quantized ? w->temp : w->state,
+                               .a = w->state,
                                .lda = n,
                                .b = w->packed_r,
                                .residual = w->gates,
                                .ldr = all,
                                .c = w->gates,
                                .ldc = all};
-    multiply(w, &args);
+    if (c->quantized)
+        add_quantized(w, at);
+    else
+        multiply(w, &args);
     if (c->kind == CELL_GRU)
         gru_middle(w);
     for (int64_t b = 0; b < c->batch; b++) {
@@ -578,7 +500,7 @@ static void step(const worker *w, int64_t at)
 
 static int64_t state_at(const worker *w, int64_t b)
 {
-    const cell *c = w->c;
+    const adze_cell *c = w->c;
     return (c->batch_first ? b * c->directions + w->direction : w->direction * c->batch + b) *
            c->hidden;
 }
@@ -594,7 +516,7 @@ static void load_state(const worker *w, int input, float *to)
 /* The biases of W and R become one, except where GRU multiplies between them. */
 static void load_bias(const worker *w)
 {
-    const cell *c = w->c;
+    const adze_cell *c = w->c;
     int64_t n = c->hidden, all = c->gates * n;
     const adze_tensor *bias = w->j->in[B], *peepholes = w->j->in[PEEPHOLES];
     memset(w->bias, 0, (size_t)all * sizeof *w->bias);
@@ -611,24 +533,35 @@ static void load_bias(const worker *w)
         adze_ops_load(w->k, peepholes, w->direction * 3 * n, 1, 3 * n, w->peepholes);
 }
 
+/* Where the packed weights are, or packs them. */
+static void place_weights(worker *w)
+{
+    const adze_cell *c = w->c;
+    const prepared_weights *p = w->j->run->prepared;
+    const adze_gemm_f32_table *t = &w->k->gemm_f32;
+    const adze_tensor *const *in = w->j->in;
+    if (c->quantized) {
+        w->q = p ? p->q[w->direction] : pack_quantized(w->k, in, w->direction, w->packed);
+        return;
+    }
+    if (!p)
+        pack_direction(c, w->k, in, w->direction, w->room, w->packed);
+    w->packed_w =
+        p ? p->packed + (size_t)w->direction * packed_floats(c, w->k, in[W], in[R]) : w->packed;
+    w->packed_r = w->packed_w + round16(t->packed_size(c->gates * c->hidden, c->width));
+    w->packed_h = w->packed_r + round16(t->packed_size(first_rows(c), c->hidden));
+}
+
 static void run_direction(void *user, int64_t direction, int thread)
 {
     const job *j = user;
-    const cell *c = &j->c;
+    const adze_cell *c = &j->c;
     worker w = {.j = j, .c = c, .k = j->run->kernels, .direction = direction};
     ADZE_UNUSED(thread);
     float *base = (float *)(void *)(j->workspace + (size_t)direction * j->stride);
     place(&w, base, j->run->prepared, j->in[W], j->in[R]);
     w.act = c->activations[direction];
-    const adze_gemm_f32_table *t = &w.k->gemm_f32;
-    w.packed_w = w.packed;
-    if (j->run->prepared)
-        w.packed_w =
-            (const float *)j->run->prepared + (size_t)direction * packed_floats(c, &w.k->gemm_f32);
-    else
-        pack_direction(c, w.k, j->in, direction, w.room, w.packed);
-    w.packed_r = w.packed_w + round16(t->packed_size(c->gates * c->hidden, c->width));
-    w.packed_h = w.packed_r + round16(t->packed_size(first_rows(c), c->hidden));
+    place_weights(&w);
     load_bias(&w);
     load_state(&w, STATE, w.state);
     load_state(&w, CELL, w.cells);
@@ -641,7 +574,9 @@ static void run_direction(void *user, int64_t direction, int thread)
                                .bias = w.bias,
                                .c = w.inputs,
                                .ldc = c->gates * c->hidden};
-    if (args.m > 0)
+    if (args.m > 0 && c->quantized)
+        multiply_quantized(&w, &w.q.w, args.m, j->x_bytes, j->x_scale, w.bias, w.inputs);
+    else if (args.m > 0)
         multiply(&w, &args);
     for (int64_t s = 0; s < c->steps; s++)
         step(&w, s);
@@ -655,7 +590,7 @@ static void run_direction(void *user, int64_t direction, int thread)
 
 /* ---- run ---- */
 
-static void measure(cell *c, const adze_run *run)
+static void measure(adze_cell *c, const adze_run *run)
 {
     const adze_tensor *x = run->inputs[X];
     measure_weights(c, run->inputs[W], run->inputs[R]);
@@ -664,7 +599,7 @@ static void measure(cell *c, const adze_run *run)
 }
 
 /* x as floats (when it is not), then each direction's own. */
-static size_t x_floats(const cell *c, const adze_tensor *x)
+static size_t x_floats(const adze_cell *c, const adze_tensor *x)
 {
     bool plain = x->dtype == ADZE_F32 && !c->quantized;
     return plain ? 0 : round16((size_t)adze_tensor_elements(x)) * (c->quantized ? 2 : 1);
@@ -672,8 +607,8 @@ static size_t x_floats(const cell *c, const adze_tensor *x)
 
 static size_t recurrent_scratch(const adze_run *run)
 {
-    cell c;
-    if (read_cell(&c, run->node, NULL) != ADZE_OK)
+    adze_cell c;
+    if (adze_read_cell(&c, run->node, NULL) != ADZE_OK)
         return 0;
     measure(&c, run);
     worker w = {.c = &c, .k = run->kernels};
@@ -683,7 +618,7 @@ static size_t recurrent_scratch(const adze_run *run)
 
 static adze_status check_run(job *j, adze_error *err)
 {
-    const cell *c = &j->c;
+    const adze_cell *c = &j->c;
     const adze_node *node = j->run->node;
     int64_t states = c->directions * c->batch * c->hidden, all = c->gates * c->hidden;
     const int64_t expected[] = {[X] = c->steps * c->batch * c->width,
@@ -718,7 +653,7 @@ static adze_status check_run(job *j, adze_error *err)
 static adze_status recurrent_run(adze_run *run, adze_error *err)
 {
     job j = {.run = run};
-    ADZE_TRY(read_cell(&j.c, run->node, err));
+    ADZE_TRY(adze_read_cell(&j.c, run->node, err));
     measure(&j.c, run);
     for (int i = 0; i <= R_ZERO; i++)
         j.in[i] = adze_ops_input(run, i);
@@ -737,11 +672,8 @@ static adze_status recurrent_run(adze_run *run, adze_error *err)
         adze_ops_load(run->kernels, x, 0, 1, n, room);
         j.x = room;
     }
-    if (j.c.quantized) {
-        float *bytes = room + round16((size_t)n);
-        quantize_inputs(&j, n, room, bytes);
-        j.x = bytes;
-    }
+    if (j.c.quantized)
+        quantize_inputs(&j, n, room, (uint8_t *)(room + round16((size_t)n)));
     worker w = {.c = &j.c, .k = run->kernels};
     j.stride = place(&w, NULL, run->prepared, run->inputs[W], run->inputs[R]) * sizeof(float);
     j.workspace = (uint8_t *)(room + copied);

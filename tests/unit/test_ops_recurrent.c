@@ -1,4 +1,6 @@
 /* Recurrent operators: what the cases of ONNX do not show. */
+#include <math.h>
+
 #include "op_case.h"
 
 enum { STEPS = 4, BATCH = 2, WIDTH = 3, HIDDEN = 5, GATES = 4 };
@@ -79,4 +81,109 @@ TEST(recurrent_refuses_what_does_not_fit)
     CHECK(adze_node_set_string(c.node, "direction", "sideways"));
     CHECK_FAILS(op_case_try(&c), ADZE_BAD_MODEL, &c.error);
     op_case_close(&c);
+}
+
+/* ---- DynamicQuantizeLSTM against its definition ---- */
+
+enum { COLUMNS = GATES * HIDDEN };
+
+typedef struct bytes_data {
+    float x[STEPS * BATCH * WIDTH], scale[2][COLUMNS];
+    uint8_t w[WIDTH * COLUMNS], r[HIDDEN * COLUMNS], zero[2][COLUMNS];
+    adze_dtype dtype;
+} bytes_data;
+
+/* As com.microsoft.DynamicQuantizeLinear: 8 bits over the range that holds 0. */
+static void to_bytes(const float *x, int n, float *values)
+{
+    float lo = 0, hi = 0;
+    for (int i = 0; i < n; i++) {
+        lo = fminf(lo, x[i]);
+        hi = fmaxf(hi, x[i]);
+    }
+    const float scale = hi > lo ? (hi - lo) / 255 : 1, zero = rintf(-lo / scale);
+    for (int i = 0; i < n; i++)
+        values[i] = (fminf(fmaxf(rintf(x[i] / scale) + zero, 0), 255) - zero) * scale;
+}
+
+static double weight_of(const bytes_data *d, const uint8_t *from, int which, int row, int column)
+{
+    uint8_t b = from[row * COLUMNS + column], z = d->zero[which][column];
+    int whole = d->dtype == ADZE_I8 ? (int8_t)b - (int8_t)z : b - z;
+    return whole * (double)d->scale[which][column];
+}
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static void plain_lstm(const bytes_data *d, float *y)
+{
+    float x[STEPS * BATCH * WIDTH], h[BATCH * HIDDEN] = {0}, state[BATCH * HIDDEN];
+    double cells[BATCH * HIDDEN] = {0};
+    to_bytes(d->x, STEPS * BATCH * WIDTH, x);
+    for (int t = 0; t < STEPS; t++) {
+        to_bytes(h, BATCH * HIDDEN, state);
+        for (int b = 0; b < BATCH; b++) {
+            double g[COLUMNS];
+            for (int j = 0; j < COLUMNS; j++) {
+                g[j] = 0;
+                for (int i = 0; i < WIDTH; i++)
+                    g[j] += (double)x[(t * BATCH + b) * WIDTH + i] * weight_of(d, d->w, 0, i, j);
+                for (int i = 0; i < HIDDEN; i++)
+                    g[j] += (double)state[b * HIDDEN + i] * weight_of(d, d->r, 1, i, j);
+            }
+            for (int i = 0; i < HIDDEN; i++) { /* gates i, o, f, c */
+                double *c = &cells[b * HIDDEN + i];
+                *c = sigmoid(g[2 * HIDDEN + i]) * *c + sigmoid(g[i]) * tanh(g[3 * HIDDEN + i]);
+                h[b * HIDDEN + i] = (float)(sigmoid(g[HIDDEN + i]) * tanh(*c));
+            }
+        }
+        memcpy(y + t * BATCH * HIDDEN, h, sizeof h);
+    }
+}
+
+static void check_bytes(const bytes_data *d, const char *level)
+{
+    float expected[STEPS * BATCH * HIDDEN];
+    op_case c;
+    op_case_open(&c, level);
+    op_case_input(&c, ADZE_F32, 3, (int64_t[]){STEPS, BATCH, WIDTH}, d->x, NULL);
+    op_case_input(&c, d->dtype, 3, (int64_t[]){1, WIDTH, COLUMNS}, d->w, NULL);
+    op_case_input(&c, d->dtype, 3, (int64_t[]){1, HIDDEN, COLUMNS}, d->r, NULL);
+    for (int i = 0; i < 5; i++)
+        op_case_absent(&c);
+    for (int i = 0; i < 2; i++) {
+        op_case_input(&c, ADZE_F32, 2, (int64_t[]){1, COLUMNS}, d->scale[i], NULL);
+        op_case_input(&c, d->dtype, 2, (int64_t[]){1, COLUMNS}, d->zero[i], NULL);
+    }
+    op_case_node_in(&c, "com.microsoft", "DynamicQuantizeLSTM", 3);
+    CHECK(adze_node_set_int(c.node, "hidden_size", HIDDEN));
+    op_case_run(&c);
+    plain_lstm(d, expected);
+    const float *y = c.output[0].data;
+    for (int i = 0; i < STEPS * BATCH * HIDDEN; i++)
+        CHECK(fabsf(y[i] - expected[i]) < 1e-5f);
+    op_case_close(&c);
+}
+
+TEST(lstm_of_bytes_is_its_definition)
+{
+    bytes_data d;
+    op_case_fill(d.x, ADZE_COUNT_OF(d.x), 1, -2, 3);
+    op_case_fill_bytes(d.w, sizeof d.w, 2);
+    op_case_fill_bytes(d.r, sizeof d.r, 3);
+    op_case_fill(d.scale[0], COLUMNS, 4, 0.005f, 0.02f);
+    op_case_fill(d.scale[1], COLUMNS, 5, 0.005f, 0.02f);
+    for (int some = 0; some < 2; some++)
+        for (int is_signed = 0; is_signed < 2; is_signed++) {
+            d.dtype = is_signed ? ADZE_I8 : ADZE_U8;
+            for (int j = 0; j < 2 * COLUMNS; j++)
+                d.zero[j / COLUMNS][j % COLUMNS] = (uint8_t)(some        ? 120 + j % 7
+                                                             : is_signed ? 0
+                                                                         : 128);
+            check_bytes(&d, "ref");
+            check_bytes(&d, NULL);
+        }
 }
