@@ -62,6 +62,15 @@ typedef struct adze_rows_table {
                         ptrdiff_t ldy);
     void (*transpose_8)(int64_t rows, int64_t columns, const void *x, ptrdiff_t ldx, void *y,
                         ptrdiff_t ldy);
+
+    /* y[i * n + j] += sum over k < depth of a[i * depth + k] * b[k * n + j], added in the order of k; integers wrap. For
+     * types that have no product of their own. */
+    void (*multiply_f64)(int64_t rows, int64_t n, int64_t depth, const double *a, const double *b,
+                         double *y);
+    void (*multiply_u32)(int64_t rows, int64_t n, int64_t depth, const uint32_t *a,
+                         const uint32_t *b, uint32_t *y);
+    void (*multiply_u64)(int64_t rows, int64_t n, int64_t depth, const uint64_t *a,
+                         const uint64_t *b, uint64_t *y);
 } adze_rows_table;
 
 /* "sum", "log_sum_exp"; never NULL. */

@@ -241,6 +241,43 @@ ARG_COLUMNS(argmin_columns, v < b)
 #undef ARG_COLUMNS
 
 /* All entries but the transpositions, which want shuffles by hand. */
+/* R rows and K steps of a product: constants where it is called. */
+#define MULTIPLY(name, type)                                                                       \
+    static inline __attribute__((always_inline)) void part_##name(                                 \
+        const int R, const int K, int64_t columns, int64_t n, int64_t depth, const type *a,        \
+        const type *b, type *y)                                                                    \
+    {                                                                                              \
+        VECTOR_LOOP                                                                                \
+        for (int64_t j = 0; j < columns; j++)                                                      \
+            for (int r = 0; r < R; r++) {                                                          \
+                type sum = y[r * n + j];                                                           \
+                for (int k = 0; k < K; k++)                                                        \
+                    sum += a[r * depth + k] * b[k * n + j];                                        \
+                y[r * n + j] = sum;                                                                \
+            }                                                                                      \
+    }                                                                                              \
+    static void multiply_##name(int64_t rows, int64_t n, int64_t depth, const type *a,             \
+                                const type *b, type *y)                                            \
+    {                                                                                              \
+        enum { COLUMNS = 512 };                                                                    \
+        for (int64_t j = 0; j < n; j += COLUMNS) {                                                 \
+            const int64_t columns = n - j < COLUMNS ? n - j : COLUMNS;                             \
+            for (int64_t i = 0; i < rows; i += 4) {                                                \
+                const type *x = a + i * depth;                                                     \
+                int64_t k = 0;                                                                     \
+                for (; i + 4 <= rows && k + 4 <= depth; k += 4)                                    \
+                    part_##name(4, 4, columns, n, depth, x + k, b + k * n + j, y + i * n + j);     \
+                for (int64_t r = i; r < rows && r < i + 4; r++)                                    \
+                    for (int64_t rest = k; rest < depth; rest++)                                   \
+                        part_##name(1, 1, columns, n, depth, a + r * depth + rest,                 \
+                                    b + rest * n + j, y + r * n + j);                              \
+            }                                                                                      \
+        }                                                                                          \
+    }
+MULTIPLY(f64, double)
+MULTIPLY(u32, uint32_t)
+MULTIPLY(u64, uint64_t)
+
 static void fill(adze_rows_table *t)
 {
 #define X(name, text, meaning, empty) t->reduce[ADZE_REDUCE_##name] = reduce_##text;
@@ -256,6 +293,9 @@ static void fill(adze_rows_table *t)
     t->argmin = argmin;
     t->argmax_columns = argmax_columns;
     t->argmin_columns = argmin_columns;
+    t->multiply_f64 = multiply_f64;
+    t->multiply_u32 = multiply_u32;
+    t->multiply_u64 = multiply_u64;
 }
 
 #endif

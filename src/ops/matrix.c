@@ -254,6 +254,62 @@ static adze_status product_prepare(adze_prepare *prepare, adze_error *err)
     return a->dtype == ADZE_F32 && a->rank > 0 ? prepare_f32(prepare, out, &p, err) : ADZE_OK;
 }
 
+/* ---- other types: what they need ---- */
+
+/* What elements become while they are summed: doubles, or words that wrap. */
+typedef enum wide { WIDE_F64, WIDE_U32, WIDE_U64 } wide;
+
+enum { WIDE_ROWS = 16 }; /* of a piece */
+
+static bool is_whole(const adze_tensor *t)
+{
+    return adze_dtype_describe(t->dtype)->kind != ADZE_KIND_FLOAT;
+}
+
+/* Nothing is done with the sums but to keep their low bits. */
+static bool keeps_bits(const adze_run *run, const product_prepared *q)
+{
+    return is_whole(run->inputs[0]) && q->alpha == 1 && (run->input_count < 3 || !run->inputs[2]);
+}
+
+static wide wide_of(const adze_run *run, const product_prepared *q)
+{
+    if (!is_whole(run->inputs[0]))
+        return WIDE_F64;
+    return keeps_bits(run, q) && adze_dtype_describe(run->inputs[0]->dtype)->bits <= 32 ? WIDE_U32
+                                                                                        : WIDE_U64;
+}
+
+static size_t wide_bytes(wide w)
+{
+    return w == WIDE_U32 ? 4 : 8;
+}
+
+/* As they lie, where the type has the wide one's bits. */
+static bool b_is_wide(const adze_run *run, const product *p, wide w)
+{
+    const adze_tensor *b = run->inputs[1];
+    return !p->b_turned && (size_t)adze_dtype_describe(b->dtype)->bits == 8 * wide_bytes(w) &&
+           is_whole(b) == (w != WIDE_F64);
+}
+
+static size_t plain_worker_scratch(const product *p, wide w)
+{
+    return ((size_t)(WIDE_ROWS * (p->k + p->n)) * wide_bytes(w) + 63) & ~(size_t)63;
+}
+
+static size_t plain_b_scratch(const adze_run *run, const product *p, wide w)
+{
+    size_t bytes = b_is_wide(run, p, w) ? 0 : (size_t)(p->k * p->n) * wide_bytes(w);
+    return (bytes + 63) & ~(size_t)63;
+}
+
+static size_t plain_scratch(const adze_run *run, const product *p, const product_prepared *q)
+{
+    const wide w = wide_of(run, q);
+    return plain_b_scratch(run, p, w) + plain_worker_scratch(p, w) * (size_t)adze_run_threads(run);
+}
+
 /* ---- float32 ---- */
 
 /* One worker's share: [packed b][turned a] */
@@ -273,9 +329,9 @@ static bool splits_batches(const adze_run *run, const product *p)
 static size_t product_scratch(const adze_run *run)
 {
     const product_prepared *q = run->prepared;
-    if (q->kind == PRODUCT_PLAIN)
-        return 0;
     product p = product_of(run->node, run->inputs[0], run->inputs[1]);
+    if (q->kind == PRODUCT_PLAIN)
+        return plain_scratch(run, &p, q);
     if (q->kind == PRODUCT_Q8)
         return q->q.b_zero ? (size_t)p.m * sizeof(int32_t) : 0;
     return worker_scratch(run, &p, q) *
@@ -406,46 +462,101 @@ static void run_q8(adze_run *run, const product_prepared *q)
     adze_matmul_q8(run->kernels, run->pool, &args);
 }
 
-/* ---- any type ---- */
+/* ---- other types ---- */
 
-static void plain_element(adze_run *run, const product *p, const product_prepared *q, int64_t a,
-                          int64_t b, int64_t out, int64_t i, int64_t j)
+/* `rows` by `columns` elements, strides apart, as dense wide ones. */
+static void load_wide(wide w, const adze_tensor *t, int64_t first, int64_t rows,
+                      ptrdiff_t row_stride, int64_t columns, ptrdiff_t column_stride, void *to)
 {
-    const adze_tensor *x = run->inputs[0], *w = run->inputs[1];
-    const adze_tensor *c = run->input_count > 2 ? run->inputs[2] : NULL;
-    bool whole = adze_dtype_describe(x->dtype)->kind != ADZE_KIND_FLOAT;
-    double sum = 0;
-    uint64_t exact = 0; /* integers wrap */
-    for (int64_t k = 0; k < p->k; k++) {
-        int64_t ea = a + (p->a_turned ? k * p->m + i : i * p->k + k);
-        int64_t eb = b + (p->b_turned ? j * p->k + k : k * p->n + j);
-        if (whole)
-            exact += (uint64_t)adze_tensor_get_i64(x, ea) * (uint64_t)adze_tensor_get_i64(w, eb);
-        else
-            sum += adze_tensor_get_f64(x, ea) * adze_tensor_get_f64(w, eb);
-    }
-    if (whole && !c && q->alpha == 1) {
-        int bits = adze_dtype_describe(run->outputs[0]->dtype)->bits;
-        uint64_t kept = bits >= 64 ? exact : exact & ((UINT64_C(1) << bits) - 1);
-        memcpy((uint8_t *)run->outputs[0]->data + out * (bits / 8), &kept, (size_t)bits / 8);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) {
+            const int64_t from = first + i * row_stride + j * column_stride;
+            const int64_t at = i * columns + j;
+            if (w == WIDE_F64)
+                ((double *)to)[at] = adze_tensor_get_f64(t, from);
+            else if (w == WIDE_U32)
+                ((uint32_t *)to)[at] = (uint32_t)adze_tensor_get_i64(t, from);
+            else
+                ((uint64_t *)to)[at] = (uint64_t)adze_tensor_get_i64(t, from);
+        }
+}
+
+typedef struct plain_job {
+    adze_run *run;
+    const product *p;
+    const product_prepared *q;
+    wide wide;
+    int64_t batch, a; /* a: first element of this batch's */
+    const void *b;    /* [k, n], wide */
+    uint8_t *scratch; /* of the workers: rows of a, then of the result */
+} plain_job;
+
+static void finish_plain(const plain_job *j, const void *sums, int64_t row, int64_t column,
+                         int64_t at)
+{
+    const adze_tensor *c = j->run->input_count > 2 ? j->run->inputs[2] : NULL;
+    adze_tensor *y = j->run->outputs[0];
+    const int64_t out = (j->batch * j->p->m + row) * j->p->n + column;
+    const size_t bytes = (size_t)adze_dtype_describe(y->dtype)->bits / 8;
+    if (keeps_bits(j->run, j->q)) {
+        uint64_t kept =
+            j->wide == WIDE_U32 ? ((const uint32_t *)sums)[at] : ((const uint64_t *)sums)[at];
+        memcpy((uint8_t *)y->data + (size_t)out * bytes, &kept, bytes);
         return;
     }
-    sum = (double)q->alpha * (whole ? (double)(int64_t)exact : sum);
-    sum += c ? (double)q->beta * broadcast_element(c, i, j) : 0;
-    sum = sum < (double)q->lo ? (double)q->lo : sum > (double)q->hi ? (double)q->hi : sum;
-    adze_tensor_set_f64(run->outputs[0], out, sum);
+    double sum =
+        j->wide == WIDE_F64 ? ((const double *)sums)[at] : (double)((const int64_t *)sums)[at];
+    sum *= (double)j->q->alpha;
+    sum += c ? (double)j->q->beta * broadcast_element(c, row, column) : 0;
+    const double lo = (double)j->q->lo, hi = (double)j->q->hi;
+    adze_tensor_set_f64(y, out, sum < lo ? lo : sum > hi ? hi : sum);
+}
+
+static void plain_rows(void *user, int64_t piece, int worker)
+{
+    const plain_job *j = user;
+    const product *p = j->p;
+    const adze_rows_table *t = &j->run->kernels->rows;
+    const size_t bytes = wide_bytes(j->wide);
+    const int64_t first = piece * WIDE_ROWS, rows = ADZE_MIN(p->m - first, WIDE_ROWS);
+    uint8_t *a = j->scratch + (size_t)worker * plain_worker_scratch(p, j->wide);
+    uint8_t *y = a + (size_t)(WIDE_ROWS * p->k) * bytes;
+    load_wide(j->wide, j->run->inputs[0], j->a + first * (p->a_turned ? 1 : p->k), rows,
+              p->a_turned ? 1 : p->k, p->k, p->a_turned ? p->m : 1, a);
+    memset(y, 0, (size_t)(rows * p->n) * bytes);
+    const void *va = a;
+    void *vy = y;
+    if (j->wide == WIDE_F64)
+        t->multiply_f64(rows, p->n, p->k, va, j->b, vy);
+    else if (j->wide == WIDE_U32)
+        t->multiply_u32(rows, p->n, p->k, va, j->b, vy);
+    else
+        t->multiply_u64(rows, p->n, p->k, va, j->b, vy);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t k = 0; k < p->n; k++)
+            finish_plain(j, y, first + i, k, i * p->n + k);
 }
 
 static void run_plain(adze_run *run, const product_prepared *q)
 {
     product p = product_of(run->node, run->inputs[0], run->inputs[1]);
-    for (int64_t batch = 0; batch < p.batches; batch++) {
+    plain_job job = {.run = run, .p = &p, .q = q, .wide = wide_of(run, q)};
+    const adze_tensor *b = run->inputs[1];
+    const bool direct = b_is_wide(run, &p, job.wide);
+    job.scratch = (uint8_t *)run->scratch + plain_b_scratch(run, &p, job.wide);
+    int64_t last = -1;
+    for (; job.batch < p.batches && !adze_run_is_late(run); job.batch++) {
         int64_t ia, ib;
-        batch_at(&p, batch, &ia, &ib);
-        for (int64_t i = 0; i < p.m; i++)
-            for (int64_t j = 0; j < p.n; j++)
-                plain_element(run, &p, q, ia * p.m * p.k, ib * p.k * p.n,
-                              (batch * p.m + i) * p.n + j, i, j);
+        batch_at(&p, job.batch, &ia, &ib);
+        job.a = ia * p.m * p.k;
+        job.b = run->scratch;
+        if (direct)
+            job.b = (const uint8_t *)b->data + (size_t)(ib * p.k * p.n) * wide_bytes(job.wide);
+        else if (ib != last)
+            load_wide(job.wide, b, ib * p.k * p.n, p.k, p.b_turned ? 1 : p.n, p.n,
+                      p.b_turned ? p.k : 1, run->scratch);
+        last = ib;
+        adze_run_parallel(run, (p.m + WIDE_ROWS - 1) / WIDE_ROWS, plain_rows, &job);
     }
 }
 

@@ -286,3 +286,41 @@ TEST(transpose)
         CHECK_EQ(adze_transpose(&t, 3, 2, 3, x, y), false);
     }
 }
+
+/* y += a b of small whole numbers, which every type holds exactly. */
+#define CHECK_MULTIPLY(name, type)                                                                 \
+    do {                                                                                           \
+        const size_t size = sizeof(type);                                                          \
+        type *a = check_passing_bytes((size_t)(rows * depth) * size, &seed);                       \
+        type *b = check_passing_bytes((size_t)(depth * n) * size, &seed);                          \
+        type *y = check_passing_bytes((size_t)(rows * n) * size, &seed);                           \
+        for (int64_t i = 0; i < rows * depth; i++)                                                 \
+            a[i] = (type)(i % 7);                                                                  \
+        for (int64_t i = 0; i < depth * n; i++)                                                    \
+            b[i] = (type)(i % 11);                                                                 \
+        for (int64_t i = 0; i < rows * n; i++)                                                     \
+            y[i] = (type)(i % 5);                                                                  \
+        t.multiply_##name(rows, n, depth, a, b, y);                                                \
+        for (int64_t i = 0; i < rows * n; i++) {                                                   \
+            type sum = (type)(i % 5);                                                              \
+            for (int64_t k = 0; k < depth; k++)                                                    \
+                sum += a[i / n * depth + k] * b[k * n + i % n];                                    \
+            CHECK(y[i] == sum);                                                                    \
+        }                                                                                          \
+    } while (0)
+
+TEST(multiply_wide)
+{
+    adze_rows_table t;
+    uint64_t seed = 5;
+    for (adze_cpu_level level = 0; check_next_level(&level); level++) {
+        adze_rows_init(&t, level);
+        for (int64_t rows = 1; rows < 10; rows++)
+            for (int64_t depth = 0; depth < 10; depth++)
+                for (int64_t n = 1; n < 600; n += n < 20 ? 1 : 193) {
+                    CHECK_MULTIPLY(f64, double);
+                    CHECK_MULTIPLY(u32, uint32_t);
+                    CHECK_MULTIPLY(u64, uint64_t);
+                }
+    }
+}
