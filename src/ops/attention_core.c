@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TILE = 128, CHUNK = 256 };
+enum { TILE = 128, CHUNK = 256, LONG = 65536 }; /* LONG: keys for which a look at the clock pays */
 
 adze_heads adze_heads_of(const adze_tensor *tensor, bool packed, int64_t heads, int64_t length,
                          int64_t d)
@@ -143,7 +143,7 @@ static void load_scaled(const job *j, const adze_heads *from, int64_t at, int64_
 static void load_rows(const job *j, const adze_heads *past, const adze_heads *fresh, int64_t batch,
                       int64_t head, int64_t keys, int64_t n, float scale, float *to)
 {
-    for (int64_t i = 0; i < keys; i++) {
+    for (int64_t i = 0; i < keys && !adze_ops_is_late(j->run, i); i++) {
         const bool old = i < j->a->past;
         const adze_heads *from = old ? past : fresh;
         load_scaled(j, from, place(from, batch, head, old ? i : i - j->a->past), n, scale,
@@ -246,12 +246,16 @@ static void piece_f32(const job *j, int64_t batch, int64_t kv, int64_t first, in
                     place(&a->q, batch, kv * j->group + (first + r) / lq, (first + r) % lq), a->d,
                     j->q_scale, m->q + r * a->d);
     load_rows(j, &a->past_k, &a->k, batch, kv, keys, a->d, j->k_scale, m->raw);
+    if (keys > LONG && adze_run_is_late(j->run))
+        return;
     k->gemm_f32.pack_b(keys, a->d, m->raw, 1, a->d, m->keys);
     multiply(k, rows, keys, a->d, m->q, m->keys, m->scores);
-    for (int64_t r = 0; r < rows; r++)
+    for (int64_t r = 0; r < rows && !(keys > LONG && adze_run_is_late(j->run)); r++)
         probabilities(j, batch, kv * j->group + (first + r) / lq, (first + r) % lq, keys,
                       m->scores + r * keys, m->bias);
     load_rows(j, &a->past_v, &a->v, batch, kv, keys, a->dv, 1, m->raw);
+    if (keys > LONG && adze_run_is_late(j->run))
+        return;
     k->gemm_f32.pack_b(a->dv, keys, m->raw, a->dv, 1, m->values);
     multiply(k, rows, a->dv, keys, m->scores, m->values, m->y);
     for (int64_t r = 0; r < rows; r++)
@@ -304,7 +308,7 @@ static void row_f64(const job *j, int64_t batch, int64_t head, int64_t query, do
     memset(bias, 0, (size_t)keys * sizeof *bias);
     if (a->bias)
         a->bias(a, batch, head, query, bias);
-    for (int64_t r = 0; r < keys; r++) {
+    for (int64_t r = 0; r < keys && !adze_ops_is_late(j->run, r); r++) {
         double sum = 0;
         for (int64_t i = 0; i < a->d; i++)
             sum += element(&a->q, batch, head, query, i) *
@@ -323,7 +327,7 @@ static void row_f64(const job *j, int64_t batch, int64_t head, int64_t query, do
     show_f64(a, ADZE_SCORES_SOFTMAX, first, keys, row);
     for (int64_t i = 0; i < a->dv; i++) {
         double sum = 0;
-        for (int64_t r = 0; r < keys; r++)
+        for (int64_t r = 0; r < keys && !adze_ops_is_late(j->run, r); r++)
             sum += row[r] * element_of(a, &a->past_v, &a->v, batch, kv, r, i);
         adze_tensor_set_f64((adze_tensor *)a->y.tensor, place(&a->y, batch, head, query) + i, sum);
     }
@@ -344,7 +348,7 @@ static void piece(void *user, int64_t at, int worker)
         piece_f32(j, batch, kv, first, rows, &m);
         return;
     }
-    for (int64_t r = first; r < first + rows; r++)
+    for (int64_t r = first; r < first + rows && !adze_run_is_late(j->run); r++)
         row_f64(j, batch, kv * j->group + r / a->queries, r % a->queries,
                 (double *)(void *)m.scores, m.bias);
 }

@@ -32,6 +32,7 @@ typedef struct corners {
 } corners;
 
 typedef struct nms_job {
+    const adze_run *run;
     const float *boxes, *scores;
     int64_t count, classes, most;
     bool centered;
@@ -99,7 +100,13 @@ static void nms_class(void *user, int64_t piece, int worker)
             heap[n++] = (int32_t)i;
     for (int64_t i = n / 2 - 1; i >= 0; i--)
         sift_down(scores, heap, n, i);
+    int64_t looked = 0; /* pairs since the clock was asked */
     while (n > 0 && found < j->most) {
+        if ((looked += found + 64) > 65536) {
+            looked = 0;
+            if (adze_run_is_late(j->run))
+                break;
+        }
         int32_t best = heap[0];
         corners box = box_at(j, first + best);
         bool keep = true;
@@ -135,7 +142,8 @@ static adze_status nms_read(nms_job *j, const adze_run *run, adze_error *err)
     if (boxes->dims[0] != scores->dims[0] || boxes->dims[1] != scores->dims[2] ||
         boxes->dims[2] != 4 || boxes->dims[1] > INT32_MAX)
         return adze_ops_bad(run->node, err, "boxes and scores do not fit");
-    *j = (nms_job){.boxes = boxes->data,
+    *j = (nms_job){.run = run,
+                   .boxes = boxes->data,
                    .scores = scores->data,
                    .count = scores->dims[2],
                    .classes = scores->dims[1],
@@ -596,7 +604,7 @@ static adze_status unpool_run(adze_run *run, adze_error *err)
     if (adze_tensor_elements(places) != n)
         return adze_ops_bad(run->node, err, "input and indices differ in size");
     memset(y->data, 0, y->size);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && !adze_ops_is_late(run, i); i++) {
         int64_t rest = adze_tensor_get_i64(places, i), at = 0, step = 1;
         if (rest < 0 || rest >= total)
             return adze_fail(err, ADZE_BAD_DATA,

@@ -54,7 +54,7 @@ void adze_run_parallel(adze_run *run, int64_t pieces,
 
 bool adze_run_is_late(const adze_run *run)
 {
-    return adze_pool_is_late(run->pool);
+    return run && adze_pool_is_late(run->pool);
 }
 
 int adze_run_threads(const adze_run *run)

@@ -307,7 +307,7 @@ static adze_status extractor_run(adze_run *run, adze_error *err)
     int64_t columns = features_of(x), n = adze_tensor_elements(index);
     int64_t rows = columns ? adze_tensor_elements(x) / columns : 0;
     char *y = run->outputs[0]->data;
-    for (int64_t k = 0; k < n; k++) {
+    for (int64_t k = 0; k < n && !adze_ops_is_late(run, k); k++) {
         int64_t at = adze_tensor_get_i64(index, k);
         if (at < 0 || at >= columns)
             return adze_fail(err, ADZE_BAD_DATA,

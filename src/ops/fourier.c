@@ -4,7 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { LARGEST_RADIX = 13 };
+#include "ops/helpers.h"
+
+enum { LARGEST_RADIX = 13, LONG = 65536 }; /* LONG: worth a look at the clock */
 
 static adze_complex times(adze_complex a, adze_complex b)
 {
@@ -89,20 +91,22 @@ static void join(const adze_complex *roots, int64_t length, int64_t step, int64_
 
 /* Transform of x[0], x[stride], ... (n of them); the whole is of `length` = n * stride. Depth: the
  * number of factors. */
-static void transform(const adze_complex *roots, int64_t length, int64_t n, int64_t stride,
+static void transform(const adze_fourier *f, int64_t length, int64_t n, int64_t stride,
                       const adze_complex *x, adze_complex *y)
 {
+    if (n >= LONG && adze_run_is_late(f->run))
+        return;
     if (n == 1) {
         *y = *x;
         return;
     }
     int64_t radix = radix_of(n), m = n / radix;
     for (int64_t r = 0; r < radix; r++)
-        transform(roots, length, m, stride * radix, x + r * stride, y + r * m);
+        transform(f, length, m, stride * radix, x + r * stride, y + r * m);
     if (radix == 4)
-        join_four(roots, stride, m, y);
+        join_four(f->roots, stride, m, y);
     else
-        join(roots, length, stride, radix, m, y);
+        join(f->roots, length, stride, radix, m, y);
 }
 
 static adze_complex turn(double part)
@@ -111,11 +115,12 @@ static adze_complex turn(double part)
     return (adze_complex){cos(2 * pi * part), -sin(2 * pi * part)};
 }
 
-void adze_fourier_make(adze_fourier *f, int64_t n, adze_complex *table, adze_complex *work)
+void adze_fourier_make(adze_fourier *f, const adze_run *run, int64_t n, adze_complex *table,
+                       adze_complex *work)
 {
     int64_t padded = padded_length(n), length = padded ? padded : n;
-    *f = (adze_fourier){.n = n, .padded = padded, .roots = table};
-    for (int64_t k = 0; k < length; k++)
+    *f = (adze_fourier){.run = run, .n = n, .padded = padded, .roots = table};
+    for (int64_t k = 0; k < length && !adze_ops_is_late(run, k); k++)
         table[k] = turn((double)k / (double)length);
     if (!padded)
         return;
@@ -123,18 +128,18 @@ void adze_fourier_make(adze_fourier *f, int64_t n, adze_complex *table, adze_com
     f->chirp = chirp;
     f->filter = filter;
     memset(work, 0, (size_t)padded * sizeof *work);
-    for (int64_t k = 0; k < n; k++) {
+    for (int64_t k = 0; k < n && !adze_ops_is_late(run, k); k++) {
         uint64_t square = (uint64_t)k * (uint64_t)k % (2 * (uint64_t)n);
         chirp[k] = turn((double)square / (double)(2 * n));
         work[k] = (adze_complex){chirp[k].re, -chirp[k].im};
         work[(padded - k) % padded] = work[k];
     }
-    transform(f->roots, padded, padded, 1, work, filter);
+    transform(f, padded, padded, 1, work, filter);
 }
 
-static void conjugate(int64_t n, adze_complex *x, double scale)
+static void conjugate(const adze_fourier *f, int64_t n, adze_complex *x, double scale)
 {
-    for (int64_t k = 0; k < n; k++)
+    for (int64_t k = 0; k < n && !adze_ops_is_late(f->run, k); k++)
         x[k] = (adze_complex){x[k].re * scale, -x[k].im * scale};
 }
 
@@ -142,15 +147,17 @@ static void through_chirp(const adze_fourier *f, const adze_complex *x, adze_com
                           adze_complex *work)
 {
     adze_complex *a = work, *b = work + f->padded;
+    if (f->n >= LONG && adze_run_is_late(f->run))
+        return;
     memset(a, 0, (size_t)f->padded * sizeof *a);
     for (int64_t k = 0; k < f->n; k++)
         a[k] = times(x[k], f->chirp[k]);
-    transform(f->roots, f->padded, f->padded, 1, a, b);
-    for (int64_t k = 0; k < f->padded; k++)
+    transform(f, f->padded, f->padded, 1, a, b);
+    for (int64_t k = 0; k < f->padded && !adze_ops_is_late(f->run, k); k++)
         b[k] = times(b[k], f->filter[k]);
-    conjugate(f->padded, b, 1);
-    transform(f->roots, f->padded, f->padded, 1, b, a);
-    conjugate(f->n, a, 1 / (double)f->padded);
+    conjugate(f, f->padded, b, 1);
+    transform(f, f->padded, f->padded, 1, b, a);
+    conjugate(f, f->n, a, 1 / (double)f->padded);
     for (int64_t k = 0; k < f->n; k++)
         y[k] = times(a[k], f->chirp[k]);
 }
@@ -159,13 +166,13 @@ void adze_fourier_run(const adze_fourier *f, bool inverse, adze_complex *x, adze
                       adze_complex *work)
 {
     if (inverse)
-        conjugate(f->n, x, 1);
+        conjugate(f, f->n, x, 1);
     if (f->padded)
         through_chirp(f, x, y, work);
     else
-        transform(f->roots, f->n, f->n, 1, x, y);
+        transform(f, f->n, f->n, 1, x, y);
     if (inverse)
-        conjugate(f->n, y, 1 / (double)f->n);
+        conjugate(f, f->n, y, 1 / (double)f->n);
 }
 
 /* ---- single precision: the factors one after another, results in order (Stockham) ---- */
@@ -257,7 +264,7 @@ adze_complex_f32 *adze_fourier_run_f32(const adze_fourier *f, bool inverse, adze
     bool first_two = f->n % 2 == 0; /* a single factor 2 comes first, after it the fours */
     for (int64_t rest = f->n; rest % 4 == 0; rest /= 4)
         first_two = rest / 4 % 2 == 0;
-    while (before < f->n) {
+    while (before < f->n && !(f->n >= LONG && adze_run_is_late(f->run))) {
         int64_t radix = first_two ? 2 : radix_of(f->n / before);
         first_two = false;
         pass_f32(f, inverse, radix, before, x, y);

@@ -4,11 +4,14 @@
 #define ADZE_OPS_FOURIER_H
 #include "base/error.h"
 
+struct adze_run;
+
 typedef struct adze_complex {
     double re, im;
 } adze_complex;
 
 typedef struct adze_fourier {
+    const struct adze_run *run; /* once its time is over, what is left is not done */
     int64_t n, padded;          /* padded: length of the convolution, 0: none */
     const adze_complex *roots;  /* e^(-2 pi i k / length) of n, or of padded */
     const adze_complex *chirp;  /* [n] e^(-pi i k^2 / n) */
@@ -18,8 +21,9 @@ typedef struct adze_fourier {
 /* Numbers that a plan keeps, and that one call needs to work. */
 size_t adze_fourier_table(int64_t n);
 size_t adze_fourier_work(int64_t n);
-/* A plan for length n >= 1 in `table`. */
-void adze_fourier_make(adze_fourier *f, int64_t n, adze_complex *table, adze_complex *work);
+/* A plan for length n >= 1 in `table`, for one run. */
+void adze_fourier_make(adze_fourier *f, const struct adze_run *run, int64_t n, adze_complex *table,
+                       adze_complex *work);
 /* y = transform of x; both [n], not the same. inverse: of the other sign, and divided by n. x may be
  * overwritten. */
 void adze_fourier_run(const adze_fourier *f, bool inverse, adze_complex *x, adze_complex *y,

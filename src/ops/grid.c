@@ -404,7 +404,7 @@ static void col_channel(void *user, int64_t channel, int worker)
     ADZE_UNUSED(worker);
     const col_job *j = user;
     int64_t tap[6] = {0};
-    for (int64_t b = 0; b < j->block; b++) {
+    for (int64_t b = 0; b < j->block && !adze_run_is_late(j->run); b++) {
         add_tap(j, tap, (channel * j->block + b) * j->places, channel * j->picture);
         for (int i = j->w.spatial - 1; i >= 0 && ++tap[i] == j->w.block[i]; i--)
             tap[i] = 0;
@@ -450,10 +450,10 @@ static size_t det_scratch(const adze_run *run)
 }
 
 /* Gaussian elimination with the largest pivot of each column. */
-static double determinant(double *a, int64_t n)
+static double determinant(const adze_run *run, double *a, int64_t n)
 {
     double det = 1;
-    for (int64_t k = 0; k < n; k++) {
+    for (int64_t k = 0; k < n && !(n > 64 && adze_run_is_late(run)); k++) {
         int64_t pivot = k;
         for (int64_t r = k + 1; r < n; r++)
             if (fabs(a[r * n + k]) > fabs(a[pivot * n + k]))
@@ -468,7 +468,7 @@ static double determinant(double *a, int64_t n)
             a[pivot * n + c] = t;
         }
         det *= a[k * n + k];
-        for (int64_t r = k + 1; r < n; r++) {
+        for (int64_t r = k + 1; r < n && !(r % 256 == 0 && adze_run_is_late(run)); r++) {
             double f = a[r * n + k] / a[k * n + k];
             for (int64_t c = k; c < n; c++)
                 a[r * n + c] -= f * a[k * n + c];
@@ -487,7 +487,7 @@ static adze_status det_run(adze_run *run, adze_error *err)
     for (int64_t m = 0; m < adze_tensor_elements(run->outputs[0]) && !adze_run_is_late(run); m++) {
         for (int64_t i = 0; i < n * n; i++)
             a[i] = adze_tensor_get_f64(x, m * n * n + i);
-        adze_tensor_set_f64(run->outputs[0], m, determinant(a, n));
+        adze_tensor_set_f64(run->outputs[0], m, determinant(run, a, n));
     }
     return ADZE_OK;
 }

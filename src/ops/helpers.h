@@ -89,6 +89,12 @@ typedef void (*adze_ops_range_fn)(void *user, int64_t begin, int64_t end, int wo
 void adze_ops_parallel(adze_run *run, int64_t total, int64_t grain, adze_ops_range_fn fn,
                        void *user);
 
+/* In a long loop of an operator's own: whether the run's time is over; the clock is asked once in 4096 turns. */
+static inline bool adze_ops_is_late(const adze_run *run, int64_t turn)
+{
+    return turn % 4096 == 4095 && adze_run_is_late(run);
+}
+
 /* A number as a whole one, towards zero, saturated; NaN is 0. */
 static inline int64_t adze_ops_whole(double x)
 {

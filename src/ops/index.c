@@ -153,7 +153,7 @@ static adze_status gather_elements_run(adze_run *run, adze_error *err)
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", 0), x->rank, err));
     size_t size = adze_ops_element(x->dtype);
-    for (int64_t i = 0; i < adze_tensor_elements(indices); i++) {
+    for (int64_t i = 0; i < adze_tensor_elements(indices) && !adze_ops_is_late(run, i); i++) {
         int64_t from = named_element(x, indices, axis, i);
         if (from < 0)
             return bad_index(run, adze_tensor_get_i64(indices, i), x->dims[axis], err);
@@ -230,7 +230,7 @@ static adze_status gather_nd_run(adze_run *run, adze_error *err)
         if (indices->dims[i] != x->dims[i])
             return adze_ops_bad(run->node, err, "data and indices differ in a batch axis");
     size_t size = adze_ops_element(x->dtype) * (size_t)c.slice;
-    for (int64_t row = 0; row < c.rows; row++) {
+    for (int64_t row = 0; row < c.rows && !adze_ops_is_late(run, row); row++) {
         int64_t from = named_slice(&c, x, indices, row);
         if (from < 0)
             return bad_index(run, adze_tensor_get_i64(indices, row * c.width), x->dims[c.batch],
@@ -320,7 +320,7 @@ static adze_status scatter_elements_run(adze_run *run, adze_error *err)
     if (adze_tensor_elements(run->inputs[2]) < adze_tensor_elements(indices) ||
         run->inputs[2]->dtype != x->dtype || indices->rank != x->rank)
         return adze_ops_bad(run->node, err, "data, indices and updates do not fit");
-    for (int64_t i = 0; i < adze_tensor_elements(indices); i++) {
+    for (int64_t i = 0; i < adze_tensor_elements(indices) && !adze_ops_is_late(run, i); i++) {
         int64_t to = named_element(x, indices, axis, i);
         if (to < 0)
             return bad_index(run, adze_tensor_get_i64(indices, i), x->dims[axis], err);
@@ -344,7 +344,7 @@ static adze_status scatter_nd_run(adze_run *run, adze_error *err)
     if (adze_tensor_elements(run->inputs[2]) < c.rows * c.slice ||
         run->inputs[2]->dtype != x->dtype)
         return adze_ops_bad(run->node, err, "data, indices and updates do not fit");
-    for (int64_t row = 0; row < c.rows; row++) {
+    for (int64_t row = 0; row < c.rows && !adze_ops_is_late(run, row); row++) {
         int64_t to = named_slice(&c, x, indices, row);
         if (to < 0)
             return bad_index(run, adze_tensor_get_i64(indices, row * c.width), x->dims[0], err);
@@ -420,13 +420,13 @@ static adze_status non_zero_run(adze_run *run, adze_error *err)
     bool real = adze_dtype_describe(x->dtype)->kind == ADZE_KIND_FLOAT; /* -0 is zero too */
     const char *bytes = x->data;
 #define HERE(i) (real ? adze_tensor_get_f64(x, (i)) != 0 : !is_zero(bytes + (size_t)(i)*size, size))
-    for (int64_t i = 0; i < total; i++)
+    for (int64_t i = 0; i < total && !adze_ops_is_late(run, i); i++)
         count += HERE(i);
     int64_t dims[2] = {x->rank, count}, at = 0;
     ADZE_TRY(adze_run_resize(run, 0, ADZE_I64, 2, dims, err));
     int64_t *y = run->outputs[0]->data;
     adze_ops_strides(x->rank, x->dims, strides);
-    for (int64_t i = 0; i < total; i++) {
+    for (int64_t i = 0; i < total && at < count && !adze_ops_is_late(run, i); i++) {
         if (!HERE(i))
             continue;
         for (int k = 0; k < x->rank; k++)
@@ -529,9 +529,9 @@ static adze_status one_hot_run(adze_run *run, adze_error *err)
     for (int i = axis + 1; i < y->rank; i++)
         inner *= y->dims[i];
     const char *off = values->data, *on = off + size;
-    for (int64_t i = 0; i < adze_tensor_elements(y); i++)
+    for (int64_t i = 0; i < adze_tensor_elements(y) && !adze_ops_is_late(run, i); i++)
         memcpy((char *)y->data + (size_t)i * size, off, size);
-    for (int64_t i = 0; i < adze_tensor_elements(indices); i++) {
+    for (int64_t i = 0; i < adze_tensor_elements(indices) && !adze_ops_is_late(run, i); i++) {
         int64_t v = adze_tensor_get_i64(indices, i);
         v += v < 0 ? depth : 0;
         if (v >= 0 && v < depth)
@@ -560,7 +560,7 @@ static adze_status reverse_run(adze_run *run, adze_error *err)
         int64_t n = adze_tensor_get_i64(lengths, b);
         if (n < 0 || n > times)
             return bad_index(run, n, times, err);
-        for (int64_t t = 0; t < times; t++) {
+        for (int64_t t = 0; t < times && !adze_ops_is_late(run, t); t++) {
             int64_t from = t < n ? n - 1 - t : t;
             int64_t source = batch_axis ? from * batches + b : b * times + from;
             int64_t target = batch_axis ? t * batches + b : b * times + t;

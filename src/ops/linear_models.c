@@ -272,9 +272,9 @@ static adze_status machine_regressor_run(adze_run *run, adze_error *err)
     const linear *l = run->prepared;
     const adze_tensor *x = run->inputs[0];
     ADZE_TRY(check_columns(run, l, err));
-    for (int64_t row = 0; row < adze_classic_rows(x); row++) {
+    for (int64_t row = 0; row < adze_classic_rows(x) && !adze_run_is_late(run); row++) {
         double sum = l->bias[0];
-        for (int64_t v = 0; v < l->vector_count; v++)
+        for (int64_t v = 0; v < l->vector_count && !(v % 256 == 255 && adze_run_is_late(run)); v++)
             sum += l->weights[v] * kernel_of(l, x, row, l->vectors + v * l->columns);
         if (l->vector_count == 0)
             sum += kernel_of(l, x, row, l->weights);
@@ -394,7 +394,7 @@ static void machine_row(const linear *l, machine_scratch *s, adze_run *run, int6
         classify(l, s->scores, labels, row);
         return;
     }
-    for (int64_t v = 0; v < l->vector_count; v++)
+    for (int64_t v = 0; v < l->vector_count && !(v % 256 == 255 && adze_run_is_late(run)); v++)
         s->kernels[v] = kernel_of(l, x, row, l->vectors + v * l->columns);
     int64_t made = decide(l, s);
     adze_classic_put_label(&l->labels, labels, row, largest(s->votes, k));
@@ -431,7 +431,8 @@ static adze_status machine_classifier_run(adze_run *run, adze_error *err)
     int64_t columns = score_columns(run->node);
     bool decisions = columns != l->classes;
     ADZE_TRY(check_columns(run, l, err));
-    for (int64_t row = 0; row < adze_classic_rows(run->inputs[0]); row++) {
+    for (int64_t row = 0; row < adze_classic_rows(run->inputs[0]) && !adze_run_is_late(run);
+         row++) {
         machine_row(l, &s, run, row);
         if (decisions)
             adze_classic_transform(l->post, columns, s.decisions);

@@ -157,10 +157,10 @@ static void batch_statistics(const batch_job *j, float *mean, float *variance)
     for (int64_t c = 0; c < j->c; c++) {
         double sum = 0, square = 0, count = (double)(j->n * j->inner);
         for (int64_t n = 0; n < j->n; n++)
-            for (int64_t i = 0; i < j->inner; i++)
+            for (int64_t i = 0; i < j->inner && !adze_ops_is_late(j->run, i); i++)
                 sum += adze_tensor_get_f64(x, (n * j->c + c) * j->inner + i);
         for (int64_t n = 0; n < j->n; n++)
-            for (int64_t i = 0; i < j->inner; i++) {
+            for (int64_t i = 0; i < j->inner && !adze_ops_is_late(j->run, i); i++) {
                 double d = adze_tensor_get_f64(x, (n * j->c + c) * j->inner + i) - sum / count;
                 square += d * d;
             }
@@ -244,15 +244,15 @@ static void normalize_group(void *user, int64_t g, int worker)
         return;
     }
     double sum = 0, square = 0;
-    for (int64_t i = 0; i < j->size; i++)
+    for (int64_t i = 0; i < j->size && !adze_ops_is_late(j->run, i); i++)
         sum += adze_tensor_get_f64(x, at + i);
     double mean = sum / (double)j->size;
-    for (int64_t i = 0; i < j->size; i++) {
+    for (int64_t i = 0; i < j->size && !adze_ops_is_late(j->run, i); i++) {
         double d = adze_tensor_get_f64(x, at + i) - mean;
         square += d * d;
     }
     double factor = 1 / sqrt(square / (double)j->size + j->epsilon);
-    for (int64_t i = 0; i < j->size; i++) {
+    for (int64_t i = 0; i < j->size && !adze_ops_is_late(j->run, i); i++) {
         int64_t c = channel + i / j->inner;
         adze_tensor_set_f64(j->run->outputs[0], at + i,
                             (adze_tensor_get_f64(x, at + i) - mean) * factor *
@@ -354,15 +354,15 @@ static void layer_plain(const layer_job *j, int64_t row)
     const adze_tensor *x = j->run->inputs[0];
     double sum = 0, square = 0;
     int64_t at = row * j->n;
-    for (int64_t i = 0; i < j->n && !j->rms; i++)
+    for (int64_t i = 0; i < j->n && !j->rms && !adze_ops_is_late(j->run, i); i++)
         sum += adze_tensor_get_f64(x, at + i);
     double mean = sum / (double)j->n;
-    for (int64_t i = 0; i < j->n; i++) {
+    for (int64_t i = 0; i < j->n && !adze_ops_is_late(j->run, i); i++) {
         double d = adze_tensor_get_f64(x, at + i) - mean;
         square += d * d;
     }
     double factor = 1 / sqrt(square / (double)j->n + (double)j->epsilon);
-    for (int64_t i = 0; i < j->n; i++)
+    for (int64_t i = 0; i < j->n && !adze_ops_is_late(j->run, i); i++)
         adze_tensor_set_f64(j->run->outputs[0], at + i,
                             (adze_tensor_get_f64(x, at + i) - mean) * factor *
                                     parameter(j, 1, at + i, 1) +

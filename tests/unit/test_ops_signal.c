@@ -16,7 +16,7 @@ TEST(fourier_of_any_length_is_the_plain_sum)
         CHECK(all);
         adze_complex *x = work + adze_fourier_work(n), *y = x + n, *back = y + n;
         adze_fourier f;
-        adze_fourier_make(&f, n, all, work);
+        adze_fourier_make(&f, NULL, n, all, work);
         for (int64_t k = 0; k < n; k++)
             x[k] = (adze_complex){sin((double)(3 * k + 1)), cos((double)(k * k))};
         adze_fourier_run(&f, false, x, y, work);
@@ -47,7 +47,7 @@ TEST(fourier_in_single_precision_agrees)
         adze_fourier f;
         CHECK(all && a);
         CHECK_EQ(adze_fourier_work(n), 0u);
-        adze_fourier_make(&f, n, all, NULL);
+        adze_fourier_make(&f, NULL, n, all, NULL);
         for (int inverse = 0; inverse < 2; inverse++) {
             for (int64_t k = 0; k < n; k++) {
                 a[k] = (adze_complex_f32){(float)sin((double)(k + 1)), (float)cos((double)(k * k))};
