@@ -122,12 +122,15 @@ void *adze_alloc(size_t count, size_t size)
 void *adze_realloc(void *pointer, size_t count, size_t size)
 {
     size_t bytes;
-    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > largest || !reserve(bytes))
+    const header old = pointer ? *header_of(pointer) : (header){0};
+    if (told_to_fail() || !adze_mul_size(&bytes, count, size) || bytes > largest)
         return NULL;
-    header old = pointer ? *header_of(pointer) : (header){0};
+    const size_t more = bytes > old.size ? bytes - old.size : 0;
+    if (!reserve(more))
+        return NULL;
     size_t shift = pointer ? (size_t)((char *)pointer - (char *)old.raw) : sizeof(header);
     void *raw = realloc(old.raw, bytes + shift + (bytes == 0));
-    atomic_fetch_sub(&in_use, raw ? old.size : bytes);
+    atomic_fetch_sub(&in_use, raw ? old.size + more - bytes : more);
     return raw ? place(raw, shift, bytes) : NULL;
 }
 
