@@ -175,6 +175,11 @@ typedef struct adze_eltwise_table {
     void (*bf16_to_f32)(int64_t n, const uint16_t *x, float *y);
     void (*f32_to_bf16)(int64_t n, const float *x, uint16_t *y);
 
+    /* Whole numbers towards zero, limited to the type, NaN 0; and whether x is not 0. Not in place. */
+    void (*f32_to_u8)(int64_t n, const float *x, uint8_t *y);
+    void (*f32_to_i8)(int64_t n, const float *x, int8_t *y);
+    void (*f32_to_bool)(int64_t n, const float *x, uint8_t *y);
+
     /* Widens [*lo, *hi] to hold all x; NaN is ignored. Start from (INFINITY, -INFINITY). */
     void (*range)(int64_t n, const float *x, float *lo, float *hi);
     /* Sum of (x ^ flip) as unsigned bytes; flip 0x80 adds 128 to int8. n <= 2^23. */

@@ -287,6 +287,27 @@ static void f32_to_bf16(int64_t n, const float *x, uint16_t *y)
     }
 }
 
+#define TRUNCATE(type, suffix, lowest, highest)                                                    \
+    static void f32_to_##suffix(int64_t n, const float *x, type *y)                                \
+    {                                                                                              \
+        VECTOR_LOOP                                                                                \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const uint32_t u = bits_of(x[i]);                                                      \
+            const uint32_t not_nan = 0u - (uint32_t)((u & 0x7fffffffu) <= 0x7f800000u);            \
+            y[i] = (type)(int32_t)limit(float_of(u & not_nan), lowest, highest);                   \
+        }                                                                                          \
+    }
+TRUNCATE(uint8_t, u8, 0.0f, 255.0f)
+TRUNCATE(int8_t, i8, -128.0f, 127.0f)
+#undef TRUNCATE
+
+static void f32_to_bool(int64_t n, const float *x, uint8_t *y)
+{
+    VECTOR_LOOP
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] != 0.0f;
+}
+
 static void range(int64_t n, const float *x, float *lo, float *hi)
 {
     enum { LANES = 32 };
@@ -339,6 +360,9 @@ static void fill(adze_eltwise_table *t)
     t->q8_mul = q8_mul;
     t->bf16_to_f32 = bf16_to_f32;
     t->f32_to_bf16 = f32_to_bf16;
+    t->f32_to_u8 = f32_to_u8;
+    t->f32_to_i8 = f32_to_i8;
+    t->f32_to_bool = f32_to_bool;
     t->range = range;
 }
 

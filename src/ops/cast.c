@@ -199,34 +199,42 @@ static void cast_element(const cast_job *job, int64_t i)
 
 /* The conversions that models make all the time. */
 #define PAIR(from, to) ((int)(from)*ADZE_DTYPE_COUNT + (int)(to))
-#define PLAIN(FROM, TO, T, R)                                                                      \
+#define CONVERT(FROM, TO, T, R, value)                                                             \
     case PAIR(ADZE_##FROM, ADZE_##TO): {                                                           \
-        const T *a = (const T *)job->x->data;                                                      \
-        R *b = (R *)job->y->data;                                                                  \
-        for (int64_t i = begin; i < end; i++)                                                      \
-            b[i] = (R)a[i];                                                                        \
+        const T *x = (const T *)job->x->data;                                                      \
+        R *y = (R *)job->y->data;                                                                  \
+        ADZE_SIMD                                                                                  \
+        for (int64_t i = begin; i < end; i++) {                                                    \
+            const T v = x[i];                                                                      \
+            y[i] = (R)(value);                                                                     \
+        }                                                                                          \
         return true;                                                                               \
     }
+#define PLAIN(FROM, TO, T, R) CONVERT(FROM, TO, T, R, v)
+#define TRUTH(FROM, T) CONVERT(FROM, BOOL, T, uint8_t, v != 0)
 
 /* Floats to integers: the fraction cut off, out of range saturated, NaN 0. */
-#define SATURATED(TO, R, LO, HI)                                                                   \
-    case PAIR(ADZE_F32, ADZE_##TO): {                                                              \
-        const float *a = (const float *)job->x->data;                                              \
-        R *b = (R *)job->y->data;                                                                  \
-        for (int64_t i = begin; i < end; i++)                                                      \
-            b[i] = a[i] >= (float)(HI) ? (R)(HI) : a[i] > (float)(LO) ? (R)a[i] : (R)(LO);         \
-        for (int64_t i = begin; i < end; i++)                                                      \
-            if (a[i] != a[i])                                                                      \
-                b[i] = 0;                                                                          \
-        return true;                                                                               \
+static int32_t whole_i32(float v)
+{
+    return v >= 0x1p31f ? INT32_MAX : v > -0x1p31f ? (int32_t)v : v == v ? INT32_MIN : 0;
+}
+
+/* Most are near zero, where int32 is a vector's way. */
+static void f32_to_i64(const float *x, int64_t *y, int64_t n)
+{
+    int32_t large = 0;
+#pragma omp simd reduction(| : large)
+    for (int64_t i = 0; i < n; i++)
+        large |= !(fabsf(x[i]) < 0x1p31f);
+    if (large) {
+        for (int64_t i = 0; i < n; i++)
+            y[i] = adze_ops_whole((double)x[i]);
+        return;
     }
-#define TRUTH(FROM, T)                                                                             \
-    case PAIR(ADZE_##FROM, ADZE_BOOL): {                                                           \
-        const T *a = (const T *)job->x->data;                                                      \
-        for (int64_t i = begin; i < end; i++)                                                      \
-            ((uint8_t *)job->y->data)[i] = a[i] != 0;                                              \
-        return true;                                                                               \
-    }
+    ADZE_SIMD
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (int32_t)x[i];
+}
 
 static bool cast_common(const cast_job *job, int64_t begin, int64_t end)
 {
@@ -242,14 +250,28 @@ static bool cast_common(const cast_job *job, int64_t begin, int64_t end)
         PLAIN(BOOL, I64, uint8_t, int64_t)
         PLAIN(F64, F32, double, float)
         PLAIN(F32, F64, float, double)
-        SATURATED(I64, int64_t, INT64_MIN, INT64_MAX)
-        SATURATED(I32, int32_t, INT32_MIN, INT32_MAX)
-        SATURATED(I8, int8_t, INT8_MIN, INT8_MAX)
-        SATURATED(U8, uint8_t, 0, UINT8_MAX)
-        TRUTH(F32, float)
+        CONVERT(F32, I32, float, int32_t, whole_i32(v))
         TRUTH(I64, int64_t)
         TRUTH(I32, int32_t)
         TRUTH(U8, uint8_t)
+    default: return false;
+    }
+}
+
+static bool from_f32(const cast_job *job, int64_t begin, int64_t end)
+{
+    const adze_eltwise_table *k = &job->kernels->eltwise;
+    const float *x = (const float *)job->x->data + begin;
+    const int64_t n = end - begin;
+    uint8_t *bytes = (uint8_t *)job->y->data + begin;
+    switch (job->y->dtype) {
+    case ADZE_U8: k->f32_to_u8(n, x, bytes); return true;
+    case ADZE_I8: k->f32_to_i8(n, x, (int8_t *)bytes); return true;
+    case ADZE_BOOL: k->f32_to_bool(n, x, bytes); return true;
+    case ADZE_I64:
+        for (int64_t at = 0; at < n; at += CHUNK)
+            f32_to_i64(x + at, (int64_t *)job->y->data + begin + at, ADZE_MIN(CHUNK, n - at));
+        return true;
     default: return false;
     }
 }
@@ -262,6 +284,8 @@ static void cast_range(void *user, int64_t begin, int64_t end, int worker)
     bool by_float = (from == ADZE_F32 || from == ADZE_F16 || from == ADZE_BF16) &&
                     (to == ADZE_F32 || to == ADZE_F16 || to == ADZE_BF16);
     if (cast_common(job, begin, end))
+        return;
+    if (from == ADZE_F32 && from_f32(job, begin, end))
         return;
     if (!by_float) {
         for (int64_t i = begin; i < end; i++)

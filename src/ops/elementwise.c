@@ -54,6 +54,14 @@ static void test_range(void *user, int64_t begin, int64_t end, int worker)
             job->y[i] = counts(job, ((const double *)job->x->data)[i]);
         return;
     }
+    if (job->x->dtype == ADZE_F32 && job->nan) {
+        const float *x = job->x->data;
+        uint8_t *y = job->y;
+        ADZE_SIMD
+        for (int64_t i = begin; i < end; i++)
+            y[i] = x[i] != x[i];
+        return;
+    }
     for (int64_t at = begin; at < end; at += CHUNK) {
         int64_t n = ADZE_MIN(CHUNK, end - at);
         adze_ops_load(job->kernels, job->x, at, 1, n, v);
@@ -92,6 +100,7 @@ static adze_status not_run(adze_run *run, adze_error *err)
     const uint8_t *from = x->data;
     uint8_t *to = run->outputs[0]->data;
     uint8_t flip = x->dtype == ADZE_BOOL ? 1 : 0xff;
+    ADZE_SIMD
     for (size_t i = 0; i < run->outputs[0]->size; i++)
         to[i] = from[i] ^ flip;
     return ADZE_OK;

@@ -15,6 +15,9 @@
 
 #define ADZE_OPS_MAX_INTS 64
 
+/* Before a loop whose iterations are independent: vectors of the base architecture, at -O2 too. */
+#define ADZE_SIMD _Pragma("omp simd")
+
 /* ---- inference ---- */
 
 /* Type of input i when it is a tensor of known rank, else NULL (nothing can be said yet). */

@@ -84,12 +84,47 @@ static double max_f64(double a, double b)
         }                                                                                          \
     }
 
-#define COMPARISONS(name, T)                                                                       \
+/* The same for what networks do all the time: vectors, at steps 1 and for a number on either side. */
+#define VECTOR_LOOP(pair, name, T, R, value)                                                       \
+    static void pair##_##name(int64_t n, const void *pa, int sa, const void *pb, int sb, void *py) \
+    {                                                                                              \
+        const T *a_ = pa, *b_ = pb;                                                                \
+        R *y_ = py;                                                                                \
+        if (sa && sb) {                                                                            \
+            ADZE_SIMD                                                                              \
+            for (int64_t i_ = 0; i_ < n; i_++) {                                                   \
+                const T a = a_[i_], b = b_[i_];                                                    \
+                y_[i_] = (R)(value);                                                               \
+            }                                                                                      \
+        } else if (sa) {                                                                           \
+            const T b = *b_;                                                                       \
+            ADZE_SIMD                                                                              \
+            for (int64_t i_ = 0; i_ < n; i_++) {                                                   \
+                const T a = a_[i_];                                                                \
+                y_[i_] = (R)(value);                                                               \
+            }                                                                                      \
+        } else {                                                                                   \
+            const T a = *a_;                                                                       \
+            for (int64_t i_ = 0; i_ < n; i_++) {                                                   \
+                const T b = b_[i_ * sb];                                                           \
+                y_[i_] = (R)(value);                                                               \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+/* pair(a, b) = other(b, a) */
+#define SWAPPED(pair, name, other)                                                                 \
+    static void pair##_##name(int64_t n, const void *pa, int sa, const void *pb, int sb, void *py) \
+    {                                                                                              \
+        other##_##name(n, pb, sb, pa, sa, py);                                                     \
+    }
+
+#define COMPARISONS(name, T, LOOP)                                                                 \
     LOOP(EQUAL, name, T, uint8_t, a == b)                                                          \
     LOOP(LESS, name, T, uint8_t, a < b)                                                            \
     LOOP(LESS_EQUAL, name, T, uint8_t, a <= b)                                                     \
-    LOOP(GREATER, name, T, uint8_t, a > b)                                                         \
-    LOOP(GREATER_EQUAL, name, T, uint8_t, a >= b)
+    SWAPPED(GREATER, name, LESS)                                                                   \
+    SWAPPED(GREATER_EQUAL, name, LESS_EQUAL)
 
 #define INTEGERS(name, T, sign, wide)                                                              \
     LOOP(ADD, name, T, T, (uint64_t)a + (uint64_t)b)                                               \
@@ -108,8 +143,7 @@ static double max_f64(double a, double b)
     LOOP(SHIFT_LEFT, name, T, T,                                                                   \
          (uint64_t)b < 8 * sizeof(T) ? (uint64_t)a << ((uint64_t)b & 63) : 0)                      \
     LOOP(SHIFT_RIGHT, name, T, T,                                                                  \
-         (uint64_t)b < 8 * sizeof(T) ? (uint64_t)a >> ((uint64_t)b & 63) : 0)                      \
-    COMPARISONS(name, T)
+         (uint64_t)b < 8 * sizeof(T) ? (uint64_t)a >> ((uint64_t)b & 63) : 0)
 
 #define FLOATS(name, T)                                                                            \
     LOOP(ADD, name, T, T, a + b)                                                                   \
@@ -121,8 +155,7 @@ static double max_f64(double a, double b)
     LOOP(PRELU, name, T, T, a < 0 ? a * b : a)                                                     \
     LOOP(POW, name, T, T, pow(a, b))                                                               \
     LOOP(FMOD, name, T, T, fmod(a, b))                                                             \
-    LOOP(MOD, name, T, T, mod_f64(a, b))                                                           \
-    COMPARISONS(name, T)
+    LOOP(MOD, name, T, T, mod_f64(a, b))
 
 INTEGERS(I8, int8_t, signed, int64_t)
 INTEGERS(I16, int16_t, signed, int64_t)
@@ -133,7 +166,19 @@ INTEGERS(U16, uint16_t, unsigned, uint64_t)
 INTEGERS(U32, uint32_t, unsigned, uint64_t)
 INTEGERS(U64, uint64_t, unsigned, uint64_t)
 FLOATS(F64, double)
-COMPARISONS(F32, float)
+COMPARISONS(I8, int8_t, LOOP)
+COMPARISONS(I16, int16_t, LOOP)
+COMPARISONS(I32, int32_t, VECTOR_LOOP)
+COMPARISONS(I64, int64_t, LOOP)
+COMPARISONS(U8, uint8_t, LOOP)
+COMPARISONS(U16, uint16_t, LOOP)
+COMPARISONS(U32, uint32_t, LOOP)
+COMPARISONS(U64, uint64_t, LOOP)
+COMPARISONS(F64, double, LOOP)
+COMPARISONS(F32, float, VECTOR_LOOP)
+VECTOR_LOOP(AND, BOOL, uint8_t, uint8_t, a &b)
+VECTOR_LOOP(OR, BOOL, uint8_t, uint8_t, a | b)
+VECTOR_LOOP(XOR, BOOL, uint8_t, uint8_t, a ^ b)
 
 #define ROW(pair, name) [ADZE_PAIR_##pair][ADZE_##name] = pair##_##name
 #define COMPARISON_ROWS(name)                                                                      \
@@ -151,9 +196,9 @@ static const adze_pair_fn typed[ADZE_PAIR_COUNT][ADZE_DTYPE_COUNT] = {
     ADZE_OPS_INT_LIST(INTEGER_ROWS) ARITHMETIC_ROWS(F64),
     COMPARISON_ROWS(F32),
     [ADZE_PAIR_EQUAL][ADZE_BOOL] = EQUAL_U8,
-    [ADZE_PAIR_AND][ADZE_BOOL] = AND_U8,
-    [ADZE_PAIR_OR][ADZE_BOOL] = OR_U8,
-    [ADZE_PAIR_XOR][ADZE_BOOL] = XOR_U8,
+    [ADZE_PAIR_AND][ADZE_BOOL] = AND_BOOL,
+    [ADZE_PAIR_OR][ADZE_BOOL] = OR_BOOL,
+    [ADZE_PAIR_XOR][ADZE_BOOL] = XOR_BOOL,
 };
 
 adze_pair_fn adze_pair_typed(adze_pair pair, adze_dtype dtype)

@@ -486,15 +486,20 @@ static adze_status range_run(adze_run *run, adze_error *err)
 {
     ADZE_UNUSED(err);
     adze_tensor *y = run->outputs[0];
-    const adze_tensor *s = run->inputs[0], *d = run->inputs[2];
-    bool integer = adze_dtype_describe(y->dtype)->kind == ADZE_KIND_INT;
-    for (int64_t i = 0; i < adze_tensor_elements(y); i++) {
-        if (integer)
-            adze_tensor_set_i64(y, i, adze_tensor_get_i64(s, 0) + i * adze_tensor_get_i64(d, 0));
-        else
-            adze_tensor_set_f64(y, i,
-                                adze_tensor_get_f64(s, 0) + (double)i * adze_tensor_get_f64(d, 0));
+    const adze_tensor *start = run->inputs[0], *delta = run->inputs[2];
+    const int64_t n = adze_tensor_elements(y);
+    if (adze_dtype_describe(y->dtype)->kind == ADZE_KIND_INT) {
+        const uint64_t first = (uint64_t)adze_tensor_get_i64(start, 0),
+                       step = (uint64_t)adze_tensor_get_i64(delta, 0);
+        for (int64_t i = 0; i < n && y->dtype == ADZE_I64; i++)
+            ((int64_t *)y->data)[i] = (int64_t)(first + (uint64_t)i * step);
+        for (int64_t i = 0; i < n && y->dtype != ADZE_I64; i++)
+            adze_tensor_set_i64(y, i, (int64_t)(first + (uint64_t)i * step));
+        return ADZE_OK;
     }
+    const double first = adze_tensor_get_f64(start, 0), step = adze_tensor_get_f64(delta, 0);
+    for (int64_t i = 0; i < n; i++)
+        adze_ops_put(y, i, first + (double)i * step);
     return ADZE_OK;
 }
 
