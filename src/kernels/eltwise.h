@@ -21,7 +21,7 @@
     X(SQUARED_DIFFERENCE, squared_difference, "(a - b)^2")                                         \
     X(PRELU, prelu, "a < 0 ? a * b : a")                                                           \
     X(POW, pow, "a to the power b (libm)")                                                         \
-    X(FMOD, fmod, "remainder with the sign of a, as C fmod (libm)")                                \
+    X(FMOD, fmod, "remainder with the sign of a, as C fmod")                                       \
     X(MOD, mod, "remainder with the sign of b, as Python % (libm)")                                \
     X(ATAN2, atan2, "angle of the point (b, a) (libm)")
 
@@ -81,12 +81,12 @@ typedef enum adze_form {
     X(CELU, celu, "x < 0 ? a * (e^(x / a) - 1) : x; ONNX default a = 1")                           \
     X(MISH, mish, "x * tanh(softplus(x))")                                                         \
     X(SHRINK, shrink, "x < -b ? x + a : x > b ? x - a : 0; a: bias, b: lambda; ONNX 0, 0.5")       \
-    X(SIN, sin, "sine (libm)")                                                                     \
-    X(COS, cos, "cosine (libm)")                                                                   \
-    X(TAN, tan, "tangent (libm)")                                                                  \
-    X(ASIN, asin, "arc sine (libm)")                                                               \
-    X(ACOS, acos, "arc cosine (libm)")                                                             \
-    X(ATAN, atan, "arc tangent (libm)")                                                            \
+    X(SIN, sin, "sine (libm above 2^20)")                                                          \
+    X(COS, cos, "cosine (libm above 2^20)")                                                        \
+    X(TAN, tan, "tangent (libm above 2^20)")                                                       \
+    X(ASIN, asin, "arc sine")                                                                      \
+    X(ACOS, acos, "arc cosine")                                                                    \
+    X(ATAN, atan, "arc tangent")                                                                   \
     X(SINH, sinh, "hyperbolic sine (libm)")                                                        \
     X(COSH, cosh, "hyperbolic cosine (libm)")                                                      \
     X(ASINH, asinh, "inverse hyperbolic sine (libm)")                                              \
@@ -175,9 +175,8 @@ typedef struct adze_eltwise_table {
     void (*bf16_to_f32)(int64_t n, const uint16_t *x, float *y);
     void (*f32_to_bf16)(int64_t n, const float *x, uint16_t *y);
 
-    /* Whole numbers towards zero, limited to the type, NaN 0; and whether x is not 0. Not in place. */
-    void (*f32_to_u8)(int64_t n, const float *x, uint8_t *y);
-    void (*f32_to_i8)(int64_t n, const float *x, int8_t *y);
+    /* The low byte of x towards zero, limited to [lo, hi], NaN 0; and whether x is not 0. Not in place. */
+    void (*f32_to_8)(int64_t n, const float *x, float lo, float hi, uint8_t *y);
     void (*f32_to_bool)(int64_t n, const float *x, uint8_t *y);
 
     /* Widens [*lo, *hi] to hold all x; NaN is ignored. Start from (INFINITY, -INFINITY). */

@@ -3,6 +3,7 @@
 #ifndef ADZE_KERNELS_ELTWISE_IMPL_H
 #define ADZE_KERNELS_ELTWISE_IMPL_H
 #include "kernels/eltwise.h"
+#include "kernels/math64_impl.h"
 #include "kernels/math_impl.h"
 
 #define BINARY(name, expression)                                                                   \
@@ -19,7 +20,7 @@ BINARY(min, min_f32(a, b))
 BINARY(max, max_f32(a, b))
 BINARY(squared_difference, (a - b) * (a - b))
 BINARY(prelu, a < 0.0f ? a * b : a)
-BINARY(pow, b == 2.0f ? a * a : powf(a, b)) /* squares are common, and so exact */
+BINARY(pow, b == 2.0f ? a * a : b == 3.0f ? cube_f32(a) : powf(a, b)) /* common, and as exact */
 BINARY(fmod, fmodf(a, b))
 BINARY(atan2, atan2f(a, b))
 #undef BINARY
@@ -79,6 +80,49 @@ static inline float gelu_tanh_f32(float x)
     return x * sigmoid_f32(2.0f * u);                             /* 1 + tanh u = 2 sigmoid 2u */
 }
 
+/* What is made of vectors in blocks of one length needs no code for tails: they are filled up. */
+enum { BLOCK = 64 };
+
+/* Exact either way; in vectors where all quotients of a block allow it. */
+static ONE_COPY void remainders(int64_t n, const float *a, int a_step, const float *b, int b_step,
+                                float *y)
+{
+    for (int64_t at = 0; at < n; at += BLOCK) {
+        const int64_t count = n - at < BLOCK ? n - at : BLOCK;
+        float u[BLOCK] = {0}, v[BLOCK];
+        int others = 0;
+        for (int64_t i = 0; i < BLOCK; i++)
+            v[i] = 1.0f;
+        for (int64_t i = 0; i < count; i++) {
+            u[i] = a[(at + i) * a_step];
+            v[i] = b[(at + i) * b_step];
+        }
+        for (int64_t i = 0; i < BLOCK; i++)
+            others |= !is_near_quotient(u[i], v[i]);
+        if (others)
+            fmod_vv(count, u, v, u);
+        else
+            for (int64_t i = 0; i < BLOCK; i++)
+                u[i] = fmod_near(u[i], v[i]);
+        memcpy(y + at, u, (size_t)count * sizeof *u);
+    }
+}
+
+static void fmod_blocks_vv(int64_t n, const float *a, const float *b, float *y)
+{
+    remainders(n, a, 1, b, 1, y);
+}
+
+static void fmod_blocks_vs(int64_t n, const float *a, const float *b, float *y)
+{
+    remainders(n, a, 1, b, 0, y);
+}
+
+static void fmod_blocks_sv(int64_t n, const float *a, const float *b, float *y)
+{
+    remainders(n, a, 0, b, 1, y);
+}
+
 #define UNARY(name, expression)                                                                    \
     static inline float unary_##name(float x, float a, float b)                                    \
     {                                                                                              \
@@ -124,12 +168,12 @@ UNARY(selu, b *(x < 0.0f ? a * expm1_f32(x) : x))
 UNARY(celu, x < 0.0f ? a * expm1_f32(x / a) : x)
 UNARY(mish, mish_f32(x))
 UNARY(shrink, x<-b ? x + a : x> b ? x - a : 0.0f)
-UNARY(sin, (float)sin((double)x))
-UNARY(cos, (float)cos((double)x))
-UNARY(tan, (float)tan((double)x))
-UNARY(asin, (float)asin((double)x))
-UNARY(acos, (float)acos((double)x))
-UNARY(atan, (float)atan((double)x))
+UNARY(sin, fabsf(x) <= TRIG_LIMIT ? sin_f32(x, 0) : (float)sin((double)x))
+UNARY(cos, fabsf(x) <= TRIG_LIMIT ? sin_f32(x, 1) : (float)cos((double)x))
+UNARY(tan, fabsf(x) <= TRIG_LIMIT ? tan_f32(x) : (float)tan((double)x))
+UNARY(asin, fabsf(x) <= 1.0f ? asin_f32(x) : (float)asin((double)x))
+UNARY(acos, fabsf(x) <= 1.0f ? acos_f32(x) : (float)acos((double)x))
+UNARY(atan, fabsf(x) <= INFINITY ? atan_f32(x) : (float)atan((double)x))
 UNARY(sinh, (float)sinh((double)x))
 UNARY(cosh, (float)cosh((double)x))
 UNARY(asinh, (float)asinh((double)x))
@@ -146,6 +190,45 @@ UNARY(atanh, (float)atanh((double)x))
     }
 ADZE_UNARY_LIST(X)
 #undef X
+
+/* `quick` for the blocks that have no |x| above `limit`, `each` for the others: the bits are the same. */
+static ONE_COPY void in_blocks(int64_t n, const float *x, float *y, float limit_x,
+                               void (*quick)(const float *x, float *y), adze_unary_f32_fn each)
+{
+    for (int64_t at = 0; at < n; at += BLOCK) {
+        const int64_t count = n - at < BLOCK ? n - at : BLOCK;
+        float block[BLOCK] = {0};
+        int others = 0;
+        memcpy(block, x + at, (size_t)count * sizeof *block);
+        for (int64_t i = 0; i < BLOCK; i++)
+            others |= !(fabsf(block[i]) <= limit_x);
+        if (others)
+            each(count, block, block, 0.0f, 0.0f);
+        else
+            quick(block, block);
+        memcpy(y + at, block, (size_t)count * sizeof *block);
+    }
+}
+
+#define BLOCKS(name, limit_x, expression)                                                          \
+    static void name##_block(const float *x, float *y)                                             \
+    {                                                                                              \
+        VECTOR_LOOP                                                                                \
+        for (int64_t i = 0; i < BLOCK; i++)                                                        \
+            y[i] = expression;                                                                     \
+    }                                                                                              \
+    static void name##_blocks(int64_t n, const float *x, float *y, float a, float b)               \
+    {                                                                                              \
+        (void)a, (void)b;                                                                          \
+        in_blocks(n, x, y, limit_x, name##_block, name##_v);                                       \
+    }
+BLOCKS(sin, TRIG_LIMIT, sin_f32(x[i], 0))
+BLOCKS(cos, TRIG_LIMIT, sin_f32(x[i], 1))
+BLOCKS(tan, TRIG_LIMIT, tan_f32(x[i]))
+BLOCKS(asin, 1.0f, asin_f32(x[i]))
+BLOCKS(acos, 1.0f, acos_f32(x[i]))
+BLOCKS(atan, INFINITY, atan_f32(x[i]))
+#undef BLOCKS
 
 #define X(name, text, meaning)                                                                     \
     static void text##_glu(int64_t n, const float *gate, const float *up, float *y)                \
@@ -287,19 +370,15 @@ static void f32_to_bf16(int64_t n, const float *x, uint16_t *y)
     }
 }
 
-#define TRUNCATE(type, suffix, lowest, highest)                                                    \
-    static void f32_to_##suffix(int64_t n, const float *x, type *y)                                \
-    {                                                                                              \
-        VECTOR_LOOP                                                                                \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            const uint32_t u = bits_of(x[i]);                                                      \
-            const uint32_t not_nan = 0u - (uint32_t)((u & 0x7fffffffu) <= 0x7f800000u);            \
-            y[i] = (type)(int32_t)limit(float_of(u & not_nan), lowest, highest);                   \
-        }                                                                                          \
+static void f32_to_8(int64_t n, const float *x, float lo, float hi, uint8_t *y)
+{
+    VECTOR_LOOP
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t u = bits_of(x[i]);
+        const uint32_t not_nan = 0u - (uint32_t)((u & 0x7fffffffu) <= 0x7f800000u);
+        y[i] = (uint8_t)(int32_t)limit(float_of(u & not_nan), lo, hi);
     }
-TRUNCATE(uint8_t, u8, 0.0f, 255.0f)
-TRUNCATE(int8_t, i8, -128.0f, 127.0f)
-#undef TRUNCATE
+}
 
 static void f32_to_bool(int64_t n, const float *x, uint8_t *y)
 {
@@ -342,6 +421,15 @@ static void fill(adze_eltwise_table *t)
 #define X(name, text, meaning) t->unary[ADZE_UNARY_##name] = text##_v;
     ADZE_UNARY_LIST(X)
 #undef X
+    t->unary[ADZE_UNARY_SIN] = sin_blocks;
+    t->unary[ADZE_UNARY_COS] = cos_blocks;
+    t->unary[ADZE_UNARY_TAN] = tan_blocks;
+    t->unary[ADZE_UNARY_ASIN] = asin_blocks;
+    t->unary[ADZE_UNARY_ACOS] = acos_blocks;
+    t->unary[ADZE_UNARY_ATAN] = atan_blocks;
+    t->binary[ADZE_BINARY_FMOD][ADZE_FORM_VV] = fmod_blocks_vv;
+    t->binary[ADZE_BINARY_FMOD][ADZE_FORM_VS] = fmod_blocks_vs;
+    t->binary[ADZE_BINARY_FMOD][ADZE_FORM_SV] = fmod_blocks_sv;
 #define X(name, text, meaning) t->glu[ADZE_GLU_##name] = text##_glu;
     ADZE_GLU_LIST(X)
 #undef X
@@ -360,8 +448,7 @@ static void fill(adze_eltwise_table *t)
     t->q8_mul = q8_mul;
     t->bf16_to_f32 = bf16_to_f32;
     t->f32_to_bf16 = f32_to_bf16;
-    t->f32_to_u8 = f32_to_u8;
-    t->f32_to_i8 = f32_to_i8;
+    t->f32_to_8 = f32_to_8;
     t->f32_to_bool = f32_to_bool;
     t->range = range;
 }

@@ -16,6 +16,13 @@
 #define VECTOR_LOOP _Pragma("GCC ivdep")
 #endif
 
+/* A function that is neither inlined nor cloned for constant arguments: large loops stand in the text once. */
+#if defined(__clang__)
+#define ONE_COPY __attribute__((noinline))
+#else
+#define ONE_COPY __attribute__((noipa))
+#endif
+
 static inline uint32_t bits_of(float f)
 {
     uint32_t u;

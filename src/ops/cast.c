@@ -265,8 +265,8 @@ static bool from_f32(const cast_job *job, int64_t begin, int64_t end)
     const int64_t n = end - begin;
     uint8_t *bytes = (uint8_t *)job->y->data + begin;
     switch (job->y->dtype) {
-    case ADZE_U8: k->f32_to_u8(n, x, bytes); return true;
-    case ADZE_I8: k->f32_to_i8(n, x, (int8_t *)bytes); return true;
+    case ADZE_U8: k->f32_to_8(n, x, 0, 255, bytes); return true;
+    case ADZE_I8: k->f32_to_8(n, x, -128, 127, bytes); return true;
     case ADZE_BOOL: k->f32_to_bool(n, x, bytes); return true;
     case ADZE_I64:
         for (int64_t at = 0; at < n; at += CHUNK)

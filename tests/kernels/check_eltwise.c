@@ -170,6 +170,13 @@ static const accuracy accuracies[] = {
     {ADZE_UNARY_SIN, sin, -1e5f, 1e5f, 6e-8, 0},
     {ADZE_UNARY_COS, cos, -1e5f, 1e5f, 6e-8, 0},
     {ADZE_UNARY_TAN, tan, -1e3f, 1e3f, 6e-8, 0},
+    {ADZE_UNARY_SIN, sin, 9e5f, 3e6f, 6e-8, 0},
+    {ADZE_UNARY_COS, cos, -1e38f, 1e38f, 6e-8, 0},
+    {ADZE_UNARY_TAN, tan, -3e6f, -9e5f, 6e-8, 0},
+    {ADZE_UNARY_SIN, sin, -4, 4, 6e-8, 0},
+    {ADZE_UNARY_ASIN, asin, 0.99f, 1, 6e-8, 0},
+    {ADZE_UNARY_ACOS, acos, 0.99f, 1, 6e-8, 0},
+    {ADZE_UNARY_ATAN, atan, -3, 3, 6e-8, 0},
     {ADZE_UNARY_ASIN, asin, -1, 1, 6e-8, 0},
     {ADZE_UNARY_ACOS, acos, -1, 1, 6e-8, 0},
     {ADZE_UNARY_ATAN, atan, -1e3f, 1e3f, 6e-8, 0},
@@ -291,6 +298,16 @@ TEST(functions_have_their_limits)
         {ADZE_UNARY_ROUND, -0.5f, -0.0f},
         {ADZE_UNARY_CEIL, -0.5f, -0.0f},
         {ADZE_UNARY_TANH, -0.0f, -0.0f},
+        {ADZE_UNARY_SIN, -0.0f, -0.0f},
+        {ADZE_UNARY_TAN, -0.0f, -0.0f},
+        {ADZE_UNARY_ASIN, -0.0f, -0.0f},
+        {ADZE_UNARY_ATAN, -0.0f, -0.0f},
+        {ADZE_UNARY_COS, 0, 1},
+        {ADZE_UNARY_SIN, INFINITY, NAN},
+        {ADZE_UNARY_ACOS, 1, 0},
+        {ADZE_UNARY_ACOS, 1.5f, NAN},
+        {ADZE_UNARY_ASIN, -1.5f, NAN},
+        {ADZE_UNARY_ATAN, -INFINITY, -1.57079637f},
     };
     for (size_t i = 0; i < ADZE_COUNT_OF(cases); i++) {
         const float y = value_of(cases[i].op, cases[i].x, 1, 0);
@@ -321,6 +338,8 @@ TEST(binary_operators_mean_what_they_say)
         {ADZE_BINARY_MAX, 2, NAN, NAN},
         {ADZE_BINARY_POW, 2, 10, 1024},
         {ADZE_BINARY_POW, -2, 3, -8},
+        {ADZE_BINARY_POW, 0.1f, 3, 0.00100000005f},
+        {ADZE_BINARY_POW, -INFINITY, 3, -INFINITY},
         {ADZE_BINARY_FMOD, -7, 3, -1},
         {ADZE_BINARY_MOD, -7, 3, 2},
         {ADZE_BINARY_MOD, 7, -3, -2},
@@ -335,6 +354,30 @@ TEST(binary_operators_mean_what_they_say)
             t.binary[cases[i].op][form](1, &cases[i].a, &cases[i].b, &y);
             check_same(adze_binary_name(cases[i].op), ADZE_CPU_REF, &y, &cases[i].y, 1);
         }
+}
+
+/* Quotients of all sizes, whole ones too: the remainder of floats is a float. */
+TEST(remainders_are_exact)
+{
+    enum { N = 1000 };
+    adze_eltwise_table t;
+    adze_eltwise_init(&t, ADZE_CPU_REF);
+    uint64_t seed = 3;
+    float a[N], b[N], y[N];
+    for (int round = 0; round < 50; round++) {
+        for (int i = 0; i < N; i++) {
+            const uint64_t r = test_random(&seed);
+            b[i] = ldexpf((float)(int32_t)(r >> 40) + 1.0f, (int)(r & 15) - 8);
+            a[i] = r & 16 ? b[i] * (float)(r >> 5 & 1023)
+                          : ldexpf((float)(int32_t)(r >> 20), round % 8);
+            a[i] = r & 32 ? -a[i] : a[i];
+        }
+        a[0] = round == 49 ? 3e38f : a[0]; /* the first block goes to libm */
+        t.binary[ADZE_BINARY_FMOD][ADZE_FORM_VV](N, a, b, y);
+        for (int i = 0; i < N; i++)
+            if (y[i] != fmodf(a[i], b[i]) || signbit(y[i]) != signbit(a[i]))
+                FAIL("fmod(%a, %a) is %a", (double)a[i], (double)b[i], (double)y[i]);
+    }
 }
 
 /* --- quantization ---------------------------------------------------------------------------- */
