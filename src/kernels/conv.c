@@ -63,7 +63,7 @@ static void place_f32(const f32_job *job, int64_t g, const adze_block *at, uint8
         args->lda = p->shape->c;
     } else if (p->way == ADZE_CONV_LINES) {
         adze_conv_copy_lines(p, &from, at->row / p->shape->ow, at->rows / p->shape->ow, scratch);
-        args->lda = p->shape->stride_w * p->shape->c;
+        args->lda = p->shape->stride_w * p->group_c;
         args->view = &job->view;
     } else {
         adze_conv_gather(p, &from, at->row, at->rows, scratch);
@@ -157,7 +157,7 @@ static void place_q8(const q8_job *job, int64_t g, const adze_block *at, uint8_t
         args->k = p->k;
     } else if (p->way == ADZE_CONV_LINES) {
         adze_conv_copy_lines(p, &from, at->row / p->shape->ow, at->rows / p->shape->ow, scratch);
-        args->lda = p->shape->stride_w * p->shape->c;
+        args->lda = p->shape->stride_w * p->group_c;
         args->view = &job->view;
         args->a_flip = 0;
     } else {

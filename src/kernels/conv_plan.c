@@ -25,8 +25,7 @@ static adze_conv_way choose_way(const adze_conv_shape *s)
         return ADZE_CONV_IN_PLACE;
     bool far_apart =
         lines_needed(s, 1) > 2 * s->kh; /* most of the lines copied would not be read */
-    if (s->groups > 1 || s->dilation_w > 1 || s->ow < 6 || s->oh < 1 || s->c < 1 ||
-        s->stride_w > s->kw || far_apart)
+    if (s->dilation_w > 1 || s->ow < 6 || s->oh < 1 || s->c < 1 || s->stride_w > s->kw || far_apart)
         return ADZE_CONV_WINDOWS;
     return ADZE_CONV_LINES;
 }
@@ -62,7 +61,7 @@ adze_conv_plan adze_conv_plan_make(const adze_kernels *kernels, const adze_conv_
     int64_t kr = q8 ? kernels->gemm_q8.kr : 1;
     p.part = (s->kw * p.group_c + kr - 1) / kr * kr;
     p.depth = s->kh * p.part;
-    p.pitch = ((s->ow - 1) * s->stride_w + s->kw) * s->c;
+    p.pitch = ((s->ow - 1) * s->stride_w + s->kw) * p.group_c;
     size_t row_bytes = (size_t)ADZE_MAX(p.depth, 1) * element;
     if (p.way == ADZE_CONV_LINES) {
         split_lines(&p, mr, nr);
@@ -175,22 +174,37 @@ void adze_conv_gather(const adze_conv_plan *p, const adze_conv_source *from, int
     }
 }
 
+/* `pixels` pixels of one group, side by side. */
+static void copy_pixels(const adze_conv_plan *p, const adze_conv_source *from, const uint8_t *x,
+                        size_t pixels, uint8_t *out)
+{
+    const size_t pixel = (size_t)p->shape->c * p->element;
+    const size_t bytes = (size_t)p->group_c * p->element;
+    if (bytes != pixel)
+        for (size_t i = 0; i < pixels; i++)
+            copy(out + i * bytes, x + i * pixel, bytes, from->end);
+    else if (from->flip == 0)
+        memcpy(out, x, pixels * bytes);
+    if (from->flip != 0) {
+        const uint8_t *unflipped = bytes == pixel ? x : out;
+        for (size_t i = 0; i < pixels * bytes; i++)
+            out[i] = unflipped[i] ^ from->flip;
+    }
+}
+
 static void copy_line(const adze_conv_plan *p, const adze_conv_source *from, int64_t line,
                       uint8_t *out)
 {
     const adze_conv_shape *s = p->shape;
-    size_t pixel = (size_t)s->c * p->element, all = (size_t)p->pitch * p->element;
-    size_t left = ADZE_MIN((size_t)s->pad_left * pixel, all);
-    size_t middle = ADZE_MIN((size_t)s->w * pixel, all - left);
-    const uint8_t *x = from->x + (size_t)line * (size_t)s->w * pixel;
+    const size_t bytes = (size_t)p->group_c * p->element;
+    const size_t pixels = (size_t)(p->pitch / p->group_c);
+    const size_t left = ADZE_MIN((size_t)s->pad_left, pixels);
+    const size_t middle = ADZE_MIN((size_t)s->w, pixels - left);
+    const uint8_t *x = from->x + (size_t)line * (size_t)(s->w * s->c) * p->element;
     uint8_t pad = from->pad ^ from->flip;
-    memset(out, pad, left);
-    if (from->flip == 0)
-        memcpy(out + left, x, middle);
-    else
-        for (size_t i = 0; i < middle; i++)
-            out[left + i] = x[i] ^ from->flip;
-    memset(out + left + middle, pad, all - left - middle);
+    memset(out, pad, left * bytes);
+    copy_pixels(p, from, x, middle, out + left * bytes);
+    memset(out + (left + middle) * bytes, pad, (pixels - left - middle) * bytes);
 }
 
 void adze_conv_copy_lines(const adze_conv_plan *p, const adze_conv_source *from, int64_t first,

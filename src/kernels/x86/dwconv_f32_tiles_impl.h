@@ -7,7 +7,7 @@
 #include "kernels/dwconv_impl.h"
 #include "kernels/x86/tile_impl.h"
 
-enum { MAX_OUTPUTS = 8, MAX_KW = 5, MAX_STRIDE = 2 };
+enum { MAX_OUTPUTS = 8, MAX_KW = 7, MAX_STRIDE = 2 };
 
 typedef struct tile_args {
     const adze_dwconv_f32_args *args;
@@ -104,6 +104,7 @@ OUTPUTS(DEFINE, 3, 1)
 OUTPUTS(DEFINE, 3, 2)
 OUTPUTS(DEFINE, 5, 1)
 OUTPUTS(DEFINE, 5, 2)
+OUTPUTS(DEFINE, 7, 1)
 
 #define DEFINE_GENERAL(T, KW, SW)                                                                  \
     static void tile_##T##_##KW##_##SW(const tile_args *t, bool careful)                           \
@@ -127,6 +128,7 @@ static const kernel kernels[] = {
     {3, 2, {OUTPUTS(ENTRY, 3, 2)}},
     {5, 1, {OUTPUTS(ENTRY, 5, 1)}},
     {5, 2, {OUTPUTS(ENTRY, 5, 2)}},
+    {7, 1, {OUTPUTS(ENTRY, 7, 1)}},
 };
 static const kernel general = {0, 0, {OUTPUTS(ENTRY, any, any)}};
 
