@@ -320,6 +320,11 @@ static adze_status read_window(col_window *w, const adze_run *run, adze_error *e
     for (int i = 0; i < w->spatial; i++) {
         if (w->stride[i] < 1 || w->block[i] < 1 || w->dilation[i] < 1)
             return adze_ops_bad(run->node, err, "strides, dilations and block must be positive");
+        const int64_t all[] = {w->stride[i], w->block[i], w->dilation[i],
+                               w->image[i],  w->pad[i],   w->pad[i + w->spatial]};
+        for (size_t k = 0; k < ADZE_COUNT_OF(all); k++)
+            if (all[k] > INT32_MAX || all[k] < (k < 4 ? 0 : -INT32_MAX))
+                return adze_ops_bad(run->node, err, "a size does not fit 31 bits");
         int64_t room = w->image[i] + w->pad[i] + w->pad[i + w->spatial] -
                        w->dilation[i] * (w->block[i] - 1) - 1;
         w->places[i] = room < 0 ? 0 : room / w->stride[i] + 1;
@@ -415,13 +420,11 @@ static adze_status col_run(adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
-    col_job j = {.run = run, .block = 1, .places = 1, .picture = 1};
+    col_job j = {.run = run};
     ADZE_TRY(read_window(&j.w, run, err));
-    for (int i = 0; i < j.w.spatial; i++) {
-        j.block *= j.w.block[i];
-        j.places *= j.w.places[i];
-        j.picture *= j.w.image[i];
-    }
+    j.block = adze_shape_elements(j.w.spatial, j.w.block);
+    j.places = adze_shape_elements(j.w.spatial, j.w.places);
+    j.picture = adze_shape_elements(j.w.spatial, j.w.image);
     if (x->dims[2] != j.places || x->dims[1] != y->dims[1] * j.block)
         return adze_ops_bad(run->node, err, "the columns do not fit image_shape and block_shape");
     memset(y->data, 0, y->size);
