@@ -42,6 +42,9 @@ typedef struct adze_rows_table {
     /* y[j] += weights[t] * x[offsets[t] + j] for each tap t, in their order. Never in place. */
     void (*blend)(int64_t n, int64_t taps, const float *x, const int64_t *offsets,
                   const float *weights, float *y);
+    /* y[j] += a[a_offsets[t] + j] * b[b_offsets[t] + j], likewise. */
+    void (*add_products)(int64_t n, int64_t taps, const float *a, const int64_t *a_offsets,
+                         const float *b, const int64_t *b_offsets, float *y);
     /* Index of the largest (smallest) element, the first of equals; a NaN wins, the first of them.
      * n >= 1. */
     int64_t (*argmax)(int64_t n, const float *x);
@@ -51,6 +54,9 @@ typedef struct adze_rows_table {
                            int32_t *y);
     void (*argmin_columns)(int64_t rows, int64_t columns, const float *x, ptrdiff_t ldx,
                            int32_t *y);
+    /* y[2 * i] = y[2 * i + 1] = x[i] for elements of 1 and of 4 bytes. Never in place. */
+    void (*double_1)(int64_t n, const void *x, void *y);
+    void (*double_4)(int64_t n, const void *x, void *y);
 
     /* y[j * ldy + i] = x[i * ldx + j] for i < rows, j < columns; elements of 1, 2, 4 or 8 bytes;
      * ldx, ldy in elements. Never in place. Split rows or columns over threads freely. */

@@ -103,6 +103,25 @@ static void blend(int64_t n, int64_t taps, const float *x, const int64_t *offset
     }
 }
 
+static void add_products(int64_t n, int64_t taps, const float *a, const int64_t *a_offsets,
+                         const float *b, const int64_t *b_offsets, float *y)
+{
+    for (; taps >= 4; taps -= 4, a_offsets += 4, b_offsets += 4) {
+        const float *a0 = a + a_offsets[0], *a1 = a + a_offsets[1], *a2 = a + a_offsets[2],
+                    *a3 = a + a_offsets[3], *b0 = b + b_offsets[0], *b1 = b + b_offsets[1],
+                    *b2 = b + b_offsets[2], *b3 = b + b_offsets[3];
+        VECTOR_LOOP
+        for (int64_t i = 0; i < n; i++)
+            y[i] = (((y[i] + a0[i] * b0[i]) + a1[i] * b1[i]) + a2[i] * b2[i]) + a3[i] * b3[i];
+    }
+    for (int64_t t = 0; t < taps; t++) {
+        const float *p = a + a_offsets[t], *q = b + b_offsets[t];
+        VECTOR_LOOP
+        for (int64_t i = 0; i < n; i++)
+            y[i] += p[i] * q[i];
+    }
+}
+
 static float reduce_mean(int64_t n, const float *x)
 {
     return reduce_sum(n, x) / (float)n;
@@ -218,6 +237,18 @@ static int64_t argmin(int64_t n, const float *x)
     return find_first(n, x, reduce_min(n, x));
 }
 
+#define DOUBLE(bytes, type)                                                                        \
+    static void double_##bytes(int64_t n, const void *x, void *y)                                  \
+    {                                                                                              \
+        const type *restrict from = x;                                                             \
+        type *restrict to = y;                                                                     \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            to[2 * i] = to[2 * i + 1] = from[i];                                                   \
+    }
+DOUBLE(1, uint8_t)
+DOUBLE(4, uint32_t)
+#undef DOUBLE
+
 /* `better` says whether v comes before the best; the first NaN stays. */
 #define ARG_COLUMNS(name, better)                                                                  \
     static void name(int64_t rows, int64_t columns, const float *x, ptrdiff_t ldx, int32_t *y)     \
@@ -289,8 +320,11 @@ static void fill(adze_rows_table *t)
     t->rms_norm = rms_norm;
     t->dot = dot;
     t->blend = blend;
+    t->add_products = add_products;
     t->argmax = argmax;
     t->argmin = argmin;
+    t->double_1 = double_1;
+    t->double_4 = double_4;
     t->argmax_columns = argmax_columns;
     t->argmin_columns = argmin_columns;
     t->multiply_f64 = multiply_f64;

@@ -6,10 +6,12 @@
 
 typedef struct map_job {
     const adze_ops_map *m;
+    const adze_rows_table *rows;
     int64_t strides[ADZE_MAX_RANK]; /* of x, in bytes */
     int axis;                       /* the last one whose table is not the identity */
     int64_t chunk;                  /* bytes after that axis */
     bool inside;                    /* the table of that axis has no -1 */
+    bool doubles;                   /* it has each element twice */
 } map_job;
 
 static void fill_bytes(const map_job *job, char *y, int64_t size)
@@ -31,6 +33,10 @@ static void map_line(const map_job *job, const char *x, char *y)
 {
     const int64_t *source = job->m->source[job->axis];
     int64_t n = job->m->y->dims[job->axis], chunk = job->chunk;
+    if (job->doubles && (chunk == 4 || chunk == 1)) {
+        (chunk == 4 ? job->rows->double_4 : job->rows->double_1)(n / 2, x, y);
+        return;
+    }
     if (job->inside && n > 1 && source[1] != source[0] + 1 && (chunk == 4 || chunk == 1)) {
         if (chunk == 4)
             PICK(uint32_t);
@@ -56,13 +62,16 @@ static void map_lines(void *user, int64_t begin, int64_t end, int worker)
     const map_job *job = user;
     const adze_ops_map *m = job->m;
     ADZE_UNUSED(worker);
-    int64_t line_size = m->y->dims[job->axis] * job->chunk, last = -2;
+    int64_t line_size = m->y->dims[job->axis] * job->chunk, last = -2, at[ADZE_MAX_RANK];
+    for (int64_t i = job->axis - 1, rest = begin; i >= 0; i--) {
+        at[i] = rest % m->y->dims[i];
+        rest /= m->y->dims[i];
+    }
     for (int64_t line = begin; line < end; line++) {
-        int64_t rest = line, from = 0;
+        int64_t from = 0;
         bool outside = false;
-        for (int i = job->axis - 1; i >= 0; i--) {
-            int64_t s = m->source[i][rest % m->y->dims[i]];
-            rest /= m->y->dims[i];
+        for (int i = 0; i < job->axis; i++) {
+            int64_t s = m->source[i][at[i]];
             outside |= s < 0;
             from += s * job->strides[i];
         }
@@ -74,6 +83,8 @@ static void map_lines(void *user, int64_t begin, int64_t end, int worker)
         else
             map_line(job, (const char *)m->x->data + from, y);
         last = outside ? -2 : from;
+        for (int i = job->axis - 1; i >= 0 && ++at[i] == m->y->dims[i]; i--)
+            at[i] = 0;
     }
 }
 
@@ -87,7 +98,11 @@ static bool is_identity(const adze_ops_map *m, int axis)
 
 void adze_ops_map_copy(adze_run *run, const adze_ops_map *m)
 {
-    map_job job = {.m = m, .chunk = (int64_t)m->size, .axis = m->x->rank - 1, .inside = true};
+    map_job job = {.m = m,
+                   .rows = &run->kernels->rows,
+                   .chunk = (int64_t)m->size,
+                   .axis = m->x->rank - 1,
+                   .inside = true};
     if (adze_tensor_elements(m->y) == 0)
         return;
     while (job.axis >= 0 && is_identity(m, job.axis))
@@ -104,6 +119,9 @@ void adze_ops_map_copy(adze_run *run, const adze_ops_map *m)
     }
     for (int64_t i = 0; i < m->y->dims[job.axis]; i++)
         job.inside &= m->source[job.axis][i] >= 0;
+    job.doubles = m->y->dims[job.axis] == 2 * m->x->dims[job.axis];
+    for (int64_t i = 0; i < m->y->dims[job.axis] && job.doubles; i++)
+        job.doubles = m->source[job.axis][i] == i / 2;
     int64_t line_size = ADZE_MAX(1, m->y->dims[job.axis] * job.chunk);
     adze_ops_parallel(run, lines, ADZE_MAX(1, 65536 / line_size), map_lines, &job);
 }

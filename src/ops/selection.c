@@ -304,7 +304,7 @@ static void hardmax_range(void *user, int64_t begin, int64_t end, int worker)
     enum { LINES = 256 };
     ADZE_UNUSED(worker);
     const arg_job *job = user;
-    int64_t best[LINES];
+    int64_t best[LINES] = {0};
     for (int64_t first = begin; first < end; first += LINES) {
         int64_t n = ADZE_MIN(LINES, end - first);
         find_best(job, first, first + n, best);

@@ -1,6 +1,7 @@
 /* ConvTranspose. float32 with constant weights: each row of the output is the sum of matrix
  * products of input rows with the taps of one kernel row, whose columns are spread over the row
- * (channels last; other nodes are turned in scratch). Everything else: plain loops in double. */
+ * (channels last; other nodes are turned in scratch); a channel on its own takes its taps pixel by
+ * pixel. Everything else: plain loops in double. */
 #include <math.h>
 #include <string.h>
 
@@ -167,6 +168,7 @@ static int64_t source_row(const transposed_shape *s, int64_t o, int64_t k)
 
 typedef struct transposed_prepared {
     bool fast;
+    bool depthwise;      /* each channel on its own; packed is [taps][c] */
     const float *packed; /* [groups][kh] packed matrices [c / groups, kw * oc / groups] */
     size_t packed_size;  /* floats of one */
 } transposed_prepared;
@@ -180,6 +182,20 @@ static void kernel_row(const adze_tensor *w, int64_t first, int64_t count, int64
         for (int64_t t = 0; t < kw; t++)
             for (int64_t o = 0; o < oc; o++)
                 out[(c * kw + t) * oc + o] = from[(((first + c) * oc + o) * kh + row) * kw + t];
+}
+
+/* [c, 1, taps] -> [taps][c] */
+static adze_status pack_depthwise(adze_prepare *prepare, transposed_prepared *p, adze_error *err)
+{
+    const adze_tensor *w = adze_prepare_input(prepare, 1);
+    float *packed = adze_prepare_alloc(prepare, w->size);
+    if (!packed)
+        return adze_fail(err, ADZE_NO_MEMORY, "ConvTranspose: packed weights");
+    adze_transpose(&adze_prepare_kernels(prepare)->rows, sizeof(float), w->dims[0],
+                   product(&w->dims[2], w->rank - 2), w->data, packed);
+    p->packed = packed;
+    p->fast = p->depthwise = true;
+    return ADZE_OK;
 }
 
 static adze_status pack(adze_prepare *prepare, transposed_prepared *p, adze_error *err)
@@ -217,7 +233,9 @@ static adze_status transposed_prepare(adze_prepare *prepare, adze_error *err)
         return adze_fail(err, ADZE_NO_MEMORY, "ConvTranspose");
     adze_prepare_set(prepare, p);
     bool fits = x->dtype == ADZE_F32 && w->data && adze_tensor_elements(w) > 0;
-    return fits ? pack(prepare, p, err) : ADZE_OK;
+    bool depthwise =
+        adze_node_int(adze_prepare_node(prepare), "group", 1) == w->dims[0] && w->dims[1] == 1;
+    return !fits ? ADZE_OK : (depthwise ? pack_depthwise : pack)(prepare, p, err);
 }
 
 /* ---- fast: rows of the output ---- */
@@ -227,7 +245,8 @@ typedef struct fast_job {
     const transposed_prepared *p;
     transposed_shape s;
     const float *x, *bias;
-    float *y, *columns; /* the latter: [workers][w, kw * oc / groups] */
+    float *y, *columns;   /* the latter: [workers][w, kw * oc / groups] */
+    int32_t *taps, *rows; /* of depthwise_row: [ow][kw + 1][2], [workers][kh][2] */
     float lo, hi;
 } fast_job;
 
@@ -236,18 +255,29 @@ static size_t column_count(const transposed_shape *s)
     return (size_t)(s->w * s->kw * (s->oc / s->groups));
 }
 
-/* Adds the products of one input row to an output row, at the columns where they land. */
-static void spread(const transposed_shape *s, const float *columns, float *row)
+/* Adds the products of one input row to an output row, at the columns where they land: all taps of a pixel at once
+ * where these are neighbours there. */
+static void spread(const fast_job *j, const float *columns, float *row)
 {
-    int64_t oc = s->oc / s->groups;
+    const transposed_shape *s = &j->s;
+    const adze_binary_f32_fn add = j->run->kernels->eltwise.binary[ADZE_BINARY_ADD][ADZE_FORM_VV];
+    int64_t oc = s->oc / s->groups, step = s->groups == 1 && s->dilation_w == 1 ? s->kw : 1;
     for (int64_t i = 0; i < s->w; i++)
-        for (int64_t t = 0; t < s->kw; t++) {
+        for (int64_t t = 0; t < s->kw; t += step) {
             int64_t o = i * s->stride_w + t * s->dilation_w - s->pad_left;
-            const float *from = columns + (i * s->kw + t) * oc;
-            float *to = row + o * s->oc;
-            for (int64_t k = 0; o >= 0 && o < s->ow && k < oc; k++)
-                to[k] += from[k];
+            int64_t first = ADZE_MAX(0, -o), last = ADZE_MIN(step, s->ow - o);
+            const float *from = columns + (i * s->kw + t + first) * oc;
+            float *to = row + (o + first) * s->oc;
+            if (first < last)
+                add((last - first) * oc, to, from, to);
         }
+}
+
+/* Whether columns lie in a row of the output as they come. */
+static bool is_tiled(const transposed_shape *s)
+{
+    return s->groups == 1 && s->stride_w == s->kw && s->dilation_w == 1 && s->pad_left == 0 &&
+           s->ow >= s->w * s->kw;
 }
 
 /* Output row gets the products with kernel row k of input row `in`. */
@@ -267,8 +297,14 @@ static void add_row(const fast_job *j, int64_t image, int64_t in, int64_t k, flo
                                    .ldc = s->kw * oc,
                                    .lo = -INFINITY,
                                    .hi = INFINITY};
+        if (is_tiled(s)) {
+            args.c = row;
+            args.residual = row;
+            args.ldr = args.ldc;
+        }
         j->run->kernels->gemm_f32.run(&args);
-        spread(s, columns, row + g * oc);
+        if (!is_tiled(s))
+            spread(j, columns, row + g * oc);
     }
 }
 
@@ -292,6 +328,52 @@ static void end_row(const fast_job *j, float *row)
     }
 }
 
+/* For each output column the taps along the width that bring something: tap, input column; ends with -1. */
+static void list_taps(const transposed_shape *s, int32_t *taps)
+{
+    for (int64_t o = 0; o < s->ow; o++, taps += 2 * (s->kw + 1)) {
+        int32_t *to = taps;
+        for (int64_t t = 0; t < s->kw; t++) {
+            int64_t at = o + s->pad_left - t * s->dilation_w;
+            if (at < 0 || at % s->stride_w != 0 || at / s->stride_w >= s->w)
+                continue;
+            *to++ = (int32_t)t;
+            *to++ = (int32_t)(at / s->stride_w);
+        }
+        *to = -1;
+    }
+}
+
+static void depthwise_row(const fast_job *j, int64_t image, int64_t o, int worker, float *row)
+{
+    enum { TAPS = 64 };
+    const transposed_shape *s = &j->s;
+    const adze_rows_table *kernels = &j->run->kernels->rows;
+    const float *x = j->x + image * s->h * s->w * s->c;
+    int32_t *rows = j->rows + (size_t)worker * 2 * (size_t)s->kh;
+    const int32_t *taps = j->taps;
+    int64_t from[TAPS], weights[TAPS], n = 0, count = 0;
+    for (int64_t k = 0; k < s->kh; k++) {
+        int64_t in = source_row(s, o, k);
+        if (in < 0)
+            continue;
+        rows[2 * count] = (int32_t)k;
+        rows[2 * count++ + 1] = (int32_t)in;
+    }
+    for (int64_t i = 0; i < s->ow; i++, row += s->c, taps += 2 * (s->kw + 1), n = 0) {
+        for (int64_t r = 0; r < count; r++)
+            for (const int32_t *t = taps; *t >= 0; t += 2) {
+                from[n] = (rows[2 * r + 1] * s->w + t[1]) * s->c;
+                weights[n++] = (rows[2 * r] * s->kw + t[0]) * s->c;
+                if (n == TAPS) {
+                    kernels->add_products(s->c, n, x, from, j->p->packed, weights, row);
+                    n = 0;
+                }
+            }
+        kernels->add_products(s->c, n, x, from, j->p->packed, weights, row);
+    }
+}
+
 static void fast_row(void *user, int64_t piece, int worker)
 {
     const fast_job *j = user;
@@ -300,7 +382,9 @@ static void fast_row(void *user, int64_t piece, int worker)
     float *row = j->y + piece * s->ow * s->oc;
     float *columns = j->columns + (size_t)worker * column_count(s);
     begin_row(j, row);
-    for (int64_t k = 0; k < s->kh; k++) {
+    if (j->p->depthwise)
+        depthwise_row(j, image, o, worker, row);
+    for (int64_t k = 0; k < s->kh && !j->p->depthwise; k++) {
         int64_t in = source_row(s, o, k);
         if (in >= 0)
             add_row(j, image, in, k, columns, row);
@@ -308,10 +392,10 @@ static void fast_row(void *user, int64_t piece, int worker)
     end_row(j, row);
 }
 
-/* ---- fast: scratch [columns of the workers] [x] [y] ---- */
+/* ---- fast: scratch [columns of the workers, or taps and rows] [x] [y] ---- */
 
 typedef struct transposed_areas {
-    size_t x, y, total;
+    size_t taps, rows, x, y, total;
 } transposed_areas;
 
 static size_t take(size_t *at, size_t size)
@@ -323,8 +407,15 @@ static size_t take(size_t *at, size_t size)
 
 static transposed_areas areas_of(const adze_run *run, const transposed_shape *s)
 {
+    const transposed_prepared *p = run->prepared;
     transposed_areas a = {0};
-    take(&a.total, column_count(s) * sizeof(float) * (size_t)adze_run_threads(run));
+    size_t threads = (size_t)adze_run_threads(run), pair = 2 * sizeof(int32_t);
+    if (p->depthwise) {
+        a.taps = take(&a.total, (size_t)(s->ow * (s->kw + 1)) * pair);
+        a.rows = take(&a.total, (size_t)s->kh * pair * threads);
+    } else {
+        take(&a.total, column_count(s) * sizeof(float) * threads);
+    }
     if (!is_last(run->node)) {
         a.x = take(&a.total, run->inputs[0]->size);
         a.y = take(&a.total, run->outputs[0]->size);
@@ -372,6 +463,11 @@ static adze_status run_fast(adze_run *run, const transposed_prepared *p, adze_er
     transposed_areas a = areas_of(run, s);
     bool last = is_last(run->node);
     uint8_t *scratch = run->scratch;
+    if (p->depthwise) {
+        j.taps = (int32_t *)(void *)(scratch + a.taps);
+        j.rows = (int32_t *)(void *)(scratch + a.rows);
+        list_taps(s, j.taps);
+    }
     if (!last) {
         float *x = (float *)(void *)(scratch + a.x);
         turn(run, s->n, s->c, s->h * s->w, j.x, x);

@@ -49,12 +49,26 @@ static void check_columns(const adze_rows_table *t, const adze_rows_table *ref, 
     }
 }
 
+static void check_doubling(const adze_rows_table *t, int64_t n, uint64_t *seed)
+{
+    const uint32_t *x = check_passing_bytes((size_t)n * 4, seed);
+    uint32_t *y = check_passing_bytes((size_t)n * 8, seed);
+    t->double_4(n, x, y);
+    for (int64_t i = 0; i < 2 * n; i++)
+        CHECK_EQ(y[i], x[i / 2]);
+    const uint8_t *narrow = (const uint8_t *)(x + n) - n; /* up to the end of what may be read */
+    uint8_t *to = (uint8_t *)(y + 2 * n) - 2 * n;
+    t->double_1(n, narrow, to);
+    for (int64_t i = 0; i < 2 * n; i++)
+        CHECK_EQ(to[i], narrow[i / 2]);
+}
+
 static void check_blend(const adze_rows_table *t, adze_cpu_level level, int64_t n, int64_t taps,
                         uint64_t *seed)
 {
     const float *x = row_of(n * 3, 4, seed), *weights = row_of(taps + 1, 1, seed);
     float *y = row_of(n, 4, seed), *expected = row_of(n, 4, seed);
-    int64_t offsets[10];
+    int64_t offsets[10], back[10];
     memcpy(expected, y, (size_t)n * sizeof *y);
     for (int64_t k = 0; k < taps; k++) {
         offsets[k] = (int64_t)(test_random(seed) % (uint64_t)(2 * n + 1));
@@ -63,6 +77,13 @@ static void check_blend(const adze_rows_table *t, adze_cpu_level level, int64_t 
     }
     t->blend(n, taps, x, offsets, weights, y);
     check_same("blend", level, y, expected, n);
+    for (int64_t k = 0; k < taps; k++)
+        for (int64_t j = 0; j < n; j++)
+            expected[j] += x[offsets[k] + j] * x[offsets[taps - 1 - k] + j];
+    for (int64_t k = 0; k < taps; k++)
+        back[k] = offsets[taps - 1 - k];
+    t->add_products(n, taps, x, offsets, x, back, y);
+    check_same("add_products", level, y, expected, n);
 }
 
 static void check_norms(const adze_rows_table *t, const adze_rows_table *ref, adze_cpu_level level,
@@ -111,6 +132,7 @@ TEST(rows_are_the_same_at_every_level)
             for (int round = 0; round < 4; round++) {
                 check_reductions(&t, &ref, level, lengths[i], &seed);
                 check_blend(&t, level, lengths[i], 3 * round, &seed);
+                check_doubling(&t, lengths[i], &seed);
                 check_columns(&t, &ref, ADZE_MIN(lengths[i], 256), 1 + 5 * round, &seed);
                 check_norms(&t, &ref, level, lengths[i], &seed);
             }

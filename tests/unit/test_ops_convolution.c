@@ -110,3 +110,26 @@ TEST(transposed_convolutions_over_many_axes)
     };
     check_all(cases, sizeof cases / sizeof *cases);
 }
+
+/* A channel on its own, and steps as wide as the kernel. */
+TEST(transposed_convolutions_of_simple_forms)
+{
+    static const deep_case cases[] = {
+        {"ConvTranspose", 4, 5, {2, 5, 4, 7}, {5, 1, 4, 3}, {2, 2}, {1, 1}, {1, 0, 1, 1}},
+        {"ConvTranspose", 4, 3, {1, 3, 10, 11}, {3, 1, 9, 9}, {1, 1}, {1, 1}, {4, 4, 4, 4}},
+        {"ConvTranspose", 4, 67, {1, 67, 3, 5}, {67, 1, 2, 3}, {3, 1}, {2, 3}, {0, 2, 1, 0}},
+        {"ConvTranspose",
+         5,
+         4,
+         {1, 4, 3, 2, 5},
+         {4, 1, 3, 2, 2},
+         {1, 3, 2},
+         {2, 1, 2},
+         {2, 0, 0, 1, 0, 0}},
+        {"ConvTranspose", 3, 1, {1, 1, 9}, {1, 1, 4}, {3}, {1}, {2, 1}},
+        {"ConvTranspose", 4, 1, {1, 6, 5, 17}, {6, 9, 2, 3}, {2, 3}, {1, 1}, {0, 0, 0, 0}},
+        {"ConvTranspose", 4, 1, {2, 6, 5, 3}, {6, 9, 3, 2}, {2, 2}, {1, 1}, {1, 0, 0, 0}},
+        {"ConvTranspose", 4, 1, {1, 6, 5, 3}, {6, 9, 3, 2}, {2, 2}, {1, 1}, {1, 0, 0, 1}},
+    };
+    check_all(cases, sizeof cases / sizeof *cases);
+}

@@ -119,3 +119,44 @@ TEST(columns_to_pictures_as_defined)
         check_col(&tests[i], NULL, 1, ADZE_F64);
     }
 }
+
+static void check_nearest(adze_dtype dtype, size_t size, const float *scales)
+{
+    static uint8_t x[2 * 3 * 5 * 23 * 8];
+    static const int64_t dims[4] = {2, 3, 5, 23}, four = 4;
+    op_case c;
+    op_case_fill_bytes(x, sizeof x, 1);
+    op_case_open_threads(&c, NULL, 3);
+    op_case_input(&c, dtype, 4, dims, x, NULL);
+    op_case_absent(&c);
+    op_case_input(&c, ADZE_F32, 1, &four, scales, NULL);
+    op_case_node(&c, "Resize", 1);
+    CHECK(adze_node_set_string(c.node, "mode", "nearest"));
+    CHECK(adze_node_set_string(c.node, "coordinate_transformation_mode", "asymmetric"));
+    CHECK(adze_node_set_string(c.node, "nearest_mode", "floor"));
+    op_case_run(&c);
+    const adze_tensor *y = &c.output[0];
+    for (int64_t i = 0; i < adze_tensor_elements(y); i++) {
+        int64_t rest = i, at = 0, step = 1;
+        for (int d = 3; d >= 0; d--) {
+            at += (int64_t)((float)(rest % y->dims[d]) / scales[d]) * step;
+            rest /= y->dims[d];
+            step *= dims[d];
+        }
+        CHECK_EQ(memcmp((const uint8_t *)y->data + (size_t)i * size, x + (size_t)at * size, size),
+                 0);
+    }
+    op_case_close(&c);
+}
+
+TEST(nearest_pixels_of_all_sizes)
+{
+    static const float scales[][4] = {
+        {1, 1, 2, 2}, {1, 1, 1, 2}, {1, 2, 3, 1}, {2, 1, 2, 4}, {1, 1, 0.5f, 2}};
+    for (size_t i = 0; i < ADZE_COUNT_OF(scales); i++) {
+        check_nearest(ADZE_F32, 4, scales[i]);
+        check_nearest(ADZE_I8, 1, scales[i]);
+        check_nearest(ADZE_F16, 2, scales[i]);
+        check_nearest(ADZE_F64, 8, scales[i]);
+    }
+}
