@@ -23,13 +23,29 @@ static int64_t index_at(const adze_tensor *indices, int64_t i, int64_t size)
     return v >= 0 && v < size ? v : -1;
 }
 
+static bool all_inside(const adze_tensor *indices, int64_t n, int64_t size)
+{
+    bool inside = true;
+    if (indices->dtype == ADZE_I64)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t v = ((const int64_t *)indices->data)[i];
+            inside &= v < size && v >= -size;
+        }
+    else
+        for (int64_t i = 0; i < n; i++)
+            inside &= index_at(indices, i, size) >= 0;
+    return inside;
+}
+
 static adze_status check_indices(const adze_run *run, const adze_tensor *indices, int64_t size,
                                  adze_error *err)
 {
-    for (int64_t i = 0; i < adze_tensor_elements(indices); i++)
-        if (index_at(indices, i, size) < 0)
-            return bad_index(run, adze_tensor_get_i64(indices, i), size, err);
-    return ADZE_OK;
+    int64_t n = adze_tensor_elements(indices), i = 0;
+    if (all_inside(indices, n, size))
+        return ADZE_OK;
+    while (index_at(indices, i, size) >= 0)
+        i++;
+    return bad_index(run, adze_tensor_get_i64(indices, i), size, err);
 }
 
 /* ---- Gather ---- */
@@ -128,38 +144,119 @@ static adze_status elements_infer(adze_infer *infer, adze_error *err)
     return ADZE_OK;
 }
 
-/* Element of `data` that position `i` of `indices` (a smaller tensor of the same rank) names along
- * `axis`; -1 when outside. */
-static int64_t named_element(const adze_tensor *data, const adze_tensor *indices, int axis,
-                             int64_t i)
+/* Elements of `data` that `indices`, a tensor of the same rank and no longer in the other axes, name along `axis`,
+ * a row of indices at a time. */
+typedef struct named {
+    const adze_tensor *indices;
+    int axis;
+    int64_t size, rows, width;      /* of the axis; of the indices */
+    int64_t strides[ADZE_MAX_RANK]; /* of the data */
+} named;
+
+/* Fails when an axis of the indices is longer than that of the data. */
+static adze_status named_open(named *n, const adze_run *run, const adze_tensor *data,
+                              const adze_tensor *indices, adze_error *err)
 {
-    int64_t at = 0, stride = 1, rest = i;
-    for (int k = data->rank - 1; k >= 0; k--) {
-        int64_t c = rest % indices->dims[k];
-        rest /= indices->dims[k];
-        if (k == axis)
-            c = index_at(indices, i, data->dims[k]);
-        if (c < 0 || c >= data->dims[k])
-            return -1;
-        at += c * stride;
-        stride *= data->dims[k];
+    *n = (named){.indices = indices, .rows = 1, .width = 1};
+    ADZE_TRY(
+        adze_ops_axis(&n->axis, run->node, adze_node_int(run->node, "axis", 0), data->rank, err));
+    n->size = data->dims[n->axis];
+    n->width = indices->dims[indices->rank - 1];
+    int64_t total = adze_tensor_elements(indices);
+    n->rows = total ? total / n->width : 0;
+    adze_ops_strides(data->rank, data->dims, n->strides);
+    for (int k = 0; k < data->rank && total; k++)
+        if (k != n->axis && indices->dims[k] > data->dims[k])
+            return adze_fail(err, ADZE_BAD_DATA, "node %s (%s): %lld indices along an axis of %lld",
+                             adze_node_name(run->node), adze_node_op(run->node),
+                             (long long)indices->dims[k], (long long)data->dims[k]);
+    return ADZE_OK;
+}
+
+/* Element i of a row of indices names element base + index * stride + i * step. */
+static int64_t row_base(const named *n, int64_t row)
+{
+    int64_t base = 0;
+    for (int k = n->indices->rank - 2; k >= 0; k--) {
+        base += k == n->axis ? 0 : row % n->indices->dims[k] * n->strides[k];
+        row /= n->indices->dims[k];
     }
-    return at;
+    return base;
+}
+
+typedef struct elements_job {
+    named n;
+    const adze_tensor *x;
+    char *y;
+    size_t size;
+    int64_t *bad; /* for each worker: 1 + a place of `indices` that is outside, or 0 */
+} elements_job;
+
+#define PICK(I, T)                                                                                 \
+    do {                                                                                           \
+        const T *a = (const T *)job->x->data + base;                                               \
+        T *b = (T *)(void *)job->y + start;                                                        \
+        const I *index = (const I *)n->indices->data + start;                                      \
+        for (int64_t i = 0; i < n->width; i++) {                                                   \
+            int64_t v = (int64_t)index[i] + (index[i] < 0 ? n->size : 0);                          \
+            if ((uint64_t)v >= (uint64_t)n->size)                                                  \
+                return start + i;                                                                  \
+            b[i] = a[v * stride + i * step];                                                       \
+        }                                                                                          \
+    } while (0)
+
+/* -1, or a place of the indices that is outside */
+static int64_t gather_row(const elements_job *job, int64_t row)
+{
+    const named *n = &job->n;
+    const int64_t base = row_base(n, row), stride = n->strides[n->axis], start = row * n->width,
+                  step = n->axis != n->indices->rank - 1;
+    const size_t size = job->size;
+    bool wide = n->indices->dtype == ADZE_I64;
+    if (wide && size == 4)
+        PICK(int64_t, uint32_t);
+    else if (wide && size == 8)
+        PICK(int64_t, uint64_t);
+    else if (n->indices->dtype == ADZE_I32 && size == 4)
+        PICK(int32_t, uint32_t);
+    else
+        for (int64_t i = 0; i < n->width; i++) {
+            int64_t v = index_at(n->indices, start + i, n->size);
+            if (v < 0)
+                return start + i;
+            memcpy(job->y + (size_t)(start + i) * size,
+                   (const char *)job->x->data + (size_t)(base + v * stride + i * step) * size,
+                   size);
+        }
+    return -1;
+}
+
+static void gather_rows(void *user, int64_t begin, int64_t end, int worker)
+{
+    const elements_job *job = user;
+    for (int64_t row = begin; row < end && job->bad[worker] == 0; row++)
+        job->bad[worker] = 1 + gather_row(job, row);
+}
+
+static size_t elements_scratch(const adze_run *run)
+{
+    return (size_t)adze_run_threads(run) * sizeof(int64_t);
 }
 
 static adze_status gather_elements_run(adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0], *indices = run->inputs[1];
-    int axis = 0;
-    ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", 0), x->rank, err));
-    size_t size = adze_ops_element(x->dtype);
-    for (int64_t i = 0; i < adze_tensor_elements(indices) && !adze_ops_is_late(run, i); i++) {
-        int64_t from = named_element(x, indices, axis, i);
-        if (from < 0)
-            return bad_index(run, adze_tensor_get_i64(indices, i), x->dims[axis], err);
-        memcpy((char *)run->outputs[0]->data + (size_t)i * size,
-               (const char *)x->data + (size_t)from * size, size);
-    }
+    elements_job job = {.x = x,
+                        .y = run->outputs[0]->data,
+                        .size = adze_ops_element(x->dtype),
+                        .bad = run->scratch};
+    ADZE_TRY(named_open(&job.n, run, x, indices, err));
+    memset(job.bad, 0, elements_scratch(run));
+    adze_ops_parallel(run, job.n.rows, ADZE_MAX(1, 16384 / ADZE_MAX(1, job.n.width)), gather_rows,
+                      &job);
+    for (int i = 0; i < adze_run_threads(run); i++)
+        if (job.bad[i])
+            return bad_index(run, adze_tensor_get_i64(indices, job.bad[i] - 1), job.n.size, err);
     return ADZE_OK;
 }
 
@@ -307,25 +404,57 @@ static adze_status scatter_prepare(adze_prepare *prepare, adze_error *err)
     return adze_ops_prepare_move(prepare, err);
 }
 
+#define UPDATE(type, statement)                                                                    \
+    do {                                                                                           \
+        type *to = (type *)y->data;                                                                \
+        const type *u = (const type *)updates->data + from;                                        \
+        for (int64_t i = 0; i < count; i++)                                                        \
+            statement;                                                                             \
+    } while (0)
+
+/* y[at[i]] = pair(y[at[i]], updates[from + i]), one after the other: an element may be named twice. */
+static void scatter_row(const adze_kernels *kernels, int pair, const adze_tensor *updates,
+                        int64_t from, int64_t count, const int64_t *at, adze_tensor *y)
+{
+    bool real = y->dtype == ADZE_F32 && !y->quant;
+    size_t size = adze_ops_element(y->dtype);
+    if (pair < 0 && size == 4)
+        UPDATE(uint32_t, to[at[i]] = u[i]);
+    else if (pair < 0 && size == 8)
+        UPDATE(uint64_t, to[at[i]] = u[i]);
+    else if (pair == ADZE_PAIR_ADD && real)
+        UPDATE(float, to[at[i]] += u[i]);
+    else if (pair == ADZE_PAIR_MUL && real)
+        UPDATE(float, to[at[i]] *= u[i]);
+    else
+        for (int64_t i = 0; i < count; i++)
+            merge(kernels, pair, updates, from + i, y, at[i], 1);
+}
+
 static adze_status scatter_elements_run(adze_run *run, adze_error *err)
 {
-    const adze_tensor *x = run->inputs[0], *indices = run->inputs[1];
+    const adze_tensor *x = run->inputs[0], *indices = run->inputs[1], *updates = run->inputs[2];
     adze_tensor *y = run->outputs[0];
-    int axis = 0;
+    named n;
     adze_status status;
     int pair = reduction_of(run->node, &status, err);
     ADZE_TRY(status);
-    ADZE_TRY(adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", 0), x->rank, err));
-    adze_ops_copy_bytes(run, y->data, x->data, y->size);
-    if (adze_tensor_elements(run->inputs[2]) < adze_tensor_elements(indices) ||
-        run->inputs[2]->dtype != x->dtype || indices->rank != x->rank)
+    if (adze_tensor_elements(updates) < adze_tensor_elements(indices) ||
+        updates->dtype != x->dtype || indices->rank != x->rank)
         return adze_ops_bad(run->node, err, "data, indices and updates do not fit");
-    for (int64_t i = 0; i < adze_tensor_elements(indices) && !adze_ops_is_late(run, i); i++) {
-        int64_t to = named_element(x, indices, axis, i);
-        if (to < 0)
-            return bad_index(run, adze_tensor_get_i64(indices, i), x->dims[axis], err);
-        merge(run->kernels, pair, run->inputs[2], i, y, to, 1);
-    }
+    ADZE_TRY(named_open(&n, run, x, indices, err));
+    ADZE_TRY(check_indices(run, indices, n.size, err));
+    adze_ops_copy_bytes(run, y->data, x->data, y->size);
+    enum { NAMED = 256 };
+    int64_t at[NAMED], count, stride = n.strides[n.axis], step = n.axis != x->rank - 1, turn = 0;
+    for (int64_t row = 0; row < n.rows && !adze_ops_is_late(run, turn); row++)
+        for (int64_t first = 0; first < n.width && !adze_ops_is_late(run, turn++); first += count) {
+            int64_t base = row_base(&n, row) + first * step, from = row * n.width + first;
+            count = ADZE_MIN(NAMED, n.width - first);
+            for (int64_t i = 0; i < count; i++)
+                at[i] = index_at(indices, from + i, n.size) * stride + base + i * step;
+            scatter_row(run->kernels, pair, updates, from, count, at, y);
+        }
     return ADZE_OK;
 }
 
@@ -404,36 +533,64 @@ static adze_status non_zero_infer(adze_infer *infer, adze_error *err)
     return ADZE_OK;
 }
 
-static bool is_zero(const char *element, size_t size)
+/* Which of elements [first, first + n) are not zero: 1 or 0 each. */
+static void truths(const adze_run *run, int64_t first, int64_t n, uint8_t *out)
 {
-    for (size_t i = 0; i < size; i++)
-        if (element[i])
-            return false;
-    return true;
+    const adze_tensor *x = run->inputs[0];
+    size_t size = adze_ops_element(x->dtype);
+    const uint8_t *bytes = (const uint8_t *)x->data + (size_t)first * size;
+    if (x->dtype == ADZE_F32) {
+        run->kernels->eltwise.f32_to_bool(n, (const float *)(const void *)bytes, out);
+    } else if (adze_dtype_describe(x->dtype)->kind == ADZE_KIND_FLOAT) { /* -0 is zero too */
+        for (int64_t i = 0; i < n; i++)
+            out[i] = adze_tensor_get_f64(x, first + i) != 0;
+    } else if (size == 1) {
+        ADZE_SIMD
+        for (int64_t i = 0; i < n; i++)
+            out[i] = bytes[i] != 0;
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            uint8_t any = 0;
+            for (size_t b = 0; b < size; b++)
+                any |= bytes[(size_t)i * size + b];
+            out[i] = any != 0;
+        }
+    }
 }
 
 static adze_status non_zero_run(adze_run *run, adze_error *err)
 {
+    enum { CHUNK = 1024 };
     const adze_tensor *x = run->inputs[0];
-    size_t size = adze_ops_element(x->dtype);
-    int64_t count = 0, total = adze_tensor_elements(x), strides[ADZE_MAX_RANK];
-    bool real = adze_dtype_describe(x->dtype)->kind == ADZE_KIND_FLOAT; /* -0 is zero too */
-    const char *bytes = x->data;
-#define HERE(i) (real ? adze_tensor_get_f64(x, (i)) != 0 : !is_zero(bytes + (size_t)(i)*size, size))
-    for (int64_t i = 0; i < total && !adze_ops_is_late(run, i); i++)
-        count += HERE(i);
-    int64_t dims[2] = {x->rank, count}, at = 0;
+    uint8_t truth[CHUNK];
+    int32_t columns[CHUNK];
+    int64_t count = 0, total = adze_tensor_elements(x), turn = 0, n;
+    for (int64_t i = 0; i < total && !adze_ops_is_late(run, turn++); i += n) {
+        n = ADZE_MIN(CHUNK, total - i);
+        truths(run, i, n, truth);
+        count += run->kernels->eltwise.sum_u8(n, truth, 0);
+    }
+    int64_t dims[2] = {x->rank, count}, at = 0, width = x->rank ? x->dims[x->rank - 1] : 1;
     ADZE_TRY(adze_run_resize(run, 0, ADZE_I64, 2, dims, err));
     int64_t *y = run->outputs[0]->data;
-    adze_ops_strides(x->rank, x->dims, strides);
-    for (int64_t i = 0; i < total && at < count && !adze_ops_is_late(run, i); i++) {
-        if (!HERE(i))
-            continue;
-        for (int k = 0; k < x->rank; k++)
-            y[k * count + at] = i / strides[k] % x->dims[k];
-        at++;
+    for (int64_t i = 0; i < total && at < count && !adze_ops_is_late(run, turn++); i += n) {
+        int64_t column = i % width, rest = i / width, found = 0;
+        n = ADZE_MIN(CHUNK, width - column); /* a piece of a row */
+        truths(run, i, n, truth);
+        for (int64_t k = 0; k < n; k++) {
+            columns[found] = (int32_t)k;
+            found += truth[k];
+        }
+        found = ADZE_MIN(found, count - at); /* the count of a run that is late is too small */
+        for (int k = x->rank - 1; k >= 0; k--) {
+            int64_t *to = y + k * count + at, coordinate = rest % x->dims[k];
+            bool last = k == x->rank - 1;
+            for (int64_t f = 0; f < found; f++)
+                to[f] = last ? column + columns[f] : coordinate;
+            rest = last ? rest : rest / x->dims[k];
+        }
+        at += found;
     }
-#undef HERE
     return ADZE_OK;
 }
 
@@ -529,9 +686,13 @@ static adze_status one_hot_run(adze_run *run, adze_error *err)
     for (int i = axis + 1; i < y->rank; i++)
         inner *= y->dims[i];
     const char *off = values->data, *on = off + size;
-    for (int64_t i = 0; i < adze_tensor_elements(y) && !adze_ops_is_late(run, i); i++)
-        memcpy((char *)y->data + (size_t)i * size, off, size);
-    for (int64_t i = 0; i < adze_tensor_elements(indices) && !adze_ops_is_late(run, i); i++) {
+    memcpy(y->data, off, ADZE_MIN(size, y->size));
+    int64_t turn = 0, count = adze_tensor_elements(indices);
+    for (size_t done = size, n; done < y->size && !adze_ops_is_late(run, turn++); done += n) {
+        n = ADZE_MIN(ADZE_MIN(done, y->size - done), 16384); /* of what is there once more */
+        memcpy((char *)y->data + done, y->data, n);
+    }
+    for (int64_t i = 0; i < count && !adze_ops_is_late(run, i); i++) {
         int64_t v = adze_tensor_get_i64(indices, i);
         v += v < 0 ? depth : 0;
         if (v >= 0 && v < depth)
@@ -579,7 +740,7 @@ static adze_status reverse_run(adze_run *run, adze_error *err)
 const adze_op adze_ops_index[] = {
     {ROW("Gather", 1, 2, 2), MOVE, .attrs = "axis", .infer = gather_infer, .run = gather_run},
     {ROW("GatherElements", 11, 2, 2), MOVE, .attrs = "axis", .infer = elements_infer,
-     .run = gather_elements_run},
+     .scratch = elements_scratch, .run = gather_elements_run},
     {ROW("GatherND", 11, 2, 2), MOVE, .attrs = "batch_dims", .infer = gather_nd_infer,
      .run = gather_nd_run},
     {ROW("ScatterElements", 11, 3, 3), .attrs = "axis reduction", .infer = adze_ops_infer_same,
