@@ -4,6 +4,8 @@
 #include "adze/llm_bench.h"
 #include "cli.h"
 
+enum { MOST = 1 << 24 };
+
 static const cli_command command = {
     "bench", "MODEL", "Tokens per second of a language model: prompt and generation.",
     "adze bench model.gguf --prompt 512 --generate 128 --threads 2 --json\n"
@@ -65,9 +67,12 @@ int cmd_bench_llm(int argc, char **argv)
     int count, code = cli_parse(&command, options, argc, argv, &path, 1, 1, &count);
     if (code >= 0)
         return code;
-    if (o.prompt < 0 || o.generate < 0 || o.depth < 0 || o.prompt + o.generate == 0)
-        return cli_usage(&command,
-                         "--prompt, --generate and --depth cannot be negative, nor all be 0");
+    if (o.prompt < 0 || o.generate < 0 || o.depth < 0 || o.repetitions < 1 ||
+        (o.prompt == 0 && o.generate == 0))
+        return cli_usage(&command, "--prompt, --generate and --depth cannot be negative, the first "
+                                   "two not both 0, and --repetitions is at least 1");
+    if (o.prompt > MOST || o.generate > MOST || o.depth > MOST)
+        return cli_usage(&command, "--prompt, --generate, --depth: at most %d", MOST);
     o.seed = (uint64_t)seed;
     o.cancelled = stop;
     adze_error err = {0};

@@ -19,6 +19,11 @@ static adze_status embed(const adze_engine *engine, const char *path, const char
     const adze_encode_options how = {.special = false, .ends = true};
     int32_t *ids = NULL;
     adze_status status = cli_encode(&ids, tokens, engine, path, text, length, &how, err);
+    if (status == ADZE_OK && *tokens == 0) {
+        snprintf(err->message, sizeof err->message,
+                 "an empty text: this vocabulary has no token that begins or ends one");
+        status = err->status = ADZE_BAD_DATA;
+    }
     if (status == ADZE_OK && *tokens > adze_engine_context(engine)) {
         ids[adze_engine_context(engine) - 1] = ids[*tokens - 1]; /* keeps the token that ends it */
         *tokens = adze_engine_context(engine);
@@ -29,37 +34,40 @@ static adze_status embed(const adze_engine *engine, const char *path, const char
     return status;
 }
 
+/* Every line is a text, an empty one too, so that results can be counted off against lines. */
 static adze_status embed_lines(const adze_engine *engine, const char *path, const char *text,
-                               bool json, adze_error *err)
+                               size_t length, bool json, adze_error *err)
 {
-    int64_t width = adze_engine_width(engine), tokens;
+    int64_t width = adze_engine_width(engine), tokens, number = 0;
+    const char *end = text + length;
     float *vector = malloc((size_t)width * sizeof *vector);
     adze_status status = vector ? ADZE_OK : ADZE_NO_MEMORY;
     if (!vector)
         snprintf(err->message, sizeof err->message, "out of memory");
     err->status = status;
-    bool first = true;
-    if (json)
-        printf("[");
-    for (const char *line = text; status == ADZE_OK && *line && !cli_interrupted();) {
-        size_t n = strcspn(line, "\n");
-        if (n > 0) {
-            status = embed(engine, path, line, n, vector, &tokens, err);
-            if (status != ADZE_OK)
-                break;
-            printf(json ? "%s{\"tokens\": %lld, \"embedding\": [" : "%s",
-                   first  ? ""
-                   : json ? ",\n"
-                          : "",
+    for (const char *line = text; status == ADZE_OK && line < end && !cli_interrupted();) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        size_t n = (size_t)((newline ? newline : end) - line);
+        size_t used = n > 0 && line[n - 1] == '\r' ? n - 1 : n;
+        status = embed(engine, path, line, used, vector, &tokens, err);
+        if (status != ADZE_OK)
+            break;
+        if (json)
+            printf("%s{\"tokens\": %lld, \"embedding\": [", number ? ",\n" : "[",
                    (long long)tokens);
-            print_vector(vector, width, json ? ", " : " ");
-            printf(json ? "]}" : "\n");
-            first = false;
-        }
-        line += n + (line[n] == '\n');
+        print_vector(vector, width, json ? ", " : " ");
+        printf(json ? "]}" : "\n");
+        number++;
+        line += n + 1;
     }
-    if (json)
-        printf("]\n");
+    if (json && (number || status == ADZE_OK))
+        printf(number ? "]\n" : "[]\n");
+    if (status != ADZE_OK) {
+        char why[sizeof err->message];
+        memcpy(why, err->message, sizeof why);
+        snprintf(err->message, sizeof err->message, "text %lld: %.1900s", (long long)number + 1,
+                 why);
+    }
     free(vector);
     return status;
 }
@@ -81,13 +89,15 @@ CLI_COMMAND(embed)
     int count, code = cli_parse(self, options, argc, argv, &path, 1, 1, &count);
     if (code >= 0)
         return code;
+    if (given && !*given)
+        return cli_usage(self, "--text: expected a text, found none");
     if (!given == !file)
         return cli_usage(self, "give one of --text and --file");
     adze_error err = {0};
     adze_context *context = NULL;
     adze_engine *engine = NULL;
     char *text = NULL;
-    size_t length;
+    size_t length = given ? strlen(given) : 0;
     adze_context_options how = adze_context_options_default();
     how.threads = (int)threads;
     adze_status status = adze_context_open(&context, &how, &err);
@@ -96,7 +106,7 @@ CLI_COMMAND(embed)
     if (status == ADZE_OK && file)
         status = cli_read_text(&text, &length, file, &err);
     if (status == ADZE_OK)
-        status = embed_lines(engine, path, file ? text : given, json, &err);
+        status = embed_lines(engine, path, file ? text : given, length, json, &err);
     free(text);
     adze_engine_close(&engine);
     adze_context_close(&context);

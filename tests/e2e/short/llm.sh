@@ -58,6 +58,11 @@ cat "$ADZE_SOURCE"/*.md "$ADZE_SOURCE"/docs/*.md >text.txt
 [ -s best/report.html ] && [ -s best/best.recipe.json ] || fail "no report"
 ls best | grep -E 'trial|base$' && fail "left behind in best/"
 
+# An embedding for each line, whatever bytes it has.
+printf 'a\0b\n\nc\r\nd' >lines.txt
+[ "$("$ADZE" embed "$model" --file lines.txt | wc -l)" = 4 ] || fail "embed: lines"
+[ "$("$ADZE" embed "$model" --file lines.txt | sed -n 3p)" = "$("$ADZE" embed "$model" --text c)" ] || fail "embed: \\r"
+
 "$ADZE" bench "$model" --prompt 32 --generate 8 --repetitions 1 --json | grep -q '"generate_tokens_per_s"' || fail "bench"
 
 # What goes wrong.
