@@ -127,11 +127,13 @@ static adze_status split_text(llm_search *s, const char *text, size_t length, co
     ADZE_TRY(encode(s, test ? test : text + end, test ? test_length : length - end, judge,
                     &s->judge_ids, &s->judge_count, err));
     if (s->probe_count < 64 || s->judge_count < LLM_CHUNK)
-        return adze_fail(
-            err, ADZE_BAD_DATA,
-            "%s: too short a text: %lld tokens for sensitivities (at least 64) and %lld for "
-            "judging (at least %d); give more, or a text of its own with --test",
-            s->o.calibration, (long long)s->probe_count, (long long)s->judge_count, LLM_CHUNK);
+        return adze_fail(err, ADZE_BAD_DATA,
+                         "%s: too short a text: %lld tokens for %s, at least %d are needed%s",
+                         s->probe_count < 64 || !test ? s->o.calibration : s->o.test,
+                         (long long)(s->probe_count < 64 ? s->probe_count : s->judge_count),
+                         s->probe_count < 64 ? "sensitivities" : "judging",
+                         s->probe_count < 64 ? 64 : (int)LLM_CHUNK,
+                         test ? "" : "; give more, or one of its own to judge by (--test)");
     if (s->probe_count > LLM_CHUNK)
         s->probe_count -= s->probe_count % LLM_CHUNK;
     return make_imatrix(s, text, half, err);
@@ -170,6 +172,35 @@ static adze_status read_gates(llm_search *s, adze_error *err)
                 "requirement '%s': of a language model size, kld, perplexity and tokens_per_s "
                 "can be required",
                 s->gates[i].text);
+        if (s->gates[i].at_most == (m == ADZE_METRIC_tokens_per_s))
+            return adze_fail(err, ADZE_BAD_ARGUMENT, "requirement '%s': expected %s%s",
+                             s->gates[i].text, adze_gate_metric_name(m),
+                             s->gates[i].at_most ? ">=" : "<=");
+    }
+    return ADZE_OK;
+}
+
+static adze_status check_numbers(const llm_search *s, adze_error *err)
+{
+    if (s->o.probe_tokens < 0 || s->o.judge_chunks < 0)
+        return adze_fail(err, ADZE_BAD_ARGUMENT, "%s: expected at least 0, found %lld",
+                         s->o.probe_tokens < 0 ? "tokens to probe with" : "chunks to judge by",
+                         (long long)ADZE_MIN(s->o.probe_tokens, s->o.judge_chunks));
+    for (int i = 0; i < s->o.type_count; i++) {
+        adze_text known = {0};
+        bool found = false;
+        for (int d = 0; d < ADZE_DTYPE_COUNT; d++) {
+            const char *name = adze_dtype_describe((adze_dtype)d)->name;
+            if (!llm_type_is_choice(s, (adze_dtype)d))
+                continue;
+            found |= llm_type_is_named((adze_dtype)d, s->o.types[i]);
+            adze_text_printf(&known, " %s", name);
+        }
+        adze_status status = found ? ADZE_OK
+                                   : adze_fail(err, ADZE_BAD_ARGUMENT, "type '%s': there are%s",
+                                               s->o.types[i], adze_text_get(&known));
+        adze_text_free(&known);
+        ADZE_TRY(status);
     }
     return ADZE_OK;
 }
@@ -186,13 +217,30 @@ static adze_status mix_size(llm_search *s, const char *mix, double *size, adze_e
     return ADZE_OK;
 }
 
+/* Known before hours of work, not after. */
+static adze_status check_compared_file(const llm_search *s, const char *path, adze_error *err)
+{
+    adze_engine *engine;
+    adze_engine_options sizes = {.context = LLM_CHUNK, .batch = LLM_CHUNK};
+    ADZE_TRY(adze_engine_open(&engine, s->context, path, &sizes, err));
+    int64_t own = adze_engine_vocabulary(s->engine), other = adze_engine_vocabulary(engine);
+    adze_engine_close(&engine);
+    return own == other
+               ? ADZE_OK
+               : adze_fail(err, ADZE_BAD_DATA,
+                           "%s: a vocabulary of %lld, that of %s is %lld: they cannot be compared",
+                           path, (long long)other, s->model, (long long)own);
+}
+
 static adze_status check_compared(llm_search *s, adze_error *err)
 {
     double size;
     for (int i = 0; i < s->o.compare_count; i++) {
         if (!adze_file_exists(s->o.compare[i]))
             ADZE_TRY(mix_size(s, s->o.compare[i], &size, err));
-        else if (adze_file_is_same(s->o.compare[i], s->best_path))
+        else
+            ADZE_TRY(check_compared_file(s, s->o.compare[i], err));
+        if (adze_file_is_same(s->o.compare[i], s->best_path))
             return adze_fail(err, ADZE_BAD_ARGUMENT,
                              "%s: will be written; give --output another folder", s->best_path);
     }
@@ -202,6 +250,7 @@ static adze_status check_compared(llm_search *s, adze_error *err)
 static adze_status open_search(llm_search *s, adze_error *err)
 {
     ADZE_TRY(read_gates(s, err));
+    ADZE_TRY(check_numbers(s, err));
     ADZE_TRY(adze_folder_make(s->o.output, err));
     s->probe_base = adze_path_join(&s->arena, s->o.output, "probe.base");
     s->judge_base = adze_path_join(&s->arena, s->o.output, "judge.base");
@@ -234,17 +283,40 @@ static adze_status judge_original(llm_search *s, adze_error *err)
 
 /* ---- choosing ---- */
 
-static const adze_gate *gate_of(const llm_search *s, adze_gate_metric metric)
-{
-    for (int i = 0; i < s->o.requirement_count; i++)
-        if (s->gates[i].metric == metric)
-            return &s->gates[i];
-    return NULL;
-}
-
 static double limit_of(const adze_gate *g, double original)
 {
     return g->relative ? g->factor * original + g->offset : g->offset;
+}
+
+/* Of several the narrowest. */
+static const adze_gate *gate_of(const llm_search *s, adze_gate_metric metric, double original)
+{
+    const adze_gate *found = NULL;
+    for (int i = 0; i < s->o.requirement_count; i++) {
+        const adze_gate *g = &s->gates[i];
+        double than = found ? limit_of(g, original) - limit_of(found, original) : 0;
+        if (g->metric == metric && (!found || (g->at_most ? than < 0 : than > 0)))
+            found = g;
+    }
+    return found;
+}
+
+/* Before sensitivities are measured, which takes long. */
+static adze_status check_size(const llm_search *s, adze_error *err)
+{
+    const adze_gate *g = gate_of(s, ADZE_METRIC_size, s->original_size);
+    double least = s->fixed_bytes;
+    char smallest[32];
+    for (int i = 0; i < s->count; i++) {
+        double own = s->tensors[i].choices[0].size;
+        for (int k = 1; k < s->tensors[i].type_count; k++)
+            own = fmin(own, s->tensors[i].choices[k].size);
+        least += own;
+    }
+    if (!g || least <= limit_of(g, s->original_size))
+        return ADZE_OK;
+    return adze_fail(err, ADZE_LIMIT, "%s: requirement '%s': the smallest types make a file of %s",
+                     s->model, g->text, adze_format_bytes(smallest, least));
 }
 
 static double largest_size(const llm_search *s)
@@ -308,8 +380,9 @@ static adze_status keep_if_best(llm_search *s, llm_judged *j, bool by_size, adze
 
 static adze_status search_choices(llm_search *s, adze_error *err)
 {
-    const adze_gate *size = gate_of(s, ADZE_METRIC_size), *kld = gate_of(s, ADZE_METRIC_kld);
-    const adze_gate *speed = gate_of(s, ADZE_METRIC_tokens_per_s);
+    const adze_gate *size = gate_of(s, ADZE_METRIC_size, s->original_size);
+    const adze_gate *kld = gate_of(s, ADZE_METRIC_kld, 0);
+    const adze_gate *speed = gate_of(s, ADZE_METRIC_tokens_per_s, s->original_tokens_per_s);
     double most = largest_size(s), correction = 1;
     double limit = size ? fmin(limit_of(size, s->original_size), most) : most;
     bool by_size = !size && (kld || speed);
@@ -433,6 +506,7 @@ static adze_status run(llm_search *s, char **json, char **text, adze_error *err)
     ADZE_TRY(open_search(s, err));
     ADZE_TRY(judge_original(s, err));
     ADZE_TRY(llm_options_find(s, err));
+    ADZE_TRY(check_size(s, err));
     s->steps = s->step + s->count + 4;
     ADZE_TRY(llm_sensitivity_measure(s, err));
     ADZE_TRY(search_choices(s, err));

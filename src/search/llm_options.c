@@ -10,12 +10,26 @@
 
 enum { SAMPLE_ELEMENTS = 131072, SAMPLE_ROWS = 256, ALIGNMENT = 32 };
 
+bool llm_type_is_named(adze_dtype d, const char *name)
+{
+    return strcmp(name, adze_dtype_describe(d)->name) == 0 ||
+           (d == ADZE_F16 && strcmp(name, "f16") == 0);
+}
+
 static bool is_wanted(const llm_search *s, adze_dtype d)
 {
     for (int i = 0; i < s->o.type_count; i++)
-        if (strcmp(s->o.types[i], adze_dtype_describe(d)->name) == 0)
+        if (llm_type_is_named(d, s->o.types[i]))
             return true;
     return s->o.type_count == 0;
+}
+
+bool llm_type_is_choice(const llm_search *s, adze_dtype d)
+{
+    const adze_block_codec *codec = &s->context->kernels->blocks.codec[d];
+    bool blocks = adze_dtype_describe(d)->kind == ADZE_KIND_BLOCK && d != ADZE_Q8_1 &&
+                  d != ADZE_Q8_K && d != ADZE_TQ1_0 && d != ADZE_TQ2_0;
+    return codec->encode && codec->decode && (blocks || d == ADZE_F16);
 }
 
 static void list_types(const llm_search *s, llm_tensor *t, bool has_matrix)
@@ -25,9 +39,7 @@ static void list_types(const llm_search *s, llm_tensor *t, bool has_matrix)
     for (int d = 0; d < ADZE_DTYPE_COUNT && t->type_count < LLM_MOST_TYPES; d++) {
         const adze_dtype_info *info = adze_dtype_describe((adze_dtype)d);
         const adze_block_codec *codec = &blocks->codec[d];
-        bool usable = codec->encode && codec->decode && width % info->block_size == 0 &&
-                      (info->kind == ADZE_KIND_BLOCK || d == ADZE_F16) && d != ADZE_Q8_1 &&
-                      d != ADZE_Q8_K && d != ADZE_TQ1_0 && d != ADZE_TQ2_0;
+        bool usable = llm_type_is_choice(s, (adze_dtype)d) && width % info->block_size == 0;
         if (usable && is_wanted(s, (adze_dtype)d) && (has_matrix || !codec->needs_importance))
             t->types[t->type_count++] = (adze_dtype)d;
     }
@@ -237,6 +249,7 @@ adze_status llm_options_find(llm_search *s, adze_error *err)
     }
     adze_llm_quantization_close(&q);
     if (status == ADZE_OK && s->count == 0)
-        status = adze_fail(err, ADZE_BAD_MODEL, "%s: no tensor can be quantized", s->model);
+        status = adze_fail(err, ADZE_BAD_MODEL, "%s: no tensor can be quantized%s", s->model,
+                           s->o.type_count > 0 ? " to one of the given types" : "");
     return status;
 }

@@ -17,7 +17,7 @@
 #include "llm/engine_weights.h"
 #include "search/knapsack.h"
 
-enum { LLM_MOST_TYPES = 32, LLM_MOST_JUDGED = 8, LLM_CHUNK = 512 };
+enum { LLM_MOST_TYPES = 32, LLM_MOST_JUDGED = 80, LLM_CHUNK = 512 };
 
 typedef struct llm_tensor {
     const adze_checkpoint_tensor *source; /* of the reference */
@@ -67,6 +67,9 @@ typedef struct llm_search {
 
 adze_status llm_say(llm_search *s, adze_error *err, const char *format, ...) ADZE_PRINTF(3, 4);
 
+/* Whether a type may be chosen at all (for weights that it fits, with an importance matrix). */
+bool llm_type_is_named(adze_dtype type, const char *name);
+bool llm_type_is_choice(const llm_search *s, adze_dtype type);
 /* Tensors that may be quantized, their types, sizes and errors. */
 adze_status llm_options_find(llm_search *s, adze_error *err) ADZE_MUST_CHECK;
 /* Fills sensitivity of all tensors and the losses of their choices. */

@@ -72,6 +72,16 @@ expect_failure 3 cut.gguf "$ADZE" generate cut.gguf --prompt x
 expect_failure 3 cut.gguf "$ADZE" quantize cut.gguf out.gguf --type Q8_0
 expect_failure 3 nowhere "$ADZE" inspect nowhere.gguf
 expect_failure 2 size "$ADZE" optimize "$model" --calibration text.txt --require 'sise<=1KB' --output no
+choose() { "$ADZE" optimize "$model" --calibration text.txt --judge-chunks 1 --probe-tokens 64 --output small "$@"; }
+expect_failure 2 "expected size<=" choose --require 'size>=1KB'
+expect_failure 2 "'q9': there are" choose --require 'size<=300KB' --type q9
+expect_failure 2 "at least 0, found -1" choose --require 'size<=300KB' --judge-chunks -1
+mkdir small
+expect_failure 3 "invalid.txt: too short" choose --require 'size<=300KB' --test invalid.txt
+expect_failure 3 "cannot be compared" choose --require 'size<=300KB' --compare "$ADZE_SOURCE/tests/golden/llm/llama"
+choose --require 'size<=300KB' --require 'size<=270KB' >/dev/null 2>&1 && [ "$(stat -c %s small/best.gguf)" -le 270000 ] ||
+    fail "the narrower of two limits"
+rm -r small
 mkdir small
 expect_failure 5 smallest "$ADZE" optimize "$model" --calibration text.txt --require 'size<=20KB' --judge-chunks 1 --probe-tokens 64 --output small
 [ ! -e small/best.gguf ] || fail "a model beyond the limit"
