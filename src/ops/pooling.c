@@ -126,19 +126,35 @@ static size_t rounded(size_t size)
     return (size + 63) & ~(size_t)63;
 }
 
-/* Whether the largest of windows is taken of their columns first, then of these: a large window overlaps its
- * neighbours. The result is the same bit for bit. */
-static bool by_rows(const adze_run *run, const adze_pool_shape *s)
+/* Whether the largest of windows is taken of their columns first, then of these: EARLY before the input is turned,
+ * of which less is left then, or LATE, as large windows overlap much. The result is the same bit for bit. */
+typedef enum two_steps { NOT, EARLY, LATE } two_steps;
+
+static two_steps steps_of(const adze_run *run, const adze_pool_shape *s)
 {
-    return kind_of(run->node) == POOL_MAX && !is_global(run->node) &&
-           2 * (s->kh * s->w + s->kw * s->ow) <= s->kh * s->kw * s->ow;
+    if (kind_of(run->node) != POOL_MAX || is_global(run->node) || s->kh < 2)
+        return NOT;
+    if (!is_last(run->node) && s->stride_h > 1 && s->w >= 32)
+        return EARLY;
+    return 2 * (s->kh * s->w + s->kw * s->ow) <= s->kh * s->kw * s->ow ? LATE : NOT;
 }
 
-/* Bytes of what the first of the two steps gives: [n, oh, w, c]. */
-static size_t rows_size(const adze_run *run, const adze_pool_shape *s)
+/* Scratch: [what the first of two steps gives] [the input turned] [the output before it is turned] */
+typedef struct pool_areas {
+    two_steps steps;
+    size_t turned, result, total;
+} pool_areas;
+
+static pool_areas areas_of(const adze_run *run, const adze_pool_shape *s)
 {
-    return rounded((size_t)(s->n * s->oh * s->w * s->c) *
-                   (size_t)adze_dtype_describe(run->inputs[0]->dtype)->block_bytes);
+    size_t e = (size_t)adze_dtype_describe(run->inputs[0]->dtype)->block_bytes;
+    size_t row = (size_t)(s->n * s->c * s->w) * e;
+    pool_areas a = {.steps = steps_of(run, s)};
+    a.result = a.turned = a.steps ? rounded(row * (size_t)s->oh) : 0;
+    if (!is_last(run->node))
+        a.result += rounded(row * (size_t)(a.steps == EARLY ? s->oh : s->h));
+    a.total = a.result + (is_last(run->node) ? 0 : rounded(run->outputs[0]->size));
+    return a;
 }
 
 static size_t pool_scratch(const adze_run *run)
@@ -151,8 +167,7 @@ static size_t pool_scratch(const adze_run *run)
     if (window_of(&w, run->node, x, NULL) != ADZE_OK)
         return 0;
     adze_pool_shape s = shape_of(&w, run->node, x, y);
-    size_t rows = by_rows(run, &s) ? rows_size(run, &s) : 0;
-    return rows + (is_last(run->node) ? 0 : rounded(x->size) + rounded(y->size));
+    return areas_of(run, &s).total;
 }
 
 /* ---- execution, channels last ---- */
@@ -216,29 +231,31 @@ static void max_of(const adze_run *run, const adze_pool_shape *s, const void *x,
     }
 }
 
-static void max_by_rows(const adze_run *run, const adze_pool_shape *s, const void *x, void *y,
-                        void *rows)
+/* Each column of a window becomes one element; elements side by side are channels for that. */
+static void max_of_columns(const adze_run *run, adze_pool_shape *s, bool last, const void *x,
+                           void *y)
 {
-    adze_pool_shape first = *s, second = *s;
-    first.c *= first.w;
+    adze_pool_shape first = *s;
+    first.n = last ? s->n : s->n * s->c;
+    first.c = last ? s->w * s->c : s->w;
     first.w = first.ow = first.kw = first.stride_w = first.dilation_w = 1;
     first.pad_left = first.pad_right = 0;
-    second.h = second.oh;
-    second.kh = second.stride_h = second.dilation_h = 1;
-    second.pad_top = second.pad_bottom = 0;
-    max_of(run, &first, x, rows);
-    max_of(run, &second, rows, y);
+    max_of(run, &first, x, y);
+    s->h = s->oh;
+    s->kh = s->stride_h = s->dilation_h = 1;
+    s->pad_top = s->pad_bottom = 0;
 }
 
-/* rows: scratch of max_by_rows. */
-static void run_last(const adze_run *run, const adze_pool_shape *s, const void *x, void *y,
-                     void *rows)
+static void run_last(const adze_run *run, adze_pool_shape *s, const pool_areas *a, const void *x,
+                     void *y)
 {
     bool max = kind_of(run->node) == POOL_MAX, f32 = run->inputs[0]->dtype == ADZE_F32;
+    if (a->steps == LATE) {
+        max_of_columns(run, s, true, x, run->scratch);
+        x = run->scratch;
+    }
     if (f32 && is_global(run->node)) {
         global_f32(run, s, x, y);
-    } else if (max && by_rows(run, s)) {
-        max_by_rows(run, s, x, y, rows);
     } else if (max) {
         max_of(run, s, x, y);
     } else if (f32) {
@@ -251,20 +268,26 @@ static void run_last(const adze_run *run, const adze_pool_shape *s, const void *
 
 static void run_fast(const adze_run *run, const adze_window *w)
 {
-    const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
-    adze_pool_shape s = shape_of(w, run->node, x, y);
+    const adze_tensor *y = run->outputs[0];
+    const uint8_t *x = run->inputs[0]->data;
+    adze_pool_shape s = shape_of(w, run->node, run->inputs[0], y);
+    pool_areas a = areas_of(run, &s);
+    uint8_t *scratch = run->scratch;
     if (is_last(run->node)) {
-        run_last(run, &s, x->data, y->data, run->scratch);
+        run_last(run, &s, &a, x, y->data);
         return;
     }
-    uint8_t *turned = run->scratch, *result = turned + rounded(x->size);
-    size_t e = (size_t)adze_dtype_describe(x->dtype)->block_bytes;
+    if (a.steps == EARLY) {
+        max_of_columns(run, &s, false, x, scratch);
+        x = scratch;
+    }
+    uint8_t *turned = scratch + a.turned, *result = scratch + a.result;
+    size_t e = (size_t)adze_dtype_describe(y->dtype)->block_bytes;
     int64_t in = s.h * s.w, out = s.oh * s.ow;
     for (int64_t n = 0; n < s.n; n++)
-        adze_transpose(&run->kernels->rows, e, s.c, in,
-                       (const uint8_t *)x->data + (size_t)(n * s.c * in) * e,
+        adze_transpose(&run->kernels->rows, e, s.c, in, x + (size_t)(n * s.c * in) * e,
                        turned + (size_t)(n * s.c * in) * e);
-    run_last(run, &s, turned, result, result + rounded(y->size));
+    run_last(run, &s, &a, turned, result);
     for (int64_t n = 0; n < s.n; n++)
         adze_transpose(&run->kernels->rows, e, out, s.c, result + (size_t)(n * s.c * out) * e,
                        (uint8_t *)y->data + (size_t)(n * s.c * out) * e);

@@ -192,8 +192,10 @@ static adze_status fill_axes(adze_resize_axis *list, const adze_run *run, adze_e
 
 typedef struct resize_memory {
     int order[ADZE_MAX_RANK]; /* of the passes: what shrinks most first, then the last axis first */
-    size_t input, pass, output, total;
+    size_t input, pass, output, blocks, total;
 } resize_memory;
+
+enum { LINES = 32 }; /* side by side: see line_blocks */
 
 static size_t round64(size_t size)
 {
@@ -207,6 +209,7 @@ static resize_memory plan_memory(const adze_run *run)
     resize_memory m = {.total = 0};
     double growth[ADZE_MAX_RANK];
     size_t n = (size_t)adze_tensor_elements(x), largest = 0, tables = 0;
+    int64_t ends = 0; /* the longest axis with such filters */
     for (int i = 0; i < x->rank; i++) {
         int at = i;
         double g = (double)y->dims[i] / (double)ADZE_MAX(1, x->dims[i]);
@@ -218,6 +221,8 @@ static resize_memory plan_memory(const adze_run *run)
         m.order[at] = i;
         size_t taps = (size_t)adze_resize_taps(&spec, x->dims[i], y->dims[i]);
         tables += (size_t)y->dims[i] * (sizeof(int64_t) + taps * sizeof(float)) + 64;
+        if (taps > 4)
+            ends = ADZE_MAX(ends, x->dims[i] + y->dims[i]);
     }
     size_t size = n;
     for (int i = 0; i < x->rank; i++) {
@@ -229,7 +234,8 @@ static resize_memory plan_memory(const adze_run *run)
     m.input = plain ? 0 : round64(n * sizeof(float));
     m.pass = spec.mode == ADZE_RESIZE_NEAREST ? 0 : round64(largest * sizeof(float));
     m.output = plain ? 0 : round64((size_t)adze_tensor_elements(y) * sizeof(float));
-    m.total = m.input + 2 * m.pass + m.output + round64(tables);
+    m.blocks = (size_t)(ends * LINES * adze_run_threads(run)) * sizeof(float);
+    m.total = m.input + 2 * m.pass + m.output + m.blocks + round64(tables);
     return m;
 }
 
@@ -242,6 +248,8 @@ static size_t resize_scratch(const adze_run *run)
 
 typedef struct pass_job {
     const adze_kernels *kernels;
+    float *blocks; /* of line_blocks: for each worker [in + out][LINES] */
+    int64_t lines;
     const float *x;
     float *y;
     int64_t inner, in, out;
@@ -305,6 +313,34 @@ static void line_range(void *user, int64_t begin, int64_t end, int worker)
         blend_line(job, job->x + line * job->in, job->y + line * job->out);
 }
 
+/* Filters of many taps: LINES lines side by side, so that a tap is a row of them. */
+static void line_blocks(void *user, int64_t begin, int64_t end, int worker)
+{
+    enum { TAPS = 32 };
+    const pass_job *job = user;
+    const adze_rows_table *rows = &job->kernels->rows;
+    float *x = job->blocks + worker * (job->in + job->out) * LINES, *y = x + job->in * LINES;
+    int64_t taps = job->table.taps, at[TAPS];
+    for (int64_t line = begin * LINES; line < ADZE_MIN(end * LINES, job->lines); line += LINES) {
+        const float *weights = job->table.weights;
+        int64_t count = ADZE_MIN(LINES, job->lines - line);
+        rows->transpose_4(count, job->in, job->x + line * job->in, job->in, x, LINES);
+        memset(y, 0, (size_t)(job->out * LINES) * sizeof *y);
+        for (int64_t i = 0; i < job->out; i++, weights += taps) {
+            int64_t first = job->table.first[i];
+            for (int64_t k = 0; k < LINES && first == ADZE_RESIZE_OUTSIDE; k++)
+                y[i * LINES + k] = job->extrapolation;
+            for (int64_t t = 0, n; t < taps && first != ADZE_RESIZE_OUTSIDE; t += n) {
+                n = ADZE_MIN(TAPS, taps - t);
+                for (int64_t k = 0; k < n; k++)
+                    at[k] = (first + t + k) * LINES;
+                rows->blend(count, n, x, at, weights + t, y + i * LINES);
+            }
+        }
+        rows->transpose_4(job->out, count, y, LINES, job->y + line * job->out, job->out);
+    }
+}
+
 static void row_range(void *user, int64_t begin, int64_t end, int worker)
 {
     const pass_job *job = user;
@@ -335,7 +371,10 @@ static void run_pass(adze_run *run, pass_job *job, const int64_t *dims, int rank
     for (int i = axis + 1; i < rank; i++)
         job->inner *= dims[i];
     int64_t grain = 8192 / ADZE_MAX(1, job->inner * job->table.taps);
-    if (job->inner == 1)
+    job->lines = outer;
+    if (job->inner == 1 && job->table.taps > 4 && outer >= 8)
+        adze_ops_parallel(run, (outer + LINES - 1) / LINES, 1, line_blocks, job);
+    else if (job->inner == 1)
         adze_ops_parallel(run, outer, ADZE_MAX(1, grain / ADZE_MAX(1, job->out)), line_range, job);
     else
         adze_ops_parallel(run, outer * job->out, ADZE_MAX(1, grain), row_range, job);
@@ -375,9 +414,10 @@ static void run_weighted(adze_run *run, const adze_resize_axis *axes, const adze
     const adze_tensor *x = run->inputs[0];
     adze_tensor *y = run->outputs[0];
     resize_memory m = plan_memory(run);
-    char *at = run->scratch, *buffers = at + m.input, *tables = buffers + 2 * m.pass + m.output;
+    char *at = run->scratch, *buffers = at + m.input, *blocks = buffers + 2 * m.pass + m.output;
+    char *tables = blocks + m.blocks;
     float *output = m.output ? (float *)(void *)(buffers + 2 * m.pass) : y->data;
-    pass_job job = {.kernels = run->kernels, .x = x->data};
+    pass_job job = {.kernels = run->kernels, .x = x->data, .blocks = (float *)(void *)blocks};
     job.extrapolation = adze_node_float(run->node, "extrapolation_value", 0);
     int64_t dims[ADZE_MAX_RANK];
     int active = 0, done = 0;

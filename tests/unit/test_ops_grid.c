@@ -160,3 +160,41 @@ TEST(nearest_pixels_of_all_sizes)
         check_nearest(ADZE_F64, 8, scales[i]);
     }
 }
+
+enum { LINES = 41, LINE = 50 };
+
+/* x [LINES, LINE] or turned, with an axis of 1 behind it; the axis of LINE becomes shorter. */
+static void run_shrink(op_case *c, int threads, bool turned, int64_t size, const char *mode,
+                       const float *x)
+{
+    int64_t dims[3] = {turned ? LINE : LINES, turned ? LINES : LINE, 1}, three = 3;
+    int64_t sizes[3] = {turned ? size : LINES, turned ? LINES : size, 1};
+    op_case_open_threads(c, NULL, threads);
+    op_case_input(c, ADZE_F32, 3, dims, x, NULL);
+    op_case_absent(c);
+    op_case_absent(c);
+    op_case_input(c, ADZE_I64, 1, &three, sizes, NULL);
+    op_case_node(c, "Resize", 1);
+    CHECK(adze_node_set_string(c->node, "mode", mode));
+    CHECK(adze_node_set_int(c->node, "antialias", 1));
+    op_case_run(c);
+}
+
+TEST(filters_along_lines_as_along_columns)
+{
+    static float x[LINES * LINE], turned[LINES * LINE];
+    op_case_fill(x, LINES * LINE, 1, -2, 2);
+    for (int i = 0; i < LINES * LINE; i++)
+        turned[i % LINE * LINES + i / LINE] = x[i];
+    for (int64_t size = 1; size < LINE; size += 6)
+        for (int cubic = 0; cubic < 2; cubic++) {
+            op_case lines, columns;
+            run_shrink(&lines, 3, false, size, cubic ? "cubic" : "linear", x);
+            run_shrink(&columns, 1, true, size, cubic ? "cubic" : "linear", turned);
+            for (int64_t i = 0; i < LINES * size; i++)
+                CHECK_NEAR(((const float *)lines.output[0].data)[i],
+                           ((const float *)columns.output[0].data)[i % size * LINES + i / size], 0);
+            op_case_close(&lines);
+            op_case_close(&columns);
+        }
+}

@@ -109,6 +109,7 @@ static void check_pool(const pool_test *t, const char *level, int threads, adze_
 
 static const pool_test tests[] = {
     {"MaxPool", 2, {2, 5, 20, 21}, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}, .p = 0},
+    {"MaxPool", 2, {2, 3, 14, 39}, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, .ceil = 1},
     {"MaxPool", 2, {1, 3, 17, 23}, {4, 7}, {1, 2}, {2, 1}, {0, 3, 1, 2}, .ceil = 1},
     {"MaxPool", 2, {1, 67, 9, 11}, {9, 11}, {1, 1}, {1, 1}, {4, 5, 4, 5}, .p = 0},
     {"MaxPool", 2, {2, 3, 13, 14}, {2, 2}, {2, 2}, {1, 1}, {0, 0, 1, 1}, .indices = true},
