@@ -14,13 +14,39 @@ const char *adze_json_why(json_error_t *why)
     return why->text;
 }
 
+/* "123...789" of n digits -> "123...7e2": as long, and nearly as large. Escapes in strings are skipped. */
+json_t *adze_json_parse(char *text, size_t size, size_t flags, json_error_t *why)
+{
+    static const char largest[] = "9223372036854775807";
+    enum { LARGEST_DIGITS = sizeof largest - 1 };
+    size_t digits = 0;
+    bool quoted = false, real = false;
+    for (size_t i = 0; i <= size; i++) {
+        char c = i < size ? text[i] : 0;
+        if (!quoted && c >= '0' && c <= '9') {
+            digits++;
+            continue;
+        }
+        bool big = digits > LARGEST_DIGITS ||
+                   (digits == LARGEST_DIGITS && memcmp(text + i - digits, largest, digits) > 0);
+        if (big && !real && c != '.' && c != 'e' && c != 'E')
+            memcpy(text + i - 2, "e2", 2);
+        real = !quoted &&
+               (c == '.' || ((c == 'e' || c == 'E' || c == '+' || c == '-') && digits + real > 0));
+        digits = 0;
+        i += quoted && c == '\\';
+        quoted ^= c == '"';
+    }
+    return json_loadb(text, size, flags, why);
+}
+
 adze_status adze_json_load(json_t **out, const char *path, adze_error *err)
 {
     char *text;
     size_t size;
     ADZE_TRY(adze_file_read(&text, &size, path, LARGEST_JSON, err));
     json_error_t why;
-    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
+    json_t *json = adze_json_parse(text, size, JSON_REJECT_DUPLICATES, &why);
     adze_free(text);
     if (!json)
         return adze_fail(err, ADZE_BAD_FILE, "%s:%d:%d: not valid JSON: %s", path, why.line,

@@ -7,6 +7,9 @@
 
 /* What Jansson says, cut where it cut what it quotes inside a character. */
 const char *adze_json_why(json_error_t *why);
+/* json_loadb, but integers beyond 64 bits become reals: transformers writes 10^30 where there is no limit, which
+ * Jansson refuses. Changes `text`. */
+json_t *adze_json_parse(char *text, size_t size, size_t flags, json_error_t *why);
 /* Reads a JSON file; message names file, line and column. *out is a new reference. */
 adze_status adze_json_load(json_t **out, const char *path, adze_error *err) ADZE_MUST_CHECK;
 /* Writes beside and renames; two-space indentation, key order kept; reals with 17 digits. */

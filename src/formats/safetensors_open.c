@@ -152,6 +152,20 @@ static adze_status join(opener *o)
 
 /* ---- opening ---- */
 
+static bool has_pickles(const opener *o)
+{
+    adze_arena arena = {0};
+    char **names = NULL;
+    int count = 0;
+    bool found = false;
+    if (adze_folder_list(&names, &count, o->file->path, &arena, NULL) == ADZE_OK)
+        for (int i = 0; i < count; i++)
+            found |= adze_ends_with(names[i], ".bin") || adze_ends_with(names[i], ".pt") ||
+                     adze_ends_with(names[i], ".pth");
+    adze_arena_free(&arena);
+    return found;
+}
+
 /* The file or index to open for `path`, which may be a folder. */
 static adze_status choose(const opener *o, const char **chosen)
 {
@@ -166,8 +180,12 @@ static adze_status choose(const opener *o, const char **chosen)
         if (adze_file_exists(*chosen))
             return ADZE_OK;
     }
-    return adze_fail(o->err, ADZE_NOT_FOUND, "%s: expected %s or %s in this folder, found neither",
-                     o->file->path, names[0], names[1]);
+    return adze_fail(
+        o->err, ADZE_NOT_FOUND, "%s: expected %s or %s in this folder, found neither%s",
+        o->file->path, names[0], names[1],
+        has_pickles(o) ? "; PyTorch's own files (.bin, .pt, .pth) are programs and are not read: "
+                         "save the model as safetensors with transformers"
+                       : "");
 }
 
 static adze_status open_all(opener *o, const char *path)

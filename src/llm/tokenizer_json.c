@@ -100,7 +100,7 @@ adze_status tok_json_load(json_t **out, const char *path, adze_error *err)
     size_t size;
     json_error_t why;
     ADZE_TRY(adze_file_read(&text, &size, path, LARGEST_FILE, err));
-    *out = json_loadb(text, size, JSON_ALLOW_NUL, &why);
+    *out = adze_json_parse(text, size, JSON_ALLOW_NUL, &why);
     adze_free(text);
     if (*out)
         return ADZE_OK;

@@ -265,6 +265,8 @@ TEST(weights_that_are_not_there)
     const char *folder = folder_of("llama", false);
     write_config(folder, "llama", "{}");
     FAILS(folder, ADZE_NOT_FOUND, "model.safetensors");
+    write_text(folder, "pytorch_model.bin", "PK");
+    FAILS(folder, ADZE_NOT_FOUND, "PyTorch's own files", "transformers");
     write_text(folder, "model.safetensors.index.json",
                "{\"weight_map\": {\"model.norm.weight\": \"model-00001-of-00002.safetensors\","
                " \"lm_head.weight\": \"model-00002-of-00002.safetensors\"}}");

@@ -295,3 +295,23 @@ TEST(memory_of_the_process)
     double before = adze_now();
     CHECK(adze_now() >= before);
 }
+
+TEST(integers_that_are_too_big)
+{
+    char text[] =
+        "{\"a\": 1000000000000000019884624838656, \"b\": \"1000000000000000019884624838656\","
+        "\"c\": 0.1000000000000000055511151231257827, \"d\": -9223372036854775807,"
+        "\"e\\\"10000000000000000198\": [1e-5, 1E+2, -1000000000000000019884624838656]}";
+    json_error_t why;
+    json_t *json = adze_json_parse(text, strlen(text), 0, &why), *list;
+    CHECK(json != NULL);
+    CHECK_NEAR(json_number_value(json_object_get(json, "a")) / 1e30, 1, 1e-9);
+    CHECK_STR(json_string_value(json_object_get(json, "b")), "1000000000000000019884624838656");
+    CHECK_NEAR(json_number_value(json_object_get(json, "c")), 0.1, 0);
+    CHECK_EQ(json_integer_value(json_object_get(json, "d")), -9223372036854775807);
+    CHECK((list = json_object_get(json, "e\"10000000000000000198")) != NULL);
+    CHECK_NEAR(json_number_value(json_array_get(list, 0)), 1e-5, 0);
+    CHECK_NEAR(json_number_value(json_array_get(list, 1)), 100, 0);
+    CHECK_NEAR(json_number_value(json_array_get(list, 2)) / 1e30, -1, 1e-9);
+    json_decref(json);
+}
