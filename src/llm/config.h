@@ -52,6 +52,9 @@ int64_t adze_config_window(const adze_llm_config *config, int64_t layer);
 
 /* ---- rotary positions ---- */
 
+/* "none", "linear", "yarn", "longrope": a factor without a type is linear; 0, as no key at all, is the factor 1. */
+const char *adze_rope_scaling(const adze_llm_config *config);
+double adze_rope_factor(const adze_llm_config *config);
 /* Angular frequencies of the rotated pairs, frequencies[dims / 2], for timelines of `context` tokens, with the
  * scaling of the metadata (none, linear, yarn, dynamic, and the factors of llama3 and longrope, which
  * are tensors: `factors` [dims / 2], or NULL); *scale multiplies cosines and sines. Sources: RoFormer (Su

@@ -423,16 +423,18 @@ static adze_status pooling_keys(reader *r, const json_t *pooling, const char *pa
 {
     static const char *const modes[] = {"pooling_mode_mean_tokens", "pooling_mode_cls_token",
                                         "pooling_mode_lasttoken"};
-    const char *name;
+    const char *name, *mode = string(pooling, "pooling_mode", "");
     json_t *value;
     for (size_t i = 0; i < ADZE_COUNT_OF(modes); i++)
-        if (json_is_true(json_object_get(pooling, modes[i]))) {
+        if (json_is_true(json_object_get(pooling, modes[i])) ||
+            (*mode && adze_starts_with(modes[i] + strlen("pooling_mode_"), mode))) {
             set_int(r, "pooling_type", (int64_t)i + 1);
             return ADZE_OK;
         }
     json_object_foreach((json_t *)(uintptr_t)pooling, name, value)
     {
-        if (adze_starts_with(name, "pooling_mode_") && json_is_true(value))
+        if (adze_starts_with(name, "pooling_mode") &&
+            (json_is_true(value) || json_is_string(value)))
             return adze_fail(err, ADZE_UNSUPPORTED,
                              "%s: %s: pooling is over the mean, the first or the last token", path,
                              name);

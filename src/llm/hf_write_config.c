@@ -269,7 +269,7 @@ static void yarn_rope(maker *m, json_t *rope, double factor)
 
 static adze_status scaled_rope(maker *m, json_t *rope, const char *type, adze_error *err)
 {
-    double factor = (double)adze_config_float(m->c, "rope.scaling.factor", 1);
+    double factor = adze_rope_factor(m->c);
     int64_t original =
         adze_config_int(m->c, "rope.scaling.original_context_length", m->c->trained_context);
     set(m, rope, "rope_type", json_string(type));
@@ -295,8 +295,7 @@ static adze_status scaled_rope(maker *m, json_t *rope, const char *type, adze_er
 
 static adze_status fill_rope(maker *m, json_t *rope, adze_error *err)
 {
-    const adze_gguf_entry *e = adze_config_key(m->c, "rope.scaling.type");
-    const char *type = e ? adze_gguf_string(m->c->meta, e->key, "none") : "none";
+    const char *type = adze_rope_scaling(m->c);
     const adze_checkpoint_tensor *freqs = tensor(m, "rope_freqs.weight");
     set(m, rope, "rope_theta", real((double)m->c->rope_base));
     if (m->row->has & PART)

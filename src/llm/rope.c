@@ -4,6 +4,21 @@
 
 #include "llm/config.h"
 
+const char *adze_rope_scaling(const adze_llm_config *c)
+{
+    const adze_gguf_entry *e = adze_config_key(c, "rope.scaling.type");
+    return e                          ? adze_gguf_string(c->meta, e->key, "none")
+           : adze_rope_factor(c) == 1 ? "none"
+                                      : "linear";
+}
+
+double adze_rope_factor(const adze_llm_config *c)
+{
+    float old = adze_config_float(c, "rope.scale_linear", 1); /* the key in files of 2023 */
+    double factor = adze_config_float(c, "rope.scaling.factor", old);
+    return factor > 0 ? factor : 1;
+}
+
 /* Index of the pair that turns `turns` times over the original context. */
 static double pair_of_turns(double turns, double dims, double base, double original)
 {
@@ -13,7 +28,7 @@ static double pair_of_turns(double turns, double dims, double base, double origi
 /* YaRN: pairs that turn often keep their frequency, slow ones are interpolated, a ramp between. */
 static void yarn(const adze_llm_config *c, float base, int64_t dims, float *f, float *scale)
 {
-    double factor = adze_config_float(c, "rope.scaling.factor", 1);
+    double factor = adze_rope_factor(c);
     double original =
         (double)adze_config_int(c, "rope.scaling.original_context_length", c->trained_context);
     double fast = adze_config_float(c, "rope.scaling.yarn_beta_fast", 32);
@@ -57,17 +72,15 @@ bool adze_rope_is_long(const adze_llm_config *c, int64_t context)
 void adze_rope_frequencies(const adze_llm_config *c, float base, int64_t dims, int64_t context,
                            const float *factors, float *f, float *scale)
 {
-    const adze_gguf_entry *entry = adze_config_key(c, "rope.scaling.type");
-    const char *type = entry ? adze_gguf_string(c->meta, entry->key, "none") : "none";
+    const char *type = adze_rope_scaling(c);
     *scale = adze_config_float(c, "rope.scaling.attn_factor", 1);
     base = dynamic_base(c, base, dims, context);
     for (int64_t i = 0; i < dims / 2; i++)
         f[i] = (float)(1.0 / pow(base, 2.0 * (double)i / (double)dims));
     if (strcmp(type, "yarn") == 0)
         yarn(c, base, dims, f, scale);
-    float factor = adze_config_float(c, "rope.scaling.factor", 1);
     for (int64_t i = 0; i < dims / 2 && strcmp(type, "linear") == 0; i++)
-        f[i] /= factor;
+        f[i] /= (float)adze_rope_factor(c);
     for (int64_t i = 0; i < dims / 2 && factors; i++)
         f[i] /= factors[i];
 }

@@ -220,6 +220,13 @@ TEST(pooling_that_is_not_known)
     CHECK_OK(adze_folder_make(in_folder(folder, "1_Pooling"), NULL), NULL);
     write_text(folder, "1_Pooling/config.json", "{\"pooling_mode_max_tokens\": true}");
     FAILS(folder, ADZE_UNSUPPORTED, "1_Pooling", "pooling_mode_max_tokens");
+    write_text(folder, "1_Pooling/config.json", "{\"pooling_mode\": \"max\"}");
+    FAILS(folder, ADZE_UNSUPPORTED, "1_Pooling", "pooling_mode");
+    write_text(folder, "1_Pooling/config.json", "{\"pooling_mode\": \"cls\"}");
+    adze_checkpoint *c;
+    CHECK_OK(adze_checkpoint_open(&c, folder, NULL), NULL);
+    CHECK_EQ(adze_gguf_int(adze_checkpoint_meta(c), "bert.pooling_type", 0), 2);
+    adze_checkpoint_close(&c);
     write_text(folder, "1_Pooling/config.json", "{\"pooling_mode");
     FAILS(folder, ADZE_BAD_FILE, "1_Pooling");
 }

@@ -6,6 +6,7 @@
 #include "adze/perplexity.h"
 #include "base/memory.h"
 #include "formats/gguf.h"
+#include "llm/config.h"
 #include "test.h"
 
 #define MODEL ADZE_SOURCE_DIR "/models/stories260K/stories260K-f16.gguf"
@@ -196,6 +197,34 @@ TEST(engine_of_metadata_that_do_not_fit)
     changed_fails("llama.block_count", NULL, 6, ADZE_BAD_MODEL,
                   "blk.5.attn_norm.weight is missing");
     changed_fails("llama.expert_count", NULL, 4, ADZE_BAD_FILE, "of which 0 are used");
+}
+
+/* A factor alone is a linear scaling, under its old name too; 0 is none. */
+TEST(rope_factors_without_a_type)
+{
+    static const struct {
+        const char *key, *type;
+        float factor, expected;
+    } cases[] = {{"llama.rope.scaling.factor", NULL, 4, 0.25f},
+                 {"llama.rope.scale_linear", NULL, 4, 0.25f},
+                 {"llama.rope.scaling.factor", "linear", 4, 0.25f},
+                 {"llama.rope.scaling.factor", "none", 4, 1},
+                 {"llama.rope.scaling.factor", NULL, 0, 1}};
+    for (size_t i = 0; i < ADZE_COUNT_OF(cases); i++) {
+        adze_arena arena = {0};
+        adze_gguf_meta meta;
+        float f[2], scale;
+        adze_gguf_meta_init(&meta, &arena);
+        CHECK(adze_gguf_set_float(&meta, cases[i].key, (double)cases[i].factor));
+        if (cases[i].type)
+            CHECK(adze_gguf_set_string(&meta, "llama.rope.scaling.type", cases[i].type,
+                                       strlen(cases[i].type)));
+        adze_llm_config c = {.meta = &meta, .prefix = "llama", .trained_context = 64};
+        adze_rope_frequencies(&c, 10000, 4, 64, NULL, f, &scale);
+        CHECK_NEAR(f[0], cases[i].expected, 0);
+        CHECK_NEAR(scale, 1, 0);
+        adze_arena_free(&arena);
+    }
 }
 
 /* Every allocation fails in turn: an error each time, nothing leaks, nothing crashes. */
