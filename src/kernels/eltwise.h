@@ -179,6 +179,9 @@ typedef struct adze_eltwise_table {
     void (*f32_to_8)(int64_t n, const float *x, float lo, float hi, uint8_t *y);
     void (*f32_to_bool)(int64_t n, const float *x, uint8_t *y);
 
+    /* sum += x, y = sum: a step of running sums. */
+    void (*accumulate)(int64_t n, const float *x, double *sum, float *y);
+
     /* Widens [*lo, *hi] to hold all x; NaN is ignored. Start from (INFINITY, -INFINITY). */
     void (*range)(int64_t n, const float *x, float *lo, float *hi);
     /* Sum of (x ^ flip) as unsigned bytes; flip 0x80 adds 128 to int8. n <= 2^23. */

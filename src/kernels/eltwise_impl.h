@@ -387,6 +387,15 @@ static void f32_to_bool(int64_t n, const float *x, uint8_t *y)
         y[i] = x[i] != 0.0f;
 }
 
+static void accumulate(int64_t n, const float *x, double *sum, float *y)
+{
+    VECTOR_LOOP
+    for (int64_t i = 0; i < n; i++) {
+        sum[i] += (double)x[i];
+        y[i] = (float)sum[i];
+    }
+}
+
 static void range(int64_t n, const float *x, float *lo, float *hi)
 {
     enum { LANES = 32 };
@@ -450,6 +459,7 @@ static void fill(adze_eltwise_table *t)
     t->f32_to_bf16 = f32_to_bf16;
     t->f32_to_8 = f32_to_8;
     t->f32_to_bool = f32_to_bool;
+    t->accumulate = accumulate;
     t->range = range;
 }
 

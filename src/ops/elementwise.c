@@ -216,6 +216,7 @@ static adze_status running_prepare(adze_prepare *prepare, adze_error *err)
 }
 
 typedef struct running_job {
+    const adze_kernels *kernels;
     const adze_tensor *x;
     adze_tensor *y;
     int64_t inner, length;
@@ -238,43 +239,96 @@ static void running_line_f32(const running_job *job, int64_t first)
     }
 }
 
-/* One line along the axis. Adds y's last element and x's next one. */
+enum { COLUMNS = 256 };
+
+/* float32: the sums of n <= COLUMNS neighbouring lines side by side. An exclusive sum is that of the row before. */
+static void running_columns_f32(const running_job *job, int64_t first, int64_t n)
+{
+    int64_t step = job->reverse ? -job->inner : job->inner;
+    int64_t at = first + (job->reverse ? (job->length - 1) * job->inner : 0);
+    const float *x = job->x->data;
+    float *y = job->y->data;
+    double sums[COLUMNS] = {0};
+    if (job->exclusive)
+        memset(y + at, 0, (size_t)n * sizeof *y);
+    for (int64_t i = job->exclusive; i < job->length; i++, at += step)
+        job->kernels->eltwise.accumulate(n, x + at, sums, y + at + (job->exclusive ? step : 0));
+}
+
+static void add_i64(int64_t n, const uint64_t *a, const uint64_t *b, uint64_t *y)
+{
+    ADZE_SIMD
+    for (int64_t i = 0; i < n; i++)
+        y[i] = a[i] + b[i];
+}
+
+/* Integers and float64, n neighbouring lines: adds y's last row and x's next one. */
+static void running_typed(const running_job *job, int64_t first, int64_t n)
+{
+    int64_t size = (int64_t)adze_ops_element(job->x->dtype);
+    int64_t step = (job->reverse ? -job->inner : job->inner) * size;
+    int64_t at = (first + (job->reverse ? (job->length - 1) * job->inner : 0)) * size;
+    const char *x = job->x->data;
+    char *y = job->y->data;
+    if (!job->exclusive)
+        memcpy(y + at, x + at, (size_t)(n * size));
+    for (int64_t i = 0; i < n && job->exclusive; i++)
+        adze_tensor_set_f64(job->y, at / size + i, job->product ? 1 : 0);
+    for (int64_t i = 1; i < job->length; i++, at += step) {
+        const char *term = x + at + (job->exclusive ? 0 : step);
+        if (job->x->dtype == ADZE_I64 && !job->product)
+            add_i64(n, (const void *)term, (const void *)(y + at), (void *)(y + at + step));
+        else
+            job->typed(n, y + at, 1, term, 1, y + at + step);
+    }
+}
+
+/* int64 along the last axis, as positions are counted. */
+static void running_line_i64(const running_job *job, int64_t first)
+{
+    const int64_t *x = (const int64_t *)job->x->data + first, n = job->length;
+    int64_t *y = (int64_t *)job->y->data + first;
+    uint64_t sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = job->reverse ? n - 1 - i : i;
+        uint64_t next = sum + (uint64_t)x[at];
+        y[at] = (int64_t)(job->exclusive ? sum : next);
+        sum = next;
+    }
+}
+
+/* Narrow floats, summed in double precision. */
 static void running_line(const running_job *job, int64_t first)
 {
     int64_t step = job->reverse ? -job->inner : job->inner;
     int64_t at = first + (job->reverse ? (job->length - 1) * job->inner : 0);
-    size_t size = adze_ops_element(job->x->dtype);
-    const char *x = job->x->data;
-    char *y = job->y->data;
-    double start = job->product ? 1 : 0, sum = start;
+    double sum = job->product ? 1 : 0;
     for (int64_t i = 0; i < job->length; i++, at += step) {
-        bool from_start = i == 0;
-        int64_t term = job->exclusive ? at - step : at;
-        if (from_start && job->exclusive)
-            adze_tensor_set_f64(job->y, at, start);
-        else if (from_start && job->typed)
-            memcpy(y + at * (int64_t)size, x + at * (int64_t)size, size);
-        else if (job->typed)
-            job->typed(1, y + (at - step) * (int64_t)size, 0, x + term * (int64_t)size, 0,
-                       y + at * (int64_t)size);
-        else {
-            double v = adze_tensor_get_f64(job->x, term);
-            sum = job->product ? sum * v : sum + v;
-            adze_tensor_set_f64(job->y, at, sum);
-        }
+        double v = adze_tensor_get_f64(job->x, at), next = job->product ? sum * v : sum + v;
+        adze_tensor_set_f64(job->y, at, job->exclusive ? sum : next);
+        sum = next;
     }
 }
 
 static void running_range(void *user, int64_t begin, int64_t end, int worker)
 {
     const running_job *job = user;
+    adze_dtype dtype = job->x->dtype;
+    int64_t inner = job->inner;
     ADZE_UNUSED(worker);
-    for (int64_t line = begin; line < end; line++) {
-        int64_t first = line / job->inner * job->inner * job->length + line % job->inner;
-        if (job->x->dtype == ADZE_F32)
-            running_line_f32(job, first);
-        else
-            running_line(job, first);
+    for (int64_t line = begin, n; line < end; line += n) {
+        int64_t first = line / inner * inner * job->length + line % inner;
+        n = ADZE_MIN(ADZE_MIN(COLUMNS, end - line), inner - line % inner);
+        if (dtype == ADZE_F32 && n > 1 && !job->product)
+            running_columns_f32(job, first, n);
+        else if (dtype == ADZE_I64 && inner == 1 && !job->product)
+            running_line_i64(job, first);
+        else if (job->typed && dtype != ADZE_F32)
+            running_typed(job, first, n);
+        else {
+            n = 1;
+            (dtype == ADZE_F32 ? running_line_f32 : running_line)(job, first);
+        }
     }
 }
 
@@ -283,7 +337,8 @@ static adze_status running_run(adze_run *run, adze_error *err)
     const adze_tensor *x = run->inputs[0];
     int axis = 0;
     ADZE_TRY(adze_ops_axis(&axis, run->node, adze_tensor_get_i64(run->inputs[1], 0), x->rank, err));
-    running_job job = {.x = x,
+    running_job job = {.kernels = run->kernels,
+                       .x = x,
                        .y = run->outputs[0],
                        .inner = 1,
                        .length = x->dims[axis],
@@ -295,8 +350,8 @@ static adze_status running_run(adze_run *run, adze_error *err)
         job.inner *= x->dims[i];
     int64_t total = adze_tensor_elements(x);
     if (total > 0)
-        adze_ops_parallel(run, total / job.length, ADZE_MAX(1, GRAIN / job.length), running_range,
-                          &job);
+        adze_ops_parallel(run, total / job.length, ADZE_MAX(1, 2 * GRAIN / job.length),
+                          running_range, &job);
     return ADZE_OK;
 }
 

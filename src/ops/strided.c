@@ -58,18 +58,30 @@ static bool order_axes(adze_ops_layout *l)
     else if (dense_from == dense_to)
         dense_from = l->rank - 1;
     if (dense_from < 0 || dense_from == l->rank - 1 || l->from[l->rank - 1] <= 0 ||
-        l->to[dense_from] <= 0 || (l->size != 1 && l->size != 2 && l->size != 4 && l->size != 8))
+        l->to[dense_from] <= 0 || (l->dims[dense_from] == 2 && l->from[l->rank - 1] == 2) ||
+        (l->size != 1 && l->size != 2 && l->size != 4 && l->size != 8))
         return false;
     swap_axes(l, dense_from, l->rank - 2);
     return true;
 }
 
+/* One element for all, every second one, or any other. */
 #define STRIDED_LOOP(type)                                                                         \
     do {                                                                                           \
-        const type *a = (const type *)(const void *)x;                                             \
+        const type *a = (const type *)(const void *)x, first = *a;                                 \
         type *b = (type *)(void *)y;                                                               \
-        for (int64_t i = 0; i < n; i++)                                                            \
-            b[i * to] = a[i * from];                                                               \
+        if (from == 0 && to == 1) {                                                                \
+            ADZE_SIMD                                                                              \
+            for (int64_t i = 0; i < n; i++)                                                        \
+                b[i] = first;                                                                      \
+        } else if (from == 2 && to == 1) {                                                         \
+            ADZE_SIMD                                                                              \
+            for (int64_t i = 0; i < n; i++)                                                        \
+                b[i] = a[2 * i];                                                                   \
+        } else {                                                                                   \
+            for (int64_t i = 0; i < n; i++)                                                        \
+                b[i * to] = a[i * from];                                                           \
+        }                                                                                          \
     } while (0)
 
 static void copy_row(size_t size, int64_t n, const char *x, int64_t from, char *y, int64_t to)

@@ -176,3 +176,48 @@ TEST(range_of_every_type)
         op_case_close(&c);
     }
 }
+
+/* x [3, 17, 301] of small whole numbers along one axis, exclusive and in reverse as the bits of `how` say. */
+static void check_running(const char *op, adze_dtype dtype, int64_t axis, int how)
+{
+    enum { N = 3 * 17 * 301 };
+    static double room[N], values[N], expected[N];
+    static const int64_t dims[3] = {3, 17, 301}, inner[3] = {17 * 301, 301, 1};
+    bool product = strcmp(op, "CumProd") == 0, exclusive = how & 1, reverse = how & 2;
+    op_case c;
+    op_case_open(&c, how == 0 ? "ref" : NULL);
+    op_case_input(&c, dtype, 3, dims, room, NULL);
+    op_case_input(&c, ADZE_I64, 0, NULL, &axis, NULL);
+    for (int64_t i = 0; i < N; i++) {
+        values[i] = product ? (i * 7 % 5 ? 1 : -1) : (double)(i * 7 % 11 - 5);
+        adze_tensor_set_f64(&c.input[0], i, values[i]);
+    }
+    for (int64_t line = 0; line < N / dims[axis]; line++) {
+        int64_t first = line / inner[axis] * inner[axis] * dims[axis] + line % inner[axis];
+        double sum = product ? 1 : 0;
+        for (int64_t k = 0; k < dims[axis]; k++) {
+            int64_t at = first + (reverse ? dims[axis] - 1 - k : k) * inner[axis];
+            double next = product ? sum * values[at] : sum + values[at];
+            expected[at] = exclusive ? sum : next;
+            sum = next;
+        }
+    }
+    adze_node *node = op_case_node(&c, op, 1);
+    CHECK(adze_node_set_int(node, "exclusive", exclusive));
+    CHECK(adze_node_set_int(node, "reverse", reverse));
+    op_case_run(&c);
+    for (int64_t i = 0; i < N; i++)
+        CHECK_NEAR(adze_tensor_get_f64(&c.output[0], i), expected[i], 0);
+    op_case_close(&c);
+}
+
+TEST(running_sums_and_products)
+{
+    static const adze_dtype types[] = {ADZE_F32, ADZE_I64, ADZE_I32, ADZE_F64, ADZE_F16};
+    for (size_t t = 0; t < ADZE_COUNT_OF(types); t++)
+        for (int64_t axis = 0; axis < 3; axis++)
+            for (int how = 0; how < 4; how++) {
+                check_running("CumSum", types[t], axis, how);
+                check_running("CumProd", types[t], axis, how);
+            }
+}

@@ -312,3 +312,36 @@ TEST(texts_are_no_numbers)
         op_case_close(&c);
     }
 }
+
+/* Rows of one element for all, and every second one. */
+TEST(expand_and_space_to_depth_of_odd_sizes)
+{
+    for (int w = 0; w < 5; w++) {
+        op_case c;
+        int64_t narrow[4] = {1, 3, 1, 1}, shape[4] = {2, 3, 5, 67}, four = 4,
+                wide[4] = {1, 3, 6, 134};
+        size_t size = widths[w].size;
+        uint8_t x[3 * 6 * 134 * 16];
+        op_case_fill_bytes(x, sizeof x, 9);
+        op_case_open(&c, NULL);
+        op_case_input(&c, widths[w].dtype, 4, narrow, x, NULL);
+        op_case_input(&c, ADZE_I64, 1, &four, shape, NULL);
+        op_case_node(&c, "Expand", 1);
+        op_case_run(&c);
+        const uint8_t *y = c.output[0].data;
+        for (size_t i = 0; i < 2 * 3 * 5 * 67; i++)
+            CHECK_BYTES(y + i * size, x + i / 335 % 3 * size, size);
+        op_case_close(&c);
+        op_case_open(&c, NULL);
+        op_case_input(&c, widths[w].dtype, 4, wide, x, NULL);
+        CHECK(adze_node_set_int(op_case_node(&c, "SpaceToDepth", 1), "blocksize", 2));
+        op_case_run(&c);
+        y = c.output[0].data;
+        for (size_t i = 0; i < 12 * 3 * 67; i++) { /* channel: (row, column, channel of x) */
+            size_t channel = i / 201, h = i / 67 % 3, v = i % 67, block = channel / 3;
+            size_t from = (channel % 3 * 6 + 2 * h + block / 2) * 134 + 2 * v + block % 2;
+            CHECK_BYTES(y + i * size, x + from * size, size);
+        }
+        op_case_close(&c);
+    }
+}
