@@ -4,6 +4,13 @@
 
 #include <string.h>
 
+/* Neighbours that come from neighbours; from -1: `fill` alone. */
+typedef struct map_piece {
+    int64_t to, from, count; /* along the axis */
+} map_piece;
+
+enum { PIECES = 8 };
+
 typedef struct map_job {
     const adze_ops_map *m;
     const adze_rows_table *rows;
@@ -12,10 +19,17 @@ typedef struct map_job {
     int64_t chunk;                  /* bytes after that axis */
     bool inside;                    /* the table of that axis has no -1 */
     bool doubles;                   /* it has each element twice */
+    bool even;                      /* all bytes of `fill` are the same */
+    int pieces;                     /* of a line; 0: more than PIECES */
+    map_piece piece[PIECES];
 } map_job;
 
 static void fill_bytes(const map_job *job, char *y, int64_t size)
 {
+    if (job->even && size > 16) {
+        memset(y, job->m->fill[0], (size_t)size);
+        return;
+    }
     for (int64_t i = 0; i < size; i += (int64_t)job->m->size)
         memcpy(y + i, job->m->fill, job->m->size);
 }
@@ -28,6 +42,26 @@ static void fill_bytes(const map_job *job, char *y, int64_t size)
             b[i] = a[source[i]];                                                                   \
     } while (0)
 
+static map_piece piece_at(const map_job *job, int64_t i)
+{
+    const int64_t *source = job->m->source[job->axis], n = job->m->y->dims[job->axis];
+    int64_t count = 1, step = source[i] >= 0;
+    while (i + count < n && source[i + count] == source[i] + count * step)
+        count++;
+    return (map_piece){i, source[i], count};
+}
+
+static void copy_piece(const map_job *job, const map_piece *p, const char *x, char *y)
+{
+    int64_t chunk = job->chunk;
+    if (p->from < 0)
+        fill_bytes(job, y + p->to * chunk, p->count * chunk);
+    else if (p->count == 1 && chunk == 4)
+        memcpy(y + p->to * 4, x + p->from * 4, 4); /* known when compiled */
+    else
+        memcpy(y + p->to * chunk, x + p->from * chunk, (size_t)(p->count * chunk));
+}
+
 /* One line along the axis: runs of neighbours are one copy. */
 static void map_line(const map_job *job, const char *x, char *y)
 {
@@ -35,6 +69,11 @@ static void map_line(const map_job *job, const char *x, char *y)
     int64_t n = job->m->y->dims[job->axis], chunk = job->chunk;
     if (job->doubles && (chunk == 4 || chunk == 1)) {
         (chunk == 4 ? job->rows->double_4 : job->rows->double_1)(n / 2, x, y);
+        return;
+    }
+    if (job->pieces) {
+        for (int i = 0; i < job->pieces; i++)
+            copy_piece(job, &job->piece[i], x, y);
         return;
     }
     if (job->inside && n > 1 && source[1] != source[0] + 1 && (chunk == 4 || chunk == 1)) {
@@ -45,15 +84,9 @@ static void map_line(const map_job *job, const char *x, char *y)
         return;
     }
     for (int64_t i = 0; i < n;) {
-        int64_t run = 1;
-        if (source[i] < 0) {
-            fill_bytes(job, y + i * chunk, chunk);
-        } else {
-            while (i + run < n && source[i + run] == source[i] + run)
-                run++;
-            memcpy(y + i * chunk, x + source[i] * chunk, (size_t)(run * chunk));
-        }
-        i += run;
+        map_piece p = piece_at(job, i);
+        copy_piece(job, &p, x, y);
+        i += p.count;
     }
 }
 
@@ -122,6 +155,16 @@ void adze_ops_map_copy(adze_run *run, const adze_ops_map *m)
     job.doubles = m->y->dims[job.axis] == 2 * m->x->dims[job.axis];
     for (int64_t i = 0; i < m->y->dims[job.axis] && job.doubles; i++)
         job.doubles = m->source[job.axis][i] == i / 2;
+    job.even = true;
+    for (size_t i = 1; i < m->size; i++)
+        job.even &= m->fill[i] == m->fill[0];
+    for (int64_t i = 0; i < m->y->dims[job.axis]; i += job.piece[job.pieces++].count) {
+        if (job.pieces == PIECES) {
+            job.pieces = 0;
+            break;
+        }
+        job.piece[job.pieces] = piece_at(&job, i);
+    }
     int64_t line_size = ADZE_MAX(1, m->y->dims[job.axis] * job.chunk);
     adze_ops_parallel(run, lines, ADZE_MAX(1, 65536 / line_size), map_lines, &job);
 }

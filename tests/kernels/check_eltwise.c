@@ -380,6 +380,39 @@ TEST(remainders_are_exact)
     }
 }
 
+TEST(bytes_and_running_sums_are_the_same_at_every_level)
+{
+    adze_eltwise_table ref, t;
+    adze_eltwise_init(&ref, ADZE_CPU_REF);
+    uint64_t seed = 5;
+    for (adze_cpu_level level = 0; check_next_level(&level); level++) {
+        adze_eltwise_init(&t, level);
+        for (int64_t n = 1; n < TAILS; n++) {
+            const size_t size = (size_t)n;
+            float *x = any_floats(size, &seed), *y = check_passing_floats(size, &seed),
+                  *expected = check_passing_floats(size, &seed);
+            uint8_t *a = check_passing_bytes(size, &seed), *b = check_passing_bytes(size, &seed);
+            double *sums = check_passing_bytes(size * 8, &seed), start[TAILS] = {0};
+            for (int kind = 0; kind < 3; kind++) {
+                if (kind == 2) {
+                    t.f32_to_bool(n, x, a);
+                    ref.f32_to_bool(n, x, b);
+                } else {
+                    t.f32_to_8(n, x, kind ? -128 : 0, kind ? 127 : 255, a);
+                    ref.f32_to_8(n, x, kind ? -128 : 0, kind ? 127 : 255, b);
+                }
+                CHECK_BYTES(a, b, size);
+            }
+            memset(sums, 0, size * sizeof *sums);
+            for (int step = 0; step < 3; step++) {
+                t.accumulate(n, x, sums, y);
+                ref.accumulate(n, x, start, expected);
+                check_same("accumulate", level, y, expected, n);
+            }
+        }
+    }
+}
+
 /* --- quantization ---------------------------------------------------------------------------- */
 
 /* ONNX QuantizeLinear, written once more from its definition. */

@@ -345,3 +345,51 @@ TEST(expand_and_space_to_depth_of_odd_sizes)
         op_case_close(&c);
     }
 }
+
+static int64_t padded_from(const char *mode, int64_t i, int64_t n)
+{
+    int64_t period = *mode == 'w' ? n : 2 * (n - 1), r = (i % period + period) % period;
+    if (i >= 0 && i < n)
+        return i;
+    return *mode == 'c' ? -1 : *mode == 'e' ? (i < 0 ? 0 : n - 1) : r < n ? r : period - r;
+}
+
+TEST(pad_of_every_mode)
+{
+    static const char *const modes[] = {"constant", "reflect", "edge", "wrap"};
+    static const int64_t all_pads[][6] = {{1, 2, 3, 0, 1, 4},
+                                          {0, 0, 1, 0, 0, 1},
+                                          {2, -1, -3, 1, 3, 5},
+                                          {0, 0, 500, 0, 0, 101},
+                                          {1, 0, 0, 1, 0, 0}};
+    int64_t dims[3] = {3, 5, 67}, six = 6;
+    for (size_t m = 0; m < 4; m++)
+        for (size_t p = 0; p < ADZE_COUNT_OF(all_pads); p++)
+            for (int w = 0; w < 5; w++) {
+                op_case c;
+                const int64_t *pads = all_pads[p];
+                size_t size = widths[w].size;
+                uint8_t x[3 * 5 * 67 * 16], value[16];
+                op_case_fill_bytes(x, sizeof x, 3);
+                op_case_fill_bytes(value, sizeof value, 4);
+                op_case_open(&c, NULL);
+                op_case_input(&c, widths[w].dtype, 3, dims, x, NULL);
+                op_case_input(&c, ADZE_I64, 1, &six, pads, NULL);
+                op_case_input(&c, widths[w].dtype, 0, NULL, value, NULL);
+                CHECK(adze_node_set_string(op_case_node(&c, "Pad", 1), "mode", modes[m]));
+                op_case_run(&c);
+                const int64_t *d = c.output[0].dims;
+                for (int64_t i = 0; i < d[0] * d[1] * d[2]; i++) {
+                    int64_t s[3] = {i / d[2] / d[1], i / d[2] % d[1], i % d[2]};
+                    bool fill = false;
+                    for (int k = 0; k < 3; k++) {
+                        s[k] = padded_from(modes[m], s[k] - pads[k], dims[k]);
+                        fill |= s[k] < 0;
+                    }
+                    CHECK_BYTES((const uint8_t *)c.output[0].data + (size_t)i * size,
+                                fill ? value : x + (size_t)((s[0] * 5 + s[1]) * 67 + s[2]) * size,
+                                size);
+                }
+                op_case_close(&c);
+            }
+}
