@@ -71,15 +71,14 @@ static adze_status scaler_run(adze_run *run, adze_error *err)
         return bad_length(run, "scale", scales, err);
     if (offsets > 1 && offsets != features)
         return bad_length(run, "offset", offsets, err);
+    static const float none[2] = {0, 1};
+    const float *o = offsets ? offset : &none[0], *s = scales ? scale : &none[1];
+    int64_t o_step = offsets > 1, s_step = scales > 1;
     float *y = run->outputs[0]->data;
-    for (int64_t i = 0; i < n; i++) {
-        double v = adze_tensor_get_f64(x, i);
-        if (offsets)
-            v -= (double)offset[offsets > 1 ? i % features : 0];
-        if (scales)
-            v *= (double)scale[scales > 1 ? i % features : 0];
-        y[i] = (float)v;
-    }
+    for (int64_t i = 0; i < n; i += features)
+        for (int64_t k = 0; k < features; k++)
+            y[i + k] =
+                (float)((adze_ops_get(x, i + k) - (double)o[k * o_step]) * (double)s[k * s_step]);
     return ADZE_OK;
 }
 
@@ -105,12 +104,12 @@ static adze_status normalizer_run(adze_run *run, adze_error *err)
     for (int64_t row = 0; row < n; row += features) {
         double size = norm == 0 ? -INFINITY : 0;
         for (int64_t i = row; i < row + features; i++) {
-            double v = adze_tensor_get_f64(x, i);
-            size = norm == 0 ? fmax(size, v) : size + (norm == 1 ? fabs(v) : v * v);
+            double v = adze_ops_get(x, i);
+            size = norm == 0 ? (v > size ? v : size) : size + (norm == 1 ? fabs(v) : v * v);
         }
         size = norm == 2 ? sqrt(size) : size;
         for (int64_t i = row; i < row + features; i++) {
-            double v = adze_tensor_get_f64(x, i);
+            double v = adze_ops_get(x, i);
             y[i] = (float)(size != 0 ? v / size : v);
         }
     }

@@ -18,6 +18,9 @@ typedef struct table {
     entry *entries;
     adze_tensor keys, values;
     adze_tensor otherwise; /* one element */
+    int32_t
+        *places; /* [span] of the keys from `lowest` on, when they are close integers; -1: none */
+    int64_t lowest, span;
     union {
         adze_string text;
         int64_t whole;
@@ -149,6 +152,27 @@ static bool set_fallback(table *t, const adze_node *node)
     return true;
 }
 
+/* Of sorted keys. */
+static adze_status make_places(adze_prepare *prepare, table *t, adze_error *err)
+{
+    bool whole = t->count > 0 && t->keys.dims[0] < INT32_MAX / 8 && t->keys.data &&
+                 t->keys.dtype != ADZE_STRING && !adze_ops_is_float(t->keys.dtype);
+    if (!whole)
+        return ADZE_OK;
+    t->lowest = t->entries[0].whole;
+    uint64_t span = (uint64_t)t->entries[t->count - 1].whole - (uint64_t)t->lowest;
+    if (span >= (uint64_t)t->count * 4 + 1024)
+        return ADZE_OK;
+    t->span = (int64_t)span + 1;
+    t->places = adze_prepare_alloc(prepare, (size_t)t->span * sizeof *t->places);
+    if (!t->places)
+        return adze_fail(err, ADZE_NO_MEMORY, "%s", adze_node_op(adze_prepare_node(prepare)));
+    memset(t->places, 0xff, (size_t)t->span * sizeof *t->places);
+    for (int64_t i = 0; i < t->count; i++)
+        t->places[t->entries[i].whole - t->lowest] = (int32_t)t->entries[i].place;
+    return ADZE_OK;
+}
+
 static adze_status labels_prepare(adze_prepare *prepare, adze_error *err)
 {
     const adze_node *node = adze_prepare_node(prepare);
@@ -174,7 +198,7 @@ static adze_status labels_prepare(adze_prepare *prepare, adze_error *err)
         t->entries[t->count++] = e;
     }
     adze_prepare_set(prepare, t);
-    return ADZE_OK;
+    return make_places(prepare, t, err);
 }
 
 /* ---- running ---- */
@@ -197,10 +221,33 @@ typedef struct labels_job {
     adze_tensor *y;
 } labels_job;
 
+/* Keys that are integers close to each other: no search. */
+static void close_labels(const labels_job *job, int64_t begin, int64_t end)
+{
+    const table *t = job->t;
+    const int64_t *x = job->x->data, *values = t->values.data, *none = t->otherwise.data;
+    const adze_tensor *y = job->y;
+    bool plain = job->x->dtype == ADZE_I64 && y->dtype == ADZE_I64 && values &&
+                 t->otherwise.dtype == ADZE_I64;
+    for (int64_t i = begin; i < end; i++) {
+        uint64_t at =
+            (uint64_t)(plain ? x[i] : adze_tensor_get_i64(job->x, i)) - (uint64_t)t->lowest;
+        int64_t place = at < (uint64_t)t->span ? t->places[at] : -1;
+        if (plain)
+            ((int64_t *)y->data)[i] = place < 0 ? *none : values[place];
+        else
+            put(job->y, i, place < 0 ? &t->otherwise : &t->values, ADZE_MAX(place, 0));
+    }
+}
+
 static void labels_range(void *user, int64_t begin, int64_t end, int worker)
 {
     const labels_job *job = user;
     ADZE_UNUSED(worker);
+    if (job->t->places) {
+        close_labels(job, begin, end);
+        return;
+    }
     for (int64_t i = begin; i < end; i++) {
         entry wanted = entry_of(job->x, i);
         const entry *found =

@@ -94,14 +94,52 @@ static adze_status linear_prepare(adze_prepare *prepare, adze_error *err)
     return ADZE_OK;
 }
 
-static void sums_of_row(const linear *l, const adze_tensor *x, int64_t row, double *sums)
+/* Sums run in four parts, so that they wait less for each other. */
+#define SUM_OF(term)                                                                               \
+    double s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                                         \
+    int64_t i = 0;                                                                                 \
+    for (; i + 4 <= n; i += 4) {                                                                   \
+        s0 += term(a[i], b[i]);                                                                    \
+        s1 += term(a[i + 1], b[i + 1]);                                                            \
+        s2 += term(a[i + 2], b[i + 2]);                                                            \
+        s3 += term(a[i + 3], b[i + 3]);                                                            \
+    }                                                                                              \
+    for (; i < n; i++)                                                                             \
+        s0 += term(a[i], b[i]);                                                                    \
+    return (s0 + s1) + (s2 + s3)
+#define PRODUCT(u, v) ((u) * (v))
+#define SQUARE(u, v) (((u) - (v)) * ((u) - (v)))
+
+static double dot(int64_t n, const double *a, const double *b)
 {
-    for (int64_t k = 0; k < l->outputs; k++) {
-        double sum = 0;
+    SUM_OF(PRODUCT);
+}
+
+static double square_distance(int64_t n, const double *a, const double *b)
+{
+    SUM_OF(SQUARE);
+}
+
+/* A row of the input in double precision, at the end of the scratch. */
+static const double *row_of(const linear *l, const adze_tensor *x, int64_t row, double *out)
+{
+    if (x->dtype == ADZE_F32) {
+        const float *from = (const float *)x->data + row * l->columns;
+        ADZE_SIMD
         for (int64_t c = 0; c < l->columns; c++)
-            sum += l->weights[k * l->columns + c] * adze_classic_at(x, row * l->columns + c);
-        sums[k] = sum + (k < l->bias_count ? l->bias[k] : 0);
+            out[c] = (double)from[c];
+        return out;
     }
+    for (int64_t c = 0; c < l->columns; c++)
+        out[c] = adze_classic_at(x, row * l->columns + c);
+    return out;
+}
+
+static void sums_of_row(const linear *l, const double *x, double *sums)
+{
+    for (int64_t k = 0; k < l->outputs; k++)
+        sums[k] =
+            dot(l->columns, x, l->weights + k * l->columns) + (k < l->bias_count ? l->bias[k] : 0);
 }
 
 static int64_t largest(const double *values, int64_t n)
@@ -127,11 +165,15 @@ static void classify(const linear *l, double *scores, adze_tensor *labels, int64
     adze_classic_transform(l->post, l->classes, scores);
 }
 
+static int64_t sums_room(const linear *l)
+{
+    return ADZE_MAX(l->outputs, l->classes) + 1;
+}
+
 static size_t linear_scratch(const adze_run *run)
 {
     const linear *l = run->prepared;
-    size_t sums = (size_t)ADZE_MAX(l->outputs, l->classes) + 1;
-    return sums * sizeof(double);
+    return (size_t)(sums_room(l) + l->columns) * sizeof(double);
 }
 
 static adze_status check_columns(const adze_run *run, const linear *l, adze_error *err)
@@ -156,7 +198,7 @@ static adze_status classifier_run(adze_run *run, adze_error *err)
     double *scores = run->scratch;
     ADZE_TRY(check_columns(run, l, err));
     for (int64_t row = 0; row < adze_classic_rows(run->inputs[0]); row++) {
-        sums_of_row(l, run->inputs[0], row, scores);
+        sums_of_row(l, row_of(l, run->inputs[0], row, scores + sums_room(l)), scores);
         classify(l, scores, run->outputs[0], row);
         store(scores, l->classes, adze_ops_output(run, 1), row);
     }
@@ -169,7 +211,7 @@ static adze_status regressor_run(adze_run *run, adze_error *err)
     double *sums = run->scratch;
     ADZE_TRY(check_columns(run, l, err));
     for (int64_t row = 0; row < adze_classic_rows(run->inputs[0]); row++) {
-        sums_of_row(l, run->inputs[0], row, sums);
+        sums_of_row(l, row_of(l, run->inputs[0], row, sums + sums_room(l)), sums);
         if (l->outputs > 1 || l->post == ADZE_POST_PROBIT)
             adze_classic_transform(l->post, l->outputs, sums);
         store(sums, l->outputs, run->outputs[0], row);
@@ -252,13 +294,9 @@ static adze_status machine_prepare(adze_prepare *prepare, adze_error *err)
     return fits ? ADZE_OK : adze_ops_bad(node, err, "vectors and coefficients do not fit");
 }
 
-static double kernel_of(const linear *l, const adze_tensor *x, int64_t row, const double *v)
+static double kernel_of(const linear *l, const double *x, const double *v)
 {
-    double sum = 0;
-    for (int64_t c = 0; c < l->columns; c++) {
-        double a = adze_classic_at(x, row * l->columns + c);
-        sum += l->kernel == RBF ? (a - v[c]) * (a - v[c]) : a * v[c];
-    }
+    double sum = l->kernel == RBF ? square_distance(l->columns, x, v) : dot(l->columns, x, v);
     switch (l->kernel) {
     case POLY: return pow(l->gamma * sum + l->offset, l->degree);
     case RBF: return exp(-l->gamma * sum);
@@ -267,17 +305,23 @@ static double kernel_of(const linear *l, const adze_tensor *x, int64_t row, cons
     }
 }
 
+static size_t machine_regressor_scratch(const adze_run *run)
+{
+    return (size_t)((const linear *)run->prepared)->columns * sizeof(double);
+}
+
 static adze_status machine_regressor_run(adze_run *run, adze_error *err)
 {
     const linear *l = run->prepared;
     const adze_tensor *x = run->inputs[0];
     ADZE_TRY(check_columns(run, l, err));
     for (int64_t row = 0; row < adze_classic_rows(x) && !adze_run_is_late(run); row++) {
+        const double *features = row_of(l, x, row, run->scratch);
         double sum = l->bias[0];
         for (int64_t v = 0; v < l->vector_count && !(v % 256 == 255 && adze_run_is_late(run)); v++)
-            sum += l->weights[v] * kernel_of(l, x, row, l->vectors + v * l->columns);
+            sum += l->weights[v] * kernel_of(l, features, l->vectors + v * l->columns);
         if (l->vector_count == 0)
-            sum += kernel_of(l, x, row, l->weights);
+            sum += kernel_of(l, features, l->weights);
         sum = l->one_class ? (sum > 0 ? 1 : -1) : sum;
         store(&sum, 1, run->outputs[0], row);
     }
@@ -290,6 +334,7 @@ typedef struct machine_scratch {
     double *decisions;           /* [classes * (classes - 1) / 2] */
     double *votes, *scores, *qp; /* [classes] */
     double *pairs, *q;           /* [classes, classes] */
+    double *features;            /* [columns] */
 } machine_scratch;
 
 static size_t machine_classifier_scratch(const adze_run *run)
@@ -297,7 +342,7 @@ static size_t machine_classifier_scratch(const adze_run *run)
     const linear *l = run->prepared;
     size_t k = (size_t)l->classes;
     return (size_t)(l->vector_count + 1) * sizeof(double) +
-           (3 * k * k + 3 * k + 2) * sizeof(double);
+           (3 * k * k + 3 * k + 2 + (size_t)l->columns) * sizeof(double);
 }
 
 static machine_scratch cut_scratch(const linear *l, double *at)
@@ -309,6 +354,7 @@ static machine_scratch cut_scratch(const linear *l, double *at)
     s.votes = s.q + k * k;
     s.scores = s.votes + k;
     s.qp = s.scores + k;
+    s.features = s.qp + k + 3;
     return s;
 }
 
@@ -384,18 +430,18 @@ static void probabilities(const linear *l, machine_scratch *s)
 
 static void machine_row(const linear *l, machine_scratch *s, adze_run *run, int64_t row)
 {
-    const adze_tensor *x = run->inputs[0];
+    const double *features = row_of(l, run->inputs[0], row, s->features);
     adze_tensor *labels = run->outputs[0];
     int64_t k = l->classes;
     if (l->vector_count == 0) {
         for (int64_t c = 0; c < k; c++)
             s->scores[c] = l->bias[l->bias_count == k ? c : 0] +
-                           kernel_of(l, x, row, l->weights + c * l->columns);
+                           kernel_of(l, features, l->weights + c * l->columns);
         classify(l, s->scores, labels, row);
         return;
     }
     for (int64_t v = 0; v < l->vector_count && !(v % 256 == 255 && adze_run_is_late(run)); v++)
-        s->kernels[v] = kernel_of(l, x, row, l->vectors + v * l->columns);
+        s->kernels[v] = kernel_of(l, features, l->vectors + v * l->columns);
     int64_t made = decide(l, s);
     adze_classic_put_label(&l->labels, labels, row, largest(s->votes, k));
     if (l->prob_a) {
@@ -464,6 +510,7 @@ const adze_op adze_ops_linear_models[] = {
     MODEL_ROW("SVMRegressor", 1,
               "coefficients kernel_params kernel_type n_supports one_class post_transform rho "
               "support_vectors",
-              .infer = regressor_infer, .prepare = machine_prepare, .run = machine_regressor_run),
+              .infer = regressor_infer, .prepare = machine_prepare,
+              .scratch = machine_regressor_scratch, .run = machine_regressor_run),
     {.name = NULL},
 };

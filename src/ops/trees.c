@@ -35,6 +35,7 @@ typedef struct ensemble {
     int64_t base_count;
     int aggregate;
     adze_post post;
+    bool plain;                      /* all nodes are LEQ, and NaN goes where false goes */
     bool single_class, all_positive; /* of a classifier: votes for one class only, none negative */
 } ensemble;
 
@@ -370,7 +371,10 @@ static adze_status trees_prepare(adze_prepare *prepare, adze_error *err)
         ADZE_TRY(from_positions(prepare, e, err));
     else
         ADZE_TRY(from_tables(prepare, e, form_of(node) == CLASSIFIER, err));
+    e->plain = true;
     for (int64_t i = 0; i < e->node_count; i++) {
+        e->plain &=
+            e->nodes[i].mode == LEAF || (e->nodes[i].mode == LEQ && !e->nodes[i].missing_true);
         if (e->nodes[i].feature < 0)
             return adze_ops_bad(node, err, "a feature below zero");
         e->features = ADZE_MAX(e->features, e->nodes[i].mode == LEAF ? 0 : e->nodes[i].feature + 1);
@@ -410,6 +414,13 @@ static const tree_node *find_leaf(const ensemble *e, int32_t root, const adze_te
                                   int64_t row)
 {
     const tree_node *n = &e->nodes[root];
+    if (e->plain && x->dtype == ADZE_F32) {
+        const float *v = (const float *)x->data + row;
+        int64_t steps = 0;
+        for (; n->mode != LEAF && steps <= e->node_count; steps++)
+            n = &e->nodes[n->child[!((double)v[n->feature] <= n->split)]];
+        return steps > e->node_count ? NULL : n;
+    }
     for (int64_t steps = 0; n->mode != LEAF; steps++) {
         if (steps > e->node_count)
             return NULL;
@@ -429,22 +440,29 @@ static void add_vote(const ensemble *e, score *to, double weight)
     to->votes++;
 }
 
-static bool score_row(const ensemble *e, const adze_tensor *x, int64_t row, score *scores)
+/* Scores of some rows, tree by tree: a tree stays in the cache, and rows do not wait for each other. */
+enum { ROWS = 32 };
+
+static bool score_rows(const ensemble *e, const adze_tensor *x, int64_t first, int64_t rows,
+                       score *scores)
 {
-    memset(scores, 0, (size_t)e->targets * sizeof *scores);
-    for (int64_t r = 0; r < e->root_count; r++) {
-        const tree_node *leaf = find_leaf(e, e->roots[r], x, row);
-        if (!leaf)
-            return false;
-        for (int32_t i = leaf->first; i < leaf->first + leaf->count; i++)
-            add_vote(e, &scores[e->votes[i].target], e->votes[i].weight);
-    }
-    for (int64_t t = 0; t < e->targets; t++) {
-        if (e->aggregate == AVERAGE)
-            scores[t].value /= (double)e->root_count;
-        if (e->base_count > t || (e->base_count == 1 && !e->single_class))
-            scores[t].value += e->base[e->base_count > t ? t : 0];
-    }
+    int64_t columns = adze_classic_columns(x);
+    memset(scores, 0, (size_t)(rows * e->targets) * sizeof *scores);
+    for (int64_t r = 0; r < e->root_count; r++)
+        for (int64_t row = 0; row < rows; row++) {
+            const tree_node *leaf = find_leaf(e, e->roots[r], x, (first + row) * columns);
+            if (!leaf)
+                return false;
+            for (int32_t i = leaf->first; i < leaf->first + leaf->count; i++)
+                add_vote(e, &scores[row * e->targets + e->votes[i].target], e->votes[i].weight);
+        }
+    for (int64_t row = 0; row < rows; row++, scores += e->targets)
+        for (int64_t t = 0; t < e->targets; t++) {
+            if (e->aggregate == AVERAGE)
+                scores[t].value /= (double)e->root_count;
+            if (e->base_count > t || (e->base_count == 1 && !e->single_class))
+                scores[t].value += e->base[e->base_count > t ? t : 0];
+        }
     return true;
 }
 
@@ -488,32 +506,40 @@ static void classify_row(const trees_job *job, const score *scores, double *out,
     adze_classic_put_label(&job->names, job->labels, row, ADZE_MAX(best, 0));
 }
 
+static void finish_row(const trees_job *job, const score *scores, double *out, int64_t row)
+{
+    const ensemble *e = job->e;
+    adze_tensor *y = job->scores;
+    for (int64_t t = 0; t < e->targets; t++)
+        out[t] = scores[t].value;
+    if (job->classify)
+        classify_row(job, scores, out, row);
+    else if (e->targets > 1 || e->post == ADZE_POST_PROBIT)
+        adze_classic_transform(e->post, e->targets, out);
+    for (int64_t t = 0; y && t < e->targets; t++)
+        adze_ops_put(y, row * e->targets + t, out[t]);
+}
+
 static void trees_range(void *user, int64_t begin, int64_t end, int worker)
 {
     const trees_job *job = user;
     const ensemble *e = job->e;
     score *scores = (score *)(void *)(job->scratch + (size_t)worker * job->stride);
-    double *out = (double *)(void *)(scores + e->targets);
-    int64_t columns = adze_classic_columns(job->x);
-    for (int64_t row = begin; row < end; row++) {
-        if (!score_row(e, job->x, row * columns, scores)) {
+    double *out = (double *)(void *)(scores + ROWS * e->targets);
+    for (int64_t row = begin, n; row < end; row += n) {
+        n = ADZE_MIN(ROWS, end - row);
+        if (!score_rows(e, job->x, row, n, scores)) {
             job->circle[worker] = true;
             return;
         }
-        for (int64_t t = 0; t < e->targets; t++)
-            out[t] = scores[t].value;
-        if (job->classify)
-            classify_row(job, scores, out, row);
-        else if (e->targets > 1 || e->post == ADZE_POST_PROBIT)
-            adze_classic_transform(e->post, e->targets, out);
-        for (int64_t t = 0; job->scores && t < e->targets; t++)
-            adze_tensor_set_f64(job->scores, row * e->targets + t, out[t]);
+        for (int64_t r = 0; r < n; r++)
+            finish_row(job, scores + r * e->targets, out, row + r);
     }
 }
 
 static size_t row_scratch(int64_t targets)
 {
-    return ((size_t)targets * (sizeof(score) + sizeof(double)) + 63) / 64 * 64;
+    return ((size_t)targets * (ROWS * sizeof(score) + sizeof(double)) + 63) / 64 * 64;
 }
 
 static size_t trees_scratch(const adze_run *run)
@@ -542,7 +568,7 @@ static adze_status trees_run(adze_run *run, adze_error *err)
                      .scratch = run->scratch};
     job.circle = (bool *)(job.scratch + (size_t)workers * job.stride);
     memset(job.circle, 0, (size_t)workers);
-    int64_t grain = ADZE_MAX(1, 4096 / ADZE_MAX(1, e->root_count * 8));
+    int64_t grain = ADZE_MAX(1, 32768 / ADZE_MAX(1, e->root_count * 8));
     adze_ops_parallel(run, adze_classic_rows(x), grain, trees_range, &job);
     for (int i = 0; i < workers; i++)
         circle |= job.circle[i];
