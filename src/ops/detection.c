@@ -491,8 +491,10 @@ static double largest_in(const adze_tensor *x, int64_t plane, const int64_t from
 {
     double most = -INFINITY;
     for (int64_t h = from[0]; h < to[0]; h++)
-        for (int64_t w = from[1]; w < to[1]; w++)
-            most = fmax(most, adze_ops_get(x, plane + h * x->dims[3] + w));
+        for (int64_t w = from[1]; w < to[1]; w++) {
+            double v = adze_ops_get(x, plane + h * x->dims[3] + w);
+            most = v > most ? v : most;
+        }
     return from[0] < to[0] && from[1] < to[1] ? most : 0;
 }
 
@@ -603,22 +605,28 @@ static adze_status unpool_run(adze_run *run, adze_error *err)
     int64_t total = adze_shape_elements(x->rank, own);
     if (adze_tensor_elements(places) != n)
         return adze_ops_bad(run->node, err, "input and indices differ in size");
+    bool same = total == adze_tensor_elements(y);
     memset(y->data, 0, y->size);
     for (int64_t i = 0; i < n && !adze_ops_is_late(run, i); i++) {
-        int64_t rest = adze_tensor_get_i64(places, i), at = 0, step = 1;
+        int64_t rest = places->dtype == ADZE_I64 ? ((const int64_t *)places->data)[i]
+                                                 : adze_tensor_get_i64(places, i);
+        int64_t at = same ? rest : 0, step = 1;
         if (rest < 0 || rest >= total)
             return adze_fail(err, ADZE_BAD_DATA,
                              "node %s (%s): index %lld is outside of %lld elements",
                              adze_node_name(run->node), adze_node_op(run->node), (long long)rest,
                              (long long)total);
-        for (int k = x->rank - 1; k >= 0; k--) {
+        for (int k = x->rank - 1; k >= 0 && !same; k--) {
             const int64_t most = ADZE_MAX(own[k], 1);
             at += rest % most * step;
             rest /= most;
             step *= y->dims[k];
         }
-        memcpy((uint8_t *)y->data + (size_t)at * size, (const uint8_t *)x->data + (size_t)i * size,
-               size);
+        if (x->dtype == ADZE_F32)
+            ((float *)y->data)[at] = ((const float *)x->data)[i];
+        else
+            memcpy((uint8_t *)y->data + (size_t)at * size,
+                   (const uint8_t *)x->data + (size_t)i * size, size);
     }
     return ADZE_OK;
 }

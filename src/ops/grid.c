@@ -45,20 +45,27 @@ static adze_status affine_run(adze_run *run, adze_error *err)
         theta->dims[2] != d + 1)
         return adze_ops_bad(run->node, err, "theta does not fit size");
     int64_t points = adze_tensor_elements(y) / d, plane = points / ADZE_MAX(1, y->dims[0]);
-    for (int64_t p = 0; p < points; p++) {
-        double at[4] = {0}; /* x, y, z: the last axis first */
-        int64_t rest = p;
-        for (int k = 0; k < d; k++) {
-            int64_t n = y->dims[y->rank - 2 - k];
-            at[k] = grid_point(rest % n, n, align);
-            rest /= n;
-        }
-        at[d] = 1;
+    int64_t place[3] = {0};              /* x, y, z: the last axis first */
+    double at[4] = {0}, row[3][4] = {0}; /* its coordinates; theta */
+    for (int k = 0; k < d; k++)
+        at[k] = grid_point(0, y->dims[y->rank - 2 - k], align);
+    at[d] = 1;
+    for (int64_t p = 0; p < points && !adze_ops_is_late(run, p); p++) {
+        for (int i = 0; i < d * (d + 1) && p % plane == 0; i++)
+            row[i / (d + 1)][i % (d + 1)] = adze_ops_get(theta, p / plane * d * (d + 1) + i);
         for (int r = 0; r < d; r++) {
             double sum = 0;
             for (int c = 0; c <= d; c++)
-                sum += adze_tensor_get_f64(theta, (p / plane * d + r) * (d + 1) + c) * at[c];
-            adze_tensor_set_f64(y, p * d + r, sum);
+                sum += row[r][c] * at[c];
+            adze_ops_put(y, p * d + r, sum);
+        }
+        for (int k = 0; k < d; k++) { /* the next point */
+            int64_t n = y->dims[y->rank - 2 - k];
+            bool wraps = ++place[k] == n;
+            place[k] = wraps ? 0 : place[k];
+            at[k] = grid_point(place[k], n, align);
+            if (!wraps)
+                break;
         }
     }
     return ADZE_OK;

@@ -46,12 +46,12 @@ static void lrn_channel(const lrn_job *j, int64_t c, int64_t first, int64_t last
     for (int64_t i = 0; i < j->inner; i++, at++) {
         double sum = 0;
         for (int64_t k = first; k <= last; k++) {
-            double v = adze_tensor_get_f64(x, at + (k - c) * j->inner);
+            double v = adze_ops_get(x, at + (k - c) * j->inner);
             sum += v * v;
         }
-        adze_tensor_set_f64(j->run->outputs[0], at,
-                            adze_tensor_get_f64(x, at) /
-                                pow(j->bias + j->alpha / (double)j->size * sum, j->beta));
+        adze_ops_put(j->run->outputs[0], at,
+                     adze_ops_get(x, at) /
+                         pow(j->bias + j->alpha / (double)j->size * sum, j->beta));
     }
 }
 
@@ -61,6 +61,8 @@ static void lrn_power(const lrn_job *j, int64_t n, float *y)
     const adze_eltwise_table *e = &j->run->kernels->eltwise;
     const float beta = (float)j->beta;
     float half[BLOCK];
+    if (beta == 1)
+        return;
     if (beta != 0.5f && beta != 0.75f) {
         e->binary[ADZE_BINARY_POW][ADZE_FORM_VS](n, y, &beta, y);
         return;

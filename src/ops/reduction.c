@@ -206,14 +206,17 @@ static double row_f64(const adze_run *run, adze_reduce op, const adze_tensor *x,
     double sum = start_f64(op), largest = -(double)INFINITY;
     if (op == ADZE_REDUCE_LOG_SUM_EXP) {
         for (int64_t i = 0; i < n && !adze_ops_is_late(run, i); i++)
-            largest = fmax(largest, adze_tensor_get_f64(x, first + i * step));
+            largest = fmax(largest, adze_ops_get(x, first + i * step));
         double shift = isinf(largest) ? 0 : largest;
         for (int64_t i = 0; i < n && !adze_ops_is_late(run, i); i++)
-            sum += exp(adze_tensor_get_f64(x, first + i * step) - shift);
+            sum += exp(adze_ops_get(x, first + i * step) - shift);
         return log(sum) + shift;
     }
-    for (int64_t i = 0; i < n && !adze_ops_is_late(run, i); i++)
-        sum = step_f64(op, sum, adze_tensor_get_f64(x, first + i * step));
+    bool sums = op == ADZE_REDUCE_SUM || op == ADZE_REDUCE_MEAN || op == ADZE_REDUCE_LOG_SUM;
+    for (int64_t i = 0; i < n && sums && !adze_ops_is_late(run, i); i++)
+        sum += adze_ops_get(x, first + i * step);
+    for (int64_t i = 0; i < n && !sums && !adze_ops_is_late(run, i); i++)
+        sum = step_f64(op, sum, adze_ops_get(x, first + i * step));
     return finish_f64(op, sum, n);
 }
 
@@ -234,10 +237,13 @@ static bool integer_result(adze_reduce op)
             sum += (uint64_t)x[i];                                                                 \
         for (int64_t i = 0; i < n && sums && step != 1; i++)                                       \
             sum += (uint64_t)x[i * step];                                                          \
-        for (int64_t i = 0; i < n && !sums; i++) {                                                 \
-            T v = x[i * step];                                                                     \
-            uint64_t w = (uint64_t)v;                                                              \
-            best = (op == ADZE_REDUCE_MAX ? v > best : v < best) ? v : best;                       \
+        for (int64_t i = 0; i < n && op == ADZE_REDUCE_MAX; i++)                                   \
+            best = x[i * step] > best ? x[i * step] : best;                                        \
+        for (int64_t i = 0; i < n && op == ADZE_REDUCE_MIN; i++)                                   \
+            best = x[i * step] < best ? x[i * step] : best;                                        \
+        const bool extreme = op == ADZE_REDUCE_MAX || op == ADZE_REDUCE_MIN;                       \
+        for (int64_t i = 0; i < n && !sums && !extreme; i++) {                                     \
+            uint64_t w = (uint64_t)x[i * step];                                                    \
             if (op == ADZE_REDUCE_L1 && is_signed && (int64_t)w < 0)                               \
                 w = 0 - w;                                                                         \
             if (op == ADZE_REDUCE_SUM_SQUARE)                                                      \
@@ -246,7 +252,7 @@ static bool integer_result(adze_reduce op)
         }                                                                                          \
         if (op == ADZE_REDUCE_MEAN && n > 0)                                                       \
             sum = is_signed ? (uint64_t)((int64_t)sum / n) : sum / (uint64_t)n;                    \
-        *y = op == ADZE_REDUCE_MAX || op == ADZE_REDUCE_MIN ? best : (T)sum;                       \
+        *y = extreme ? best : (T)sum;                                                              \
     }
 ADZE_OPS_INT_LIST(INTEGER_ROW)
 

@@ -99,8 +99,33 @@ typedef struct arg_job {
     bool smallest, last;
 } arg_job;
 
+#define BEST_INTEGER(name, T)                                                                      \
+    static int64_t best_##name(const arg_job *job, int64_t at)                                     \
+    {                                                                                              \
+        const T *x = (const T *)job->x->data + at;                                                 \
+        T most = x[0];                                                                             \
+        int64_t best = 0, n = job->l.length, step = job->l.inner;                                  \
+        for (int64_t i = 1; i < n && !adze_ops_is_late(job->run, i); i++) {                        \
+            const T v = x[i * step];                                                               \
+            const bool equal = (v == most) & job->last;                                            \
+            const bool wins = job->smallest ? (v < most) | equal : (v > most) | equal;             \
+            best = wins ? i : best;                                                                \
+            most = wins ? v : most;                                                                \
+        }                                                                                          \
+        return best;                                                                               \
+    }
+ADZE_OPS_INT_LIST(BEST_INTEGER)
+#undef BEST_INTEGER
+
 static int64_t best_by_key(const arg_job *job, int64_t at)
 {
+    switch (job->x->dtype) {
+#define X(name, T)                                                                                 \
+    case ADZE_##name: return best_##name(job, at);
+        ADZE_OPS_INT_LIST(X)
+#undef X
+    default: break;
+    }
     uint64_t flip = job->smallest ? UINT64_MAX : 0, best_key = key_of(job->x, at) ^ flip;
     int64_t best = 0;
     for (int64_t i = 1; i < job->l.length && !adze_ops_is_late(job->run, i); i++) {

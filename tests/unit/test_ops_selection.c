@@ -72,3 +72,45 @@ TEST(integer_sums_and_means_along_any_axis)
         check_integers("ReduceMean", axis, x);
     }
 }
+
+/* Extremes of integers, and where they are. */
+TEST(integer_extremes_along_any_axis)
+{
+    static int64_t x[COUNT];
+    static int8_t narrow[COUNT];
+    static const char *const ops[] = {"ReduceMax", "ReduceMin", "ArgMax", "ArgMin"};
+    const int64_t dims[3] = {OUTER, LENGTH, INNER}, one = 1;
+    for (int64_t i = 0; i < COUNT; i++) {
+        narrow[i] = (int8_t)(i * i % 19 - 11);
+        x[i] = narrow[i];
+    }
+    for (int64_t k = 0; k < 36; k++) {
+        int64_t axis = k % 3, inner = 1;
+        int op = (int)(k / 3 % 4);
+        bool last = k >= 24 && op >= 2, wide = k < 12;
+        op_case c;
+        op_case_open(&c, NULL);
+        op_case_input(&c, wide ? ADZE_I64 : ADZE_I8, 3, dims,
+                      wide ? (const void *)x : (const void *)narrow, NULL);
+        if (op < 2)
+            op_case_input(&c, ADZE_I64, 1, &one, &axis, NULL);
+        op_case_node(&c, ops[op], 1);
+        if (op >= 2)
+            CHECK(adze_node_set_int(c.node, "axis", axis));
+        if (last)
+            CHECK(adze_node_set_int(c.node, "select_last_index", 1));
+        op_case_run(&c);
+        for (int64_t i = axis + 1; i < 3; i++)
+            inner *= dims[i];
+        for (int64_t i = 0; i < COUNT / dims[axis]; i++) {
+            int64_t best = 0, first = i / inner * dims[axis] * inner + i % inner;
+            for (int64_t e = 1; e < dims[axis]; e++) {
+                int64_t v = x[first + e * inner], most = x[first + best * inner];
+                if ((op % 2 ? v < most : v > most) || (last && v == most))
+                    best = e;
+            }
+            CHECK_EQ(adze_tensor_get_i64(&c.output[0], i), op < 2 ? x[first + best * inner] : best);
+        }
+        op_case_close(&c);
+    }
+}
