@@ -22,10 +22,13 @@ enum { LANES = 32 }; /* partial results of a reduction */
             const int64_t i = base + j;                                                            \
             lane[j] = combine(lane[j], (term));                                                    \
         }                                                                                          \
-        for (int half = LANES / 2; half > 0; half /= 2)                                            \
-            for (int j = 0; j < half; j++)                                                         \
-                lane[j] = combine(lane[j], lane[j + half]);                                        \
-        return lane[0];                                                                            \
+        for (int j = 0; j < 16; j++)                                                               \
+            lane[j] = combine(lane[j], lane[j + 16]);                                              \
+        for (int j = 0; j < 8; j++)                                                                \
+            lane[j] = combine(lane[j], lane[j + 8]);                                               \
+        for (int j = 0; j < 4; j++)                                                                \
+            lane[j] = combine(lane[j], lane[j + 4]);                                               \
+        return combine(combine(lane[0], lane[2]), combine(lane[1], lane[3]));                      \
     } while (0)
 
 static inline float add_f32(float a, float b)

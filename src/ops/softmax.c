@@ -29,6 +29,8 @@ static size_t softmax_scratch(const adze_run *run)
     return s.narrow ? (bytes + 63) / 64 * 64 : 0;
 }
 
+enum { CHUNK = 1024 }; /* elements of short rows */
+
 typedef struct softmax_job {
     const adze_run *run;
     softmax_shape s;
@@ -36,15 +38,47 @@ typedef struct softmax_job {
     void *y;
     void (*row)(int64_t n, const float *x, float *y);
     const adze_eltwise_table *elements;
+    float (*const *reduce)(int64_t n, const float *x);
 } softmax_job;
+
+/* Short rows, several at once: e^x of all their elements is one call. The same operations as the kernels'. */
+static void softmax_short(const softmax_job *job, int64_t rows, const float *x, float *y)
+{
+    const adze_binary_f32_fn sub = job->elements->binary[ADZE_BINARY_SUB][ADZE_FORM_VS];
+    const adze_binary_f32_fn mul = job->elements->binary[ADZE_BINARY_MUL][ADZE_FORM_VS];
+    const adze_unary_f32_fn *unary = job->elements->unary;
+    int64_t n = job->s.length;
+    float e[CHUNK], *powers = job->s.log ? e : y;
+    for (int64_t r = 0; r < rows; r++) {
+        float most = job->reduce[ADZE_REDUCE_MAX](n, x + r * n);
+        sub(n, x + r * n, &most, y + r * n);
+    }
+    unary[ADZE_UNARY_EXP](rows * n, y, powers, 0, 0);
+    for (int64_t r = 0; r < rows; r++) {
+        float sum = job->reduce[ADZE_REDUCE_SUM](n, powers + r * n), scale = 1 / sum;
+        if (job->s.log) {
+            unary[ADZE_UNARY_LOG](1, &sum, &sum, 0, 0);
+            sub(n, y + r * n, &sum, y + r * n);
+        } else {
+            mul(n, y + r * n, &scale, y + r * n);
+        }
+    }
+}
 
 static void softmax_rows(void *user, int64_t begin, int64_t end, int worker)
 {
     const softmax_job *job = user;
     ADZE_UNUSED(worker);
-    for (int64_t i = begin; i < end; i++)
-        job->row(job->s.length, (const float *)job->x + i * job->s.length,
-                 (float *)job->y + i * job->s.length);
+    int64_t n = job->s.length;
+    for (int64_t i = begin, rows; i < end; i += rows) {
+        const float *x = (const float *)job->x + i * n;
+        float *y = (float *)job->y + i * n;
+        rows = ADZE_MIN(end - i, ADZE_MAX(1, CHUNK / n));
+        if (n <= CHUNK)
+            softmax_short(job, rows, x, y);
+        else
+            job->row(n, x, y);
+    }
 }
 
 /* float64, any axis. */
@@ -120,7 +154,8 @@ static adze_status softmax_run(adze_run *run, adze_error *err)
                        .s = shape_of(run),
                        .x = x->data,
                        .y = y->data,
-                       .elements = &run->kernels->eltwise};
+                       .elements = &run->kernels->eltwise,
+                       .reduce = run->kernels->rows.reduce};
     const softmax_shape *s = &job.s;
     const adze_rows_table *rows = &run->kernels->rows;
     int64_t total = adze_tensor_elements(x);
