@@ -1,5 +1,5 @@
 /* MaxPool, AveragePool, LpPool and the global ones: channels-last through kernels/pool.h when float32 or
- * 8-bit with at most two spatial axes, everything else by plain loops. */
+ * 8-bit with at most two spatial axes, MaxPool three, everything else by plain loops. */
 #include <math.h>
 #include <string.h>
 
@@ -90,16 +90,17 @@ static adze_status window_of(adze_window *w, const adze_node *node, const adze_t
     return ADZE_OK;
 }
 
+/* Of a volume, the pictures that are left when its depth is done. */
 static adze_pool_shape shape_of(const adze_window *w, const adze_node *node, const adze_tensor *x,
                                 const adze_tensor *y)
 {
     int at = is_last(node) ? 1 : 2, rank = x->rank - 2, v = rank - 1, h = rank - 2;
-    bool two = rank == 2;
-    return (adze_pool_shape){.n = x->dims[0],
-                             .h = two ? x->dims[at] : 1,
+    bool two = rank >= 2;
+    return (adze_pool_shape){.n = x->dims[0] * (rank > 2 ? y->dims[2] : 1),
+                             .h = two ? x->dims[at + h] : 1,
                              .w = x->dims[at + v],
                              .c = x->dims[is_last(node) ? x->rank - 1 : 1],
-                             .oh = two ? y->dims[at] : 1,
+                             .oh = two ? y->dims[at + h] : 1,
                              .ow = y->dims[at + v],
                              .kh = two ? w->kernel[h] : 1,
                              .kw = w->kernel[v],
@@ -118,7 +119,8 @@ static bool is_fast(const adze_run *run)
     const adze_tensor *x = run->inputs[0];
     bool type = x->dtype == ADZE_F32 || x->dtype == ADZE_U8 || x->dtype == ADZE_I8;
     bool indices = run->output_count > 1 && run->outputs[1];
-    return type && x->rank <= 4 && kind_of(run->node) != POOL_LP && !indices;
+    bool deep = kind_of(run->node) == POOL_MAX && !is_last(run->node) && !is_global(run->node);
+    return type && x->rank <= (deep ? 5 : 4) && kind_of(run->node) != POOL_LP && !indices;
 }
 
 static size_t rounded(size_t size)
@@ -139,10 +141,11 @@ static two_steps steps_of(const adze_run *run, const adze_pool_shape *s)
     return 2 * (s->kh * s->w + s->kw * s->ow) <= s->kh * s->kw * s->ow ? LATE : NOT;
 }
 
-/* Scratch: [what the first of two steps gives] [the input turned] [the output before it is turned] */
+/* Scratch: [what the first of two steps gives] [the input turned] [the output before it is turned]
+ * [a volume whose depth is done] */
 typedef struct pool_areas {
     two_steps steps;
-    size_t turned, result, total;
+    size_t turned, result, deep, total;
 } pool_areas;
 
 static pool_areas areas_of(const adze_run *run, const adze_pool_shape *s)
@@ -153,7 +156,8 @@ static pool_areas areas_of(const adze_run *run, const adze_pool_shape *s)
     a.result = a.turned = a.steps ? rounded(row * (size_t)s->oh) : 0;
     if (!is_last(run->node))
         a.result += rounded(row * (size_t)(a.steps == EARLY ? s->oh : s->h));
-    a.total = a.result + (is_last(run->node) ? 0 : rounded(run->outputs[0]->size));
+    a.deep = a.result + (is_last(run->node) ? 0 : rounded(run->outputs[0]->size));
+    a.total = a.deep + (run->inputs[0]->rank > 4 ? rounded(row * (size_t)s->h) : 0);
     return a;
 }
 
@@ -246,6 +250,27 @@ static void max_of_columns(const adze_run *run, adze_pool_shape *s, bool last, c
     s->pad_top = s->pad_bottom = 0;
 }
 
+/* The depth of a volume; pixels side by side are channels for that. */
+static void max_of_depths(const adze_run *run, const adze_window *w, void *y)
+{
+    const int64_t *dims = run->inputs[0]->dims;
+    adze_pool_shape s = {.n = dims[0] * dims[1],
+                         .h = dims[2],
+                         .w = 1,
+                         .c = dims[3] * dims[4],
+                         .oh = run->outputs[0]->dims[2],
+                         .ow = 1,
+                         .kh = w->kernel[0],
+                         .kw = 1,
+                         .stride_h = w->stride[0],
+                         .stride_w = 1,
+                         .dilation_h = w->dilation[0],
+                         .dilation_w = 1,
+                         .pad_top = w->pad_begin[0],
+                         .pad_bottom = w->pad_end[0]};
+    max_of(run, &s, run->inputs[0]->data, y);
+}
+
 static void run_last(const adze_run *run, adze_pool_shape *s, const pool_areas *a, const void *x,
                      void *y)
 {
@@ -277,18 +302,23 @@ static void run_fast(const adze_run *run, const adze_window *w)
         run_last(run, &s, &a, x, y->data);
         return;
     }
+    if (run->inputs[0]->rank > 4) {
+        max_of_depths(run, w, scratch + a.deep);
+        x = scratch + a.deep;
+    }
     if (a.steps == EARLY) {
         max_of_columns(run, &s, false, x, scratch);
         x = scratch;
     }
     uint8_t *turned = scratch + a.turned, *result = scratch + a.result;
     size_t e = (size_t)adze_dtype_describe(y->dtype)->block_bytes;
-    int64_t in = s.h * s.w, out = s.oh * s.ow;
-    for (int64_t n = 0; n < s.n; n++)
+    int64_t images = y->dims[0], each = s.n / images; /* pictures of a volume */
+    int64_t in = each * s.h * s.w, out = each * s.oh * s.ow;
+    for (int64_t n = 0; n < images; n++)
         adze_transpose(&run->kernels->rows, e, s.c, in, x + (size_t)(n * s.c * in) * e,
                        turned + (size_t)(n * s.c * in) * e);
     run_last(run, &s, &a, turned, result);
-    for (int64_t n = 0; n < s.n; n++)
+    for (int64_t n = 0; n < images; n++)
         adze_transpose(&run->kernels->rows, e, out, s.c, result + (size_t)(n * s.c * out) * e,
                        (uint8_t *)y->data + (size_t)(n * s.c * out) * e);
 }
