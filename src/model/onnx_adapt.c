@@ -288,7 +288,8 @@ static adze_status flatten_places(adze_node *node, adze_node **last, adze_error 
     }
     shape->inputs[0] = x;
     *last = put_behind(node, "Reshape", 2);
-    return *last && adze_graph_append(node->graph, shape)
+    return *last && adze_node_set_int(*last, "allowzero", 1) &&
+                   adze_graph_append(node->graph, shape)
                ? set_input(*last, 1, shape->outputs[0], err)
                : out_of_memory(err);
 }
@@ -335,7 +336,7 @@ static adze_status softmax_matrix(adze_node *node, adze_node **last, adze_error 
     adze_node *flatten = put_before(node, "Flatten", 1);
     adze_node *reshape = put_behind(node, "Reshape", 2);
     if (!shape || !flatten || !reshape || !adze_graph_append(node->graph, shape) ||
-        !adze_node_set_int(flatten, "axis", axis))
+        !adze_node_set_int(flatten, "axis", axis) || !adze_node_set_int(reshape, "allowzero", 1))
         return out_of_memory(err);
     shape->inputs[0] = input;
     reshape->inputs[1] = shape->outputs[0];

@@ -10,6 +10,7 @@
 #include "passes/quantized_impl.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- inputs ---- */
 
@@ -371,11 +372,20 @@ static bool merge(adze_rewriter *rw, adze_node *quantizer)
     return false;
 }
 
+/* Integer convolution and pooling are for pictures and sequences: volumes stay floats. */
+static bool is_volume(const adze_node *node)
+{
+    const adze_value *x =
+        adze_rw_input(node, adze_rw_is(node, "Conv") || adze_rw_is(node, "ConvTranspose"));
+    bool window = strstr(node->op_type, "Pool") || strncmp(node->op_type, "Conv", 4) == 0;
+    return window && x && (x->type.rank < 0 || x->type.rank > 4);
+}
+
 static bool rewrite(adze_rewriter *rw, adze_node *node)
 {
     if (adze_rw_is(node, "QuantizeLinear"))
         return cancel(rw, node) || merge(rw, node);
-    if (!node->op || adze_rw_is(node, "DequantizeLinear"))
+    if (!node->op || adze_rw_is(node, "DequantizeLinear") || is_volume(node))
         return false;
     switch (node->op->quant) {
     case ADZE_QUANT_WEIGHTED: return rewrite_weighted(rw, node);

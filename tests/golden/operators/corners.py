@@ -261,6 +261,42 @@ def scan_8_backwards_from_its_length():
     return m.gives(last=last, y=y)
 
 
+@case
+def hardmax_9_of_nothing():
+    m, x = model(9), np.zeros((1, 4, 0, 3), np.float32)
+    return m.node("Hardmax", [m.input("x", x)], axis=2).gives(y=x)
+
+
+# ---- quantized volumes ----
+
+
+def quantized(node, shape, compute, *weights, **attributes):
+    """The node between DequantizeLinear and QuantizeLinear; all numbers are exact."""
+    def draw():
+        m, x = model(13), rng.integers(0, 255, shape).astype(np.uint8)
+        m.constant("s", np.float32(0.5))
+        m.constant("z", np.uint8(100))
+        m.constant("w_z", np.int8(0))
+        m.node("DequantizeLinear", [m.input("x", x), "s", "z"], ["x_f"])
+        names, real = ["x_f"], [(x.astype(np.float32) - 100) * np.float32(0.5)]
+        for i, w in enumerate(weights):
+            stored = rng.integers(-9, 9, w).astype(np.int8)
+            m.node("DequantizeLinear", [m.constant(f"w{i}", stored), "s", "w_z"], [f"w{i}_f"])
+            names.append(f"w{i}_f")
+            real.append(stored.astype(np.float32) * np.float32(0.5))
+        m.node(node, names, ["y_f"], **attributes).node("QuantizeLinear", ["y_f", "s", "z"])
+        return m.gives(y=np.clip(np.rint(compute(*real) / np.float32(0.5)) + 100, 0, 255).astype(np.uint8))
+    return draw
+
+
+CASES["quantized_conv_of_volumes"] = quantized("Conv", (1, 2, 3, 4, 3), lambda x, w: np.einsum("ncdhw,oc->nodhw", x, w[..., 0, 0, 0]),
+                                               (4, 2, 1, 1, 1))
+for _pool, _fn in (("MaxPool", np.max), ("AveragePool", np.mean)):
+    CASES[f"quantized_{_pool}_of_volumes".lower()] = quantized(
+        _pool, (1, 2, 2, 4, 3), lambda x, fn=_fn: fn(x.reshape(1, 2, 1, 2, 2, 2, 3), (3, 5)), kernel_shape=[2, 2, 1],
+        strides=[2, 2, 1])
+
+
 # ---- attention of com.microsoft with dimensions that only a run knows ----
 
 
