@@ -7,6 +7,34 @@
 #include "model/model_impl.h"
 #include "model/onnx_import.h"
 
+static void add_domains(adze_model *model, const adze_onnx_opset *opsets, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const char *name = strcmp(opsets[i].domain, "ai.onnx") == 0 ? "" : opsets[i].domain;
+        int at = 0;
+        while (at < model->domain_count && strcmp(model->domains[at].domain, name) != 0)
+            at++;
+        if (at == model->domain_count)
+            model->domains[model->domain_count++] = (adze_onnx_opset){name, 1};
+        model->domains[at].version = ADZE_MAX(model->domains[at].version, opsets[i].version);
+    }
+}
+
+/* Versions of the domains, those that functions ask for too. */
+static bool take_domains(adze_model *model, const adze_onnx_model *onnx)
+{
+    size_t most = (size_t)onnx->opset_count;
+    for (int i = 0; i < onnx->function_count; i++)
+        most += (size_t)onnx->functions[i].opset_count;
+    model->domains = ADZE_ARENA_ARRAY(&model->arena, adze_onnx_opset, most + 1);
+    if (!model->domains)
+        return false;
+    add_domains(model, onnx->opsets, onnx->opset_count);
+    for (int i = 0; i < onnx->function_count; i++)
+        add_domains(model, onnx->functions[i].opsets, onnx->functions[i].opset_count);
+    return true;
+}
+
 /* Takes what it needs from `onnx` and closes it. */
 static adze_status take_onnx(adze_model *model, adze_context *context, adze_onnx_model *onnx,
                              adze_error *err)
@@ -21,10 +49,11 @@ static adze_status take_onnx(adze_model *model, adze_context *context, adze_onnx
     for (int i = 0; i < onnx->opset_count; i++)
         if (!*onnx->opsets[i].domain || strcmp(onnx->opsets[i].domain, "ai.onnx") == 0)
             model->opset = onnx->opsets[i].version;
+    bool kept = take_domains(model, onnx);
     for (int i = 0; i < onnx->mapping_count; i++)
         model->file_size += (int64_t)adze_mapping_size(onnx->mappings[i]);
     adze_onnx_close(onnx);
-    return status;
+    return status == ADZE_OK && !kept ? adze_fail(err, ADZE_NO_MEMORY, "model") : status;
 }
 
 static adze_status finish(adze_model *model, adze_error *err)
@@ -94,6 +123,19 @@ void adze_model_close(adze_model **model)
     *model = NULL;
 }
 
+static bool copy_domains(adze_model *model, const adze_model *like)
+{
+    const size_t count = like ? (size_t)like->domain_count : 0;
+    model->domains = ADZE_ARENA_ARRAY(&model->arena, adze_onnx_opset, count + 1);
+    for (size_t i = 0; i < count && model->domains; i++) {
+        const char *name = adze_arena_strdup(&model->arena, like->domains[i].domain);
+        if (!name)
+            return false;
+        model->domains[model->domain_count++] = (adze_onnx_opset){name, like->domains[i].version};
+    }
+    return model->domains != NULL;
+}
+
 static bool copy_meta(adze_model *model, const adze_model *like)
 {
     model->meta_count = like ? like->meta_count : 0;
@@ -121,7 +163,7 @@ adze_status adze_model_from_graph(adze_model **out, adze_graph **graph, const ad
     model->producer = adze_arena_strdup(&model->arena, like ? like->producer : "adze");
     model->opset = like ? like->opset : 0;
     model->ir_version = like ? like->ir_version : 0;
-    adze_status status = model->producer && copy_meta(model, like)
+    adze_status status = model->producer && copy_meta(model, like) && copy_domains(model, like)
                              ? adze_graph_infer(model->graph, err)
                              : adze_fail(err, ADZE_NO_MEMORY, "model");
     if (status != ADZE_OK)

@@ -12,6 +12,9 @@ struct adze_model {
     adze_graph *graph;
     const char *path, *producer;
     int64_t opset, ir_version, file_size;
+    int domain_count;
+    adze_onnx_opset
+        *domains; /* the newest version of each that the file, or a function in it, asks for */
     int meta_count;
     adze_onnx_meta *meta;
     int issue_count, issue_capacity;

@@ -1,5 +1,6 @@
 /* From the graph to ONNX structs. Operators stand in their newest form, so the opset written is the
- * lowest in which every form, attribute and element type of the graph exists. */
+ * lowest in which every form, attribute and element type of the graph exists, but none before the file's: what that
+ * allowed need not be known here. */
 #include <string.h>
 
 #include "formats/onnx.h"
@@ -90,6 +91,8 @@ static int64_t node_opset(const adze_node *node, int64_t file_opset)
     if (!node->op)
         return file_opset;
     int64_t opset = node->op->since;
+    if (strcmp(node->op_type, "Resize") == 0 && (node->input_count < 2 || !node->inputs[1]))
+        opset = 13; /* regions may be absent */
     for (size_t i = 0; i < ADZE_COUNT_OF(needs); i++) {
         const need *n = &needs[i];
         bool there = n->attr ? adze_node_has(node, n->attr)
@@ -312,19 +315,50 @@ static void fill_graph(exporter *x, adze_onnx_graph *to, const adze_graph *g)
         fill_node(x, &to->nodes[to->node_count++], g, g->nodes[i]);
 }
 
-static void fill_opsets(exporter *x, adze_onnx_model *to, const adze_graph *g)
+static int all_nodes(const adze_graph *g)
 {
-    to->opsets = array(x, g->node_count + 1, sizeof *to->opsets);
+    int count = g->node_count;
+    for (int n = 0; n < g->node_count; n++)
+        for (int a = 0; a < g->nodes[n]->attr_count; a++)
+            if (g->nodes[n]->attrs[a].type == ADZE_ATTR_GRAPH)
+                count += all_nodes(g->nodes[n]->attrs[a].as.graph);
+    return count;
+}
+
+/* The version that the file had of a domain. */
+static int64_t file_version(const adze_model *model, const char *domain)
+{
+    for (int i = 0; i < model->domain_count; i++)
+        if (strcmp(model->domains[i].domain, domain) == 0)
+            return model->domains[i].version;
+    return 1;
+}
+
+static void add_opsets(adze_onnx_model *to, const adze_model *model, const adze_graph *g)
+{
+    for (int n = 0; n < g->node_count; n++) {
+        const adze_node *node = g->nodes[n];
+        int at = 0;
+        while (at < to->opset_count && strcmp(to->opsets[at].domain, node->domain) != 0)
+            at++;
+        if (at == to->opset_count)
+            to->opsets[to->opset_count++] =
+                (adze_onnx_opset){node->domain, file_version(model, node->domain)};
+        if (node->op && *node->domain)
+            to->opsets[at].version = ADZE_MAX(to->opsets[at].version, node->op->since);
+        for (int a = 0; a < node->attr_count; a++)
+            if (node->attrs[a].type == ADZE_ATTR_GRAPH)
+                add_opsets(to, model, node->attrs[a].as.graph);
+    }
+}
+
+static void fill_opsets(exporter *x, adze_onnx_model *to, const adze_model *model)
+{
+    to->opsets = array(x, all_nodes(model->graph) + 1, sizeof *to->opsets);
     if (!to->opsets)
         return;
     to->opsets[to->opset_count++] = (adze_onnx_opset){"", x->opset};
-    for (int n = 0; n < g->node_count; n++) {
-        bool there = false;
-        for (int i = 0; i < to->opset_count; i++)
-            there |= strcmp(to->opsets[i].domain, g->nodes[n]->domain) == 0;
-        if (!there)
-            to->opsets[to->opset_count++] = (adze_onnx_opset){g->nodes[n]->domain, 1};
-    }
+    add_opsets(to, model, model->graph);
 }
 
 static adze_status check_writable(const adze_graph *g, adze_error *err)
@@ -332,10 +366,15 @@ static adze_status check_writable(const adze_graph *g, adze_error *err)
     if (g->state_count > 0)
         return adze_fail(err, ADZE_UNSUPPORTED,
                          "ONNX has no values that persist between runs ('%s')", g->states[0]->name);
-    for (int i = 0; i < g->node_count; i++)
+    for (int i = 0; i < g->node_count; i++) {
         if (g->nodes[i]->op && (g->nodes[i]->op->flags & ADZE_OP_INTERNAL))
             return adze_fail(err, ADZE_UNSUPPORTED, "operator %s exists only inside plans",
                              g->nodes[i]->op_type);
+        if (adze_node_has(g->nodes[i], "batched") && strcmp(g->nodes[i]->op_type, "Scan") == 0)
+            return adze_fail(err, ADZE_UNSUPPORTED,
+                             "'%s' is a Scan of opset 8, which no later one can say",
+                             g->nodes[i]->name);
+    }
     for (int i = 0; i < g->value_count; i++)
         if (g->values[i]->role == ADZE_ROLE_CONSTANT &&
             adze_dtype_describe(g->values[i]->type.dtype)->onnx < 0)
@@ -351,7 +390,8 @@ adze_status adze_onnx_save(const adze_model *model, const char *path,
     const adze_graph *g = model->graph;
     ADZE_TRY(check_writable(g, err));
     adze_arena arena = {0};
-    exporter x = {.arena = &arena, .opset = graph_opset(g, ADZE_MAX(model->opset, 7))};
+    int64_t own = ADZE_MAX(file_version(model, ""), 7);
+    exporter x = {.arena = &arena, .opset = ADZE_MAX(graph_opset(g, own), own)};
     adze_onnx_model onnx = {.ir_version = ir_version_for(x.opset),
                             .producer_name = "adze",
                             .producer_version = ADZE_VERSION,
@@ -360,7 +400,7 @@ adze_status adze_onnx_save(const adze_model *model, const char *path,
                             .meta = model->meta,
                             .meta_count = model->meta_count};
     fill_graph(&x, &onnx.graph, g);
-    fill_opsets(&x, &onnx, g);
+    fill_opsets(&x, &onnx, model);
     adze_onnx_write_options write = {.external_data = options->external_data};
     adze_status status = x.failed ? adze_fail(err, ADZE_NO_MEMORY, "%s", path)
                                   : adze_onnx_write(&onnx, path, &write, err);
