@@ -1,6 +1,7 @@
 /* What depends on constants alone is computed now: nodes whose inputs are all constants, and integer
  * values that inference knows (shapes that flow as data). Results that would need much more memory
- * than what they are made from (float16 may become float32), or much time, stay as they are.
+ * than what they are made from (float16 may become float32), or much time, stay as they are, except
+ * weights.
  *
  * Dequantized weights are left alone at first, so that integer operators can take the integers; what
  * no operator took is folded by fold_weights. */
@@ -50,7 +51,15 @@ static size_t output_bytes(const adze_node *node)
     return total;
 }
 
-static bool may_fold(const adze_node *node)
+/* Weights of a product, which its kernel wants packed once: their memory is needed in any case. */
+static bool makes_weights(adze_rewriter *rw, const adze_node *node)
+{
+    adze_node *user = node->output_count == 1 ? adze_rw_sole_user(rw, node->outputs[0]) : NULL;
+    return user && user->op && user->op->quant == ADZE_QUANT_WEIGHTED &&
+           adze_rw_input(user, 1) == node->outputs[0];
+}
+
+static bool may_fold(adze_rewriter *rw, const adze_node *node)
 {
     const adze_op *op = node->op;
     if (!op || !op->run || (op->flags & (ADZE_OP_RANDOM | ADZE_OP_SUBGRAPH)))
@@ -60,7 +69,7 @@ static bool may_fold(const adze_node *node)
             return false;
     size_t from, to = output_bytes(node);
     return to != SIZE_MAX && inputs_are_constant(node, &from) &&
-           (to <= LARGEST_GROWTH || (to - LARGEST_GROWTH) / 2 <= from);
+           (to <= LARGEST_GROWTH || (to - LARGEST_GROWTH) / 2 <= from || makes_weights(rw, node));
 }
 
 static bool is_cheap(const adze_node *node, const adze_tensor *const *inputs, adze_arena *arena)
@@ -117,7 +126,7 @@ static bool put_results(adze_rewriter *rw, adze_node *node, const adze_tensor *r
 
 static bool fold_node(adze_rewriter *rw, adze_node *node)
 {
-    if (!may_fold(node))
+    if (!may_fold(rw, node))
         return false;
     adze_arena arena = {0};
     adze_tensor *results = ADZE_ARENA_ARRAY(&arena, adze_tensor, (size_t)node->output_count + 1);
