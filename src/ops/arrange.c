@@ -330,7 +330,7 @@ static adze_status slice_run(adze_run *run, adze_error *err)
         int64_t first;
         slice_numbers(x->dims[a], starts[i], ends[i], steps[i], &first, &l.dims[a]);
         offset += first * l.from[a];
-        l.from[a] *= steps[i];
+        l.from[a] *= l.dims[a] > 1 ? steps[i] : 1; /* no step may be as large as a number can be */
     }
     for (int i = 0; i < x->rank; i++)
         if (l.dims[i] != y->dims[i])

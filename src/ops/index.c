@@ -709,7 +709,7 @@ static adze_status reverse_run(adze_run *run, adze_error *err)
     const adze_tensor *x = run->inputs[0], *lengths = run->inputs[1];
     int64_t batch_axis = adze_node_int(run->node, "batch_axis", 1);
     int64_t time_axis = adze_node_int(run->node, "time_axis", 0);
-    if (x->rank < 2 || batch_axis + time_axis != 1 || batch_axis * time_axis != 0)
+    if (x->rank < 2 || (batch_axis != 0 && batch_axis != 1) || time_axis != 1 - batch_axis)
         return adze_ops_bad(run->node, err, "batch_axis and time_axis must be 0 and 1");
     if (adze_tensor_elements(lengths) != x->dims[batch_axis])
         return adze_ops_bad(run->node, err, "one length for each sequence");

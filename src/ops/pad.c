@@ -217,6 +217,7 @@ static adze_status trilu_run(adze_run *run, adze_error *err)
     int64_t k = k_tensor && k_tensor->data ? adze_tensor_get_i64(k_tensor, 0) : 0;
     bool upper = adze_node_int(run->node, "upper", 1) != 0;
     int64_t h = x->dims[x->rank - 2], w = x->dims[x->rank - 1];
+    k = ADZE_MAX(-h, ADZE_MIN(k, w));
     int64_t size = (int64_t)adze_ops_element(x->dtype), rows = w ? adze_tensor_elements(x) / w : 0;
     adze_ops_copy_bytes(run, y->data, x->data, y->size);
     for (int64_t r = 0; r < rows && !adze_ops_is_late(run, r);

@@ -7,6 +7,7 @@
 
 #include "ops/execute.h"
 #include "ops/fused.h"
+#include "ops/helpers.h"
 #include "ops/window.h"
 
 static bool is_last(const adze_node *node)
@@ -70,9 +71,10 @@ static adze_status transposed_infer(adze_infer *infer, adze_error *err)
     for (int i = 0; i < rank; i++) {
         int at = (is_last(node) ? 1 : 2) + i;
         int64_t wanted = listed(node, "output_shape", i, -1);
-        y.dims[at] = wanted >= 0 ? wanted
-                                 : output_size(infer, &window, i, x->dims[at],
-                                               listed(node, "output_padding", i, 0));
+        int64_t extra = listed(node, "output_padding", i, 0);
+        if (wanted > INT32_MAX || extra > INT32_MAX || extra < 0)
+            return adze_ops_bad(node, err, "output_shape or output_padding is out of range");
+        y.dims[at] = wanted >= 0 ? wanted : output_size(infer, &window, i, x->dims[at], extra);
     }
     adze_infer_set(infer, 0, &y);
     return ADZE_OK;
@@ -526,7 +528,7 @@ static void plain_channel(void *user, int64_t piece, int worker)
                     adze_tensor_get_f64(x, (n * j->c + c) * j->in_points + in) *
                     adze_tensor_get_f64(w, (c * j->oc_group + o % j->oc_group) * j->taps + t);
         }
-    for (int64_t i = 0; i < j->out_points; i++) {
+    for (int64_t i = 0; i < j->out_points && !adze_ops_is_late(j->run, i); i++) {
         double v = sum[i];
         v = v < (double)j->lo ? (double)j->lo : v > (double)j->hi ? (double)j->hi : v;
         adze_tensor_set_f64(j->run->outputs[0], piece * j->out_points + i, v);
