@@ -87,16 +87,19 @@ enum { BLOCK = 64 };
 static ONE_COPY void remainders(int64_t n, const float *a, int a_step, const float *b, int b_step,
                                 float *y)
 {
+    const float first_a = n > 0 ? *a : 0.0f, first_b = n > 0 ? *b : 0.0f;
     for (int64_t at = 0; at < n; at += BLOCK) {
         const int64_t count = n - at < BLOCK ? n - at : BLOCK;
-        float u[BLOCK] = {0}, v[BLOCK];
+        float u[BLOCK], v[BLOCK];
         int others = 0;
-        for (int64_t i = 0; i < BLOCK; i++)
-            v[i] = 1.0f;
-        for (int64_t i = 0; i < count; i++) {
-            u[i] = a[(at + i) * a_step];
-            v[i] = b[(at + i) * b_step];
+        for (int64_t i = 0; i < BLOCK; i++) {
+            u[i] = a_step ? 0.0f : first_a;
+            v[i] = b_step ? 1.0f : first_b;
         }
+        if (a_step)
+            memcpy(u, a + at, (size_t)count * sizeof *u);
+        if (b_step)
+            memcpy(v, b + at, (size_t)count * sizeof *v);
         for (int64_t i = 0; i < BLOCK; i++)
             others |= !is_near_quotient(u[i], v[i]);
         if (others)
