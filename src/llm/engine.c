@@ -46,8 +46,16 @@ static adze_status open_tokenizer(adze_engine *e, const char *other, adze_error 
     const adze_gguf_meta *meta = adze_checkpoint_meta(e->checkpoint);
     const char *path = adze_checkpoint_path(e->checkpoint);
     const char *model = adze_gguf_string(meta, "tokenizer.ggml.model", NULL);
-    if (model && strcmp(model, "none") != 0 && strcmp(model, "no_vocab") != 0)
-        return adze_tokenizer_from_meta(&e->tokenizer, meta, path, err);
+    if (model && strcmp(model, "none") != 0 && strcmp(model, "no_vocab") != 0) {
+        ADZE_TRY(adze_tokenizer_from_meta(&e->tokenizer, meta, path, err));
+        long long tokens = adze_tokenizer_count(e->tokenizer), rows = e->config.vocabulary;
+        return tokens == rows
+                   ? ADZE_OK
+                   : adze_fail(err, ADZE_BAD_MODEL,
+                               "%s: tokenizer.ggml.tokens has %lld tokens, but token_embd.weight "
+                               "%lld rows: they are of different models; convert the model again",
+                               path, tokens, rows);
+    }
     if (!adze_file_is_folder(path))
         return ADZE_OK;
     adze_status status = adze_tokenizer_open(&e->tokenizer, path, err);

@@ -174,6 +174,13 @@ static void changed_fails(const char *key, const char *text, int64_t number, adz
     }
     CHECK(text ? adze_gguf_set_string(&file->meta, key, text, strlen(text))
                : adze_gguf_set_int(&file->meta, key, ADZE_GGUF_U32, number));
+    for (int i = 0; i < file->meta.count && strcmp(key, "tokens") == 0; i++) {
+        adze_gguf_entry *e = &file->meta.entries[i]; /* tokens, their scores and types */
+        if (e->count == 512) {
+            e->count = 500;
+            e->byte_count = e->byte_count / 512 * 500;
+        }
+    }
     const char *path = test_tmpfile("changed.gguf");
     CHECK_OK(adze_gguf_write(path, &file->meta, plans, data, file->tensor_count, &err), &err);
     adze_gguf_close(&file);
@@ -196,6 +203,7 @@ TEST(engine_of_metadata_that_do_not_fit)
     changed_fails("llama.attention.key_length", NULL, 16, ADZE_BAD_MODEL, "blk.0.attn_q.weight is");
     changed_fails("llama.block_count", NULL, 6, ADZE_BAD_MODEL,
                   "blk.5.attn_norm.weight is missing");
+    changed_fails("tokens", NULL, 0, ADZE_BAD_MODEL, "500 tokens, but token_embd.weight 512 rows");
     changed_fails("llama.expert_count", NULL, 4, ADZE_BAD_FILE, "of which 0 are used");
 }
 
