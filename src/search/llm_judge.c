@@ -47,11 +47,29 @@ static const char *override_of(adze_arena *arena, const char *name, adze_dtype t
     return adze_arena_printf(arena, "^%s$=%s", escaped, text);
 }
 
-static bool go_on(void *user, const adze_llm_progress *progress)
+bool llm_go_on(void *user, const adze_llm_progress *progress)
 {
     const llm_search *s = user;
     ADZE_UNUSED(progress);
     return !s->o.cancelled || !s->o.cancelled(s->o.user);
+}
+
+static int stop(void *user, int64_t chunk, int64_t chunks, double perplexity, double kld)
+{
+    ADZE_UNUSED(chunk);
+    ADZE_UNUSED(chunks);
+    ADZE_UNUSED(perplexity);
+    ADZE_UNUSED(kld);
+    return !llm_go_on(user, NULL);
+}
+
+adze_perplexity_options llm_perplexity_options(llm_search *s)
+{
+    adze_perplexity_options how = adze_perplexity_options_default();
+    how.context = LLM_CHUNK;
+    how.progress = stop;
+    how.user = s;
+    return how;
 }
 
 static adze_status quantize(llm_search *s, const char *mix, const int *picks, adze_error *err)
@@ -62,7 +80,7 @@ static adze_status quantize(llm_search *s, const char *mix, const int *picks, ad
     how.type = mix ? mix : "Q8_0";
     how.pure = !mix;
     how.imatrix = s->imatrix_path;
-    how.progress = go_on;
+    how.progress = llm_go_on;
     how.user = s;
     bool made = overrides != NULL;
     for (int i = 0; picks && made && i < s->count; i++) {
@@ -113,8 +131,7 @@ static adze_status measure(llm_search *s, const char *file, llm_judged *j, adze_
     adze_engine *engine;
     adze_engine_options sizes = {.context = LLM_CHUNK, .batch = LLM_CHUNK};
     ADZE_TRY(adze_engine_open(&engine, s->context, file, &sizes, err));
-    adze_perplexity_options how = adze_perplexity_options_default();
-    how.context = LLM_CHUNK;
+    adze_perplexity_options how = llm_perplexity_options(s);
     how.base = s->judge_base;
     how.chunks = s->judge_count / LLM_CHUNK;
     how.klds_size = how.chunks * LLM_CHUNK;

@@ -64,6 +64,8 @@ static adze_status make_reference(llm_search *s, adze_error *err)
         return ADZE_OK;
     adze_llm_quantize_options how = llm_quantize_options();
     how.type = "F16";
+    how.progress = llm_go_on;
+    how.user = s;
     how.allow_requantize = true;
     adze_llm_quantization *q;
     s->reference = adze_path_join(&s->arena, s->o.output, "reference.gguf");
@@ -104,6 +106,8 @@ static adze_status make_imatrix(llm_search *s, const char *text, size_t length, 
         return adze_imatrix_open(&s->imatrix, s->o.imatrix, err);
     }
     adze_imatrix_collect_options how = adze_imatrix_collect_options_default();
+    how.progress = llm_go_on;
+    how.user = s;
     how.output = true; /* a file of its own for the embeddings' other use */
     ADZE_TRY(llm_say(s, err, "importance matrix"));
     s->imatrix_path = adze_path_join(&s->arena, s->o.output, "imatrix.gguf");
@@ -273,8 +277,7 @@ static adze_status open_search(llm_search *s, adze_error *err)
 
 static adze_status judge_original(llm_search *s, adze_error *err)
 {
-    adze_perplexity_options how = adze_perplexity_options_default();
-    how.context = LLM_CHUNK;
+    adze_perplexity_options how = llm_perplexity_options(s);
     how.save_base = s->judge_base;
     ADZE_TRY(llm_say(s, err, "the original on the text to judge by"));
     return adze_perplexity_measure(&s->original, s->engine, s->judge_ids, s->judge_count, &how,

@@ -78,6 +78,9 @@ adze_status llm_sensitivity_measure(llm_search *s, adze_error *err) ADZE_MUST_CH
  * file, measures that; *out is in s->judged. */
 adze_status llm_judge_measure(llm_search *s, const char *name, const int *picks, double limit,
                               llm_judged **out, adze_error *err) ADZE_MUST_CHECK;
+/* Measured in chunks of LLM_CHUNK tokens, after each of which the caller may stop. */
+adze_perplexity_options llm_perplexity_options(llm_search *s);
+bool llm_go_on(void *search, const adze_llm_progress *progress); /* the caller has not stopped */
 /* The defaults, with no limit of memory but the machine's: this process holds the reference anyway. */
 adze_llm_quantize_options llm_quantize_options(void);
 /* Bytes of the file with these picks, and their predicted divergence. */

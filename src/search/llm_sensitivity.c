@@ -100,7 +100,7 @@ static adze_status disturb(llm_search *s, llm_tensor *t, int k, char *weights, a
 
 static adze_status probe(llm_search *s, const char *save, adze_perplexity *out, adze_error *err)
 {
-    adze_perplexity_options how = adze_perplexity_options_default();
+    adze_perplexity_options how = llm_perplexity_options(s);
     how.context = ADZE_MIN(LLM_CHUNK, s->probe_count);
     how.base = save ? NULL : s->probe_base;
     how.save_base = save;
