@@ -32,6 +32,24 @@ static double sum_row(const adze_run *run, adze_reduce op, int64_t n, const floa
     return sum;
 }
 
+/* Sum of rows of m <= BLOCK columns, [n] of them inner apart, or of what a function makes of them: of 64 rows each, then
+ * of these. */
+static void sum_columns(const adze_eltwise_table *e, adze_unary term_of, int64_t n, int64_t m,
+                        int64_t inner, const float *x, float *sum)
+{
+    const adze_binary_f32_fn add = e->binary[ADZE_BINARY_ADD][ADZE_FORM_VV];
+    float part[BLOCK], term[BLOCK];
+    memset(sum, 0, (size_t)m * sizeof *sum);
+    for (int64_t k = 0; k < n; k++, x += inner) {
+        float *to = k % 64 ? term : part;
+        e->unary[term_of](m, x, to, 1, 0);
+        if (k % 64)
+            add(m, part, term, part);
+        if (k % 64 == 63 || k == n - 1)
+            add(m, sum, part, sum);
+    }
+}
+
 /* ---- LRN: x / (bias + alpha / size * sum over near channels of x^2)^beta ---- */
 
 typedef struct lrn_job {
@@ -150,12 +168,12 @@ static void lp_plain(const lp_job *j, int64_t at)
 {
     const adze_tensor *x = j->run->inputs[0];
     double norm = 0;
-    for (int64_t k = 0; k < j->n; k++) {
+    for (int64_t k = 0; k < j->n && !adze_ops_is_late(j->run, k); k++) {
         double v = adze_ops_get(x, at + k * j->inner);
         norm += j->absolute ? fabs(v) : v * v;
     }
     norm = j->absolute ? norm : sqrt(norm);
-    for (int64_t k = 0; k < j->n; k++)
+    for (int64_t k = 0; k < j->n && !adze_ops_is_late(j->run, k); k++)
         adze_ops_put(j->run->outputs[0], at + k * j->inner,
                      norm == 0 ? 0 : adze_ops_get(x, at + k * j->inner) / norm);
 }
@@ -178,23 +196,14 @@ static void lp_row(const lp_job *j, int64_t at)
         lp_plain(j, at);
 }
 
-/* m <= BLOCK columns: the sums of 64 rows each, then their sum. */
+/* m <= BLOCK columns. */
 static void lp_columns(const lp_job *j, int64_t m, int64_t at)
 {
     const adze_eltwise_table *e = &j->run->kernels->eltwise;
-    const adze_binary_f32_fn add = e->binary[ADZE_BINARY_ADD][ADZE_FORM_VV];
     const float *x = (const float *)j->run->inputs[0]->data + at;
-    float *y = (float *)j->run->outputs[0]->data + at;
-    float norm[BLOCK] = {0}, part[BLOCK], term[BLOCK];
+    float *y = (float *)j->run->outputs[0]->data + at, norm[BLOCK];
     bool usual = true;
-    for (int64_t k = 0; k < j->n; k++) {
-        e->unary[j->absolute ? ADZE_UNARY_ABS : ADZE_UNARY_SQUARE](m, x + k * j->inner,
-                                                                   k % 64 ? term : part, 0, 0);
-        if (k % 64)
-            add(m, part, term, part);
-        if (k % 64 == 63 || k == j->n - 1)
-            add(m, norm, part, norm);
-    }
+    sum_columns(e, j->absolute ? ADZE_UNARY_ABS : ADZE_UNARY_SQUARE, j->n, m, j->inner, x, norm);
     if (!j->absolute)
         e->unary[ADZE_UNARY_SQRT](m, norm, norm, 0, 0);
     for (int64_t i = 0; i < m; i++)
@@ -247,6 +256,7 @@ typedef struct mvn_job {
     bool reduced[ADZE_MAX_RANK];
     int64_t strides[ADZE_MAX_RANK];
     int64_t runs, length;
+    int64_t inner; /* elements between those of a run that is not side by side: see mvn_columns */
 } mvn_job;
 
 static int64_t mvn_start(const mvn_job *j, int64_t group, int64_t run)
@@ -266,7 +276,7 @@ static void mvn_plain(const mvn_job *j, int64_t group)
     const adze_tensor *x = j->run->inputs[0];
     double mean = 0, square = 0, count = (double)(j->runs * j->length);
     for (int pass = 0; pass < 3; pass++) {
-        for (int64_t r = 0; r < j->runs; r++)
+        for (int64_t r = 0; r < j->runs && !adze_run_is_late(j->run); r++)
             for (int64_t i = 0, at = mvn_start(j, group, r); i < j->length; i++, at++) {
                 double v = adze_ops_get(x, at);
                 if (pass == 0)
@@ -311,6 +321,44 @@ static void mvn_floats(const mvn_job *j, int64_t group)
     }
 }
 
+/* The same for groups that lie side by side, along one reduced axis or several in a row. */
+static void mvn_columns(const mvn_job *j, int64_t m, int64_t at)
+{
+    const adze_eltwise_table *e = &j->run->kernels->eltwise;
+    const float *x = (const float *)j->run->inputs[0]->data + at, count = (float)j->runs;
+    float *y = (float *)j->run->outputs[0]->data + at, mean[BLOCK], rest[BLOCK], square[BLOCK];
+    sum_columns(e, ADZE_UNARY_LINEAR, j->runs, m, j->inner, x, mean);
+    e->binary[ADZE_BINARY_DIV][ADZE_FORM_VS](m, mean, &count, mean);
+    for (int64_t k = 0; k < j->runs * j->inner; k += j->inner)
+        e->binary[ADZE_BINARY_SUB][ADZE_FORM_VV](m, x + k, mean, y + k);
+    sum_columns(e, ADZE_UNARY_LINEAR, j->runs, m, j->inner, y, rest);
+    sum_columns(e, ADZE_UNARY_SQUARE, j->runs, m, j->inner, y, square);
+    bool usual = true;
+    for (int64_t i = 0; i < m; i++) {
+        double off = (double)rest[i] / (double)j->runs;
+        double variance = (double)square[i] / (double)j->runs - off * off;
+        usual &= variance > 1e-24 && variance < 1e36;
+        rest[i] = (float)off;
+        square[i] = (float)(sqrt(variance) + 1e-9);
+    }
+    for (int64_t k = 0; k < j->runs * j->inner && usual; k += j->inner) {
+        e->binary[ADZE_BINARY_SUB][ADZE_FORM_VV](m, y + k, rest, y + k);
+        e->binary[ADZE_BINARY_DIV][ADZE_FORM_VV](m, y + k, square, y + k);
+    }
+    for (int64_t i = 0; i < m && !usual; i++)
+        mvn_plain(j, (at / (j->runs * j->inner)) * j->inner + at % j->inner + i);
+}
+
+static void mvn_lines(void *user, int64_t begin, int64_t end, int worker)
+{
+    ADZE_UNUSED(worker);
+    const mvn_job *j = user;
+    for (int64_t i = begin, m; i < end; i += m) {
+        m = ADZE_MIN(ADZE_MIN(BLOCK, end - i), j->inner - i % j->inner);
+        mvn_columns(j, m, i / j->inner * j->runs * j->inner + i % j->inner);
+    }
+}
+
 static void mvn_group(void *user, int64_t group, int worker)
 {
     ADZE_UNUSED(worker);
@@ -338,7 +386,20 @@ static adze_status mvn_run(adze_run *run, adze_error *err)
     for (int i = 0; i < j.lead; i++)
         *(j.reduced[i] ? &j.runs : &groups) *= x->dims[i];
     adze_ops_strides(x->rank, x->dims, j.strides);
-    if (adze_tensor_elements(x) > 0)
+    int first = 0, last = j.lead; /* reduced axes in a row, if they are */
+    while (first < j.lead && !j.reduced[first])
+        first++;
+    while (last > first && !j.reduced[last - 1])
+        last--;
+    bool row = x->dtype == ADZE_F32 && j.length == 1 && last > first;
+    for (int i = first; i < last; i++)
+        row &= j.reduced[i];
+    j.inner = product(x->dims, last, x->rank);
+    if (adze_tensor_elements(x) == 0)
+        return ADZE_OK;
+    if (row && j.inner >= 8)
+        adze_ops_parallel(run, groups, BLOCK, mvn_lines, &j);
+    else
         adze_run_parallel(run, groups, mvn_group, &j);
     return ADZE_OK;
 }

@@ -191,7 +191,8 @@ static adze_status fill_axes(adze_resize_axis *list, const adze_run *run, adze_e
  * but the last in two buffers, tables of coordinates and weights ---- */
 
 typedef struct resize_memory {
-    int order[ADZE_MAX_RANK]; /* of the passes: what shrinks most first, then the last axis first */
+    int order
+        [ADZE_MAX_RANK]; /* of the passes: what leaves least work first, then the last axis first */
     size_t input, pass, output, blocks, total;
 } resize_memory;
 
@@ -213,13 +214,15 @@ static resize_memory plan_memory(const adze_run *run)
     for (int i = 0; i < x->rank; i++) {
         int at = i;
         double g = (double)y->dims[i] / (double)ADZE_MAX(1, x->dims[i]);
+        size_t taps = (size_t)adze_resize_taps(&spec, x->dims[i], y->dims[i]);
+        if (i == x->rank - 1 && taps <= 4) /* an element there costs as much as four in rows */
+            g = 4 / (1 / fmax(g, 1e-9) + 3);
         for (; at > 0 && growth[at - 1] >= g; at--) {
             growth[at] = growth[at - 1];
             m.order[at] = m.order[at - 1];
         }
         growth[at] = g;
         m.order[at] = i;
-        size_t taps = (size_t)adze_resize_taps(&spec, x->dims[i], y->dims[i]);
         tables += (size_t)y->dims[i] * (sizeof(int64_t) + taps * sizeof(float)) + 64;
         if (taps > 4)
             ends = ADZE_MAX(ends, x->dims[i] + y->dims[i]);

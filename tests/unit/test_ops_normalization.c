@@ -117,6 +117,10 @@ static const norm_case norm_cases[] = {
     {"MeanVarianceNormalization", 4, {2, 3, 7, 31}, .axes = {-1}, .axis_count = 1},
     {"MeanVarianceNormalization", 4, {2, 3, 70, 91}, .axes = {1, 2, 3}, .axis_count = 3},
     {"MeanVarianceNormalization", 4, {2, 3, 7, 31}, .axes = {1}, .axis_count = 1},
+    {"MeanVarianceNormalization", 4, {2, 70, 9, 31}, .axes = {1}, .axis_count = 1},
+    {"MeanVarianceNormalization", 4, {3, 5, 2, 301}, .axes = {2, 1}, .axis_count = 2},
+    {"MeanVarianceNormalization", 4, {3, 5, 2, 31}, .axes = {0, 2}, .axis_count = 2},
+    {"MeanVarianceNormalization", 4, {9, 5, 2, 4}, .axes = {0}, .axis_count = 1},
     {"MeanVarianceNormalization", 2, {9, 3}, .axes = {1}, .axis_count = 1},
 };
 
