@@ -290,27 +290,34 @@ static void add_tap(const align_job *j, const align_tap *t, int64_t plane, int64
     }
 }
 
+/* What sample s of a bin reads; outside, the first pixel times 0. */
+static align_tap tap_of(const align_job *j, const align_axis axes[2], const int64_t bin[2],
+                        int64_t s)
+{
+    int64_t h = j->x->dims[2], w = j->x->dims[3];
+    int64_t at[2] = {s / axes[1].samples, s % axes[1].samples}, y[2] = {0}, x[2] = {0};
+    double fy = 0, fx = 0;
+    float v[2];
+    for (int k = 0; k < 2; k++)
+        v[k] = axes[k].start + (float)bin[k] * axes[k].bin +
+               ((float)at[k] + 0.5f) * axes[k].bin / (float)axes[k].samples;
+    if (!lines_at(v[0], h, y, &fy) || !lines_at(v[1], w, x, &fx))
+        return (align_tap){{0}, {0}};
+    return (align_tap){{y[0] * w + x[0], y[0] * w + x[1], y[1] * w + x[0], y[1] * w + x[1]},
+                       {(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx}};
+}
+
 /* One bin of up to CHANNELS channels. */
 static void align_bin(const align_job *j, const align_axis axes[2], const int64_t bin[2],
                       int64_t plane, int n, double *sums)
 {
-    int64_t h = j->x->dims[2], w = j->x->dims[3];
+    int64_t size = j->x->dims[2] * j->x->dims[3];
     for (int c = 0; c < n; c++)
         sums[c] = 0;
     const int64_t samples = axes[0].samples * axes[1].samples;
     for (int64_t s = 0; s < samples && (s % 1024 != 1023 || !adze_run_is_late(j->run)); s++) {
-        int64_t at[2] = {s / axes[1].samples, s % axes[1].samples}, y[2] = {0}, x[2] = {0};
-        double fy = 0, fx = 0;
-        float v[2];
-        for (int k = 0; k < 2; k++)
-            v[k] = axes[k].start + (float)bin[k] * axes[k].bin +
-                   ((float)at[k] + 0.5f) * axes[k].bin / (float)axes[k].samples;
-        bool inside = lines_at(v[0], h, y, &fy) && lines_at(v[1], w, x, &fx);
-        align_tap tap = {{y[0] * w + x[0], y[0] * w + x[1], y[1] * w + x[0], y[1] * w + x[1]},
-                         {(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx}};
-        if (!inside)
-            tap = (align_tap){{0}, {0}};
-        add_tap(j, &tap, plane * h * w, h * w, n, s == 0, sums);
+        align_tap tap = tap_of(j, axes, bin, s);
+        add_tap(j, &tap, plane * size, size, n, s == 0, sums);
     }
     double count = (double)ADZE_MAX(axes[0].samples * axes[1].samples, 1);
     for (int c = 0; c < n && !j->max; c++)
@@ -337,15 +344,15 @@ static void align_bins(void *user, int64_t begin, int64_t end, int worker)
     }
 }
 
-/* ---- averages of float32 regions that cover much of the pictures: these with their channels last, and a bin as
- * one sum of weighted rows, since its weights are those of its lines times those of its columns ---- */
+/* ---- float32 regions that cover much of the pictures: these with their channels last, so that a pixel is a row; an
+ * average is one sum of weighted rows, since its weights are those of its lines times those of its columns ---- */
 
 enum { ROWS = 64 }; /* blended at once */
 
 static bool by_channels(const adze_run *run)
 {
     const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
-    return x->dtype == ADZE_F32 && strcmp(adze_node_string(run->node, "mode", "avg"), "avg") == 0 &&
+    return x->dtype == ADZE_F32 &&
            4 * y->dims[0] * y->dims[2] * y->dims[3] >= x->dims[0] * x->dims[2] * x->dims[3];
 }
 
@@ -354,11 +361,11 @@ static size_t turned_size(const adze_run *run)
     return (run->inputs[0]->size + 63) / 64 * 64;
 }
 
-/* Of each worker: the weights of lines and columns, then the bins of a region. */
+/* Of each worker: the weights of lines and columns, or two pixels; then the bins of a region. */
 static size_t own_floats(const adze_run *run)
 {
     const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
-    return (size_t)(x->dims[2] + x->dims[3] + y->dims[1] * y->dims[2] * y->dims[3]);
+    return (size_t)(x->dims[2] + x->dims[3] + y->dims[1] * (2 + y->dims[2] * y->dims[3]));
 }
 
 static size_t align_scratch(const adze_run *run)
@@ -388,6 +395,24 @@ static int64_t line_weights(const align_axis *a, int64_t bin, int64_t n, float *
     return last + 1 - *first;
 }
 
+/* The largest weighted pixel of all samples of a bin. */
+static void align_largest(const align_job *j, const align_axis axes[2], const int64_t bin[2],
+                          const float *x, float *term, float *out)
+{
+    const adze_eltwise_table *e = &j->run->kernels->eltwise;
+    const int64_t n = j->x->dims[1], samples = axes[0].samples * axes[1].samples;
+    for (int64_t s = 0; s < samples && (s % 1024 != 1023 || !adze_run_is_late(j->run)); s++) {
+        align_tap tap = tap_of(j, axes, bin, s);
+        for (int k = 0; k < 4; k++) {
+            const float weight = (float)tap.weight[k];
+            float *to = s + k ? term : out;
+            e->binary[ADZE_BINARY_MUL][ADZE_FORM_VS](n, x + tap.at[k] * n, &weight, to);
+            if (s + k)
+                e->binary[ADZE_BINARY_MAX][ADZE_FORM_VV](n, out, term, out);
+        }
+    }
+}
+
 static void align_region(void *user, int64_t roi, int worker)
 {
     const align_job *j = user;
@@ -395,13 +420,18 @@ static void align_region(void *user, int64_t roi, int worker)
     int64_t h = j->x->dims[2], w = j->x->dims[3], channels = j->y->dims[1];
     int64_t height = j->y->dims[2], width = j->y->dims[3], bins = height * width;
     align_axis axes[2] = {axis_of(j, roi, 1, height), axis_of(j, roi, 0, width)};
-    float *wy = j->own + (size_t)worker * own_floats(j->run), *wx = wy + h, *out = wx + w;
+    float *wy = j->own + (size_t)worker * own_floats(j->run), *wx = wy + h;
+    float *out = wx + w + 2 * channels;
     const float *x = j->turned + adze_tensor_get_i64(j->pictures, roi) * h * w * channels;
     const float count = (float)ADZE_MAX(axes[0].samples * axes[1].samples, 1);
     memset(out, 0, (size_t)(bins * channels) * sizeof *out);
     for (int64_t bin = 0; bin < bins && !adze_run_is_late(j->run); bin++) {
-        int64_t top, left, at[ROWS], taps = 0;
+        int64_t top, left, at[ROWS], taps = 0, place[2] = {bin / width, bin % width};
         float weights[ROWS];
+        if (j->max) {
+            align_largest(j, axes, place, x, wy, out + bin * channels);
+            continue;
+        }
         int64_t lines = line_weights(&axes[0], bin / width, h, wy, &top);
         int64_t columns = line_weights(&axes[1], bin % width, w, wx, &left);
         for (int64_t i = 0; i < lines; i++)
@@ -498,40 +528,93 @@ static double largest_in(const adze_tensor *x, int64_t plane, const int64_t from
     return from[0] < to[0] && from[1] < to[1] ? most : 0;
 }
 
+/* A region: of which picture, the line and column where it begins, its size. */
+typedef struct pool_region {
+    int64_t picture, start[2], size[2];
+} pool_region;
+
+static adze_status read_region(pool_region *region, const align_job *j, int64_t r, adze_error *err)
+{
+    const adze_node *node = j->run->node;
+    double picture = adze_ops_get(j->rois, r * 5);
+    if (!(picture >= 0 && picture < (double)j->x->dims[0]))
+        return adze_fail(err, ADZE_BAD_DATA, "node %s (%s): region %lld is of picture %g",
+                         adze_node_name(node), adze_node_op(node), (long long)r, picture);
+    region->picture = (int64_t)picture;
+    for (int k = 0; k < 2; k++) { /* y, x */
+        float begin = roundf((float)adze_ops_get(j->rois, r * 5 + 2 - k) * j->scale);
+        float end = roundf((float)adze_ops_get(j->rois, r * 5 + 4 - k) * j->scale);
+        if (!(fabsf(begin) < 1e9f && fabsf(end) < 1e9f))
+            return adze_ops_bad(node, err, "a region is out of range");
+        region->start[k] = (int64_t)begin;
+        region->size[k] = ADZE_MAX((int64_t)end - (int64_t)begin + 1, 1);
+    }
+    return ADZE_OK;
+}
+
+/* All channels of a bin, pixel after pixel. */
+static void largest_pixels(const align_job *j, int64_t picture, const int64_t from[2],
+                           const int64_t to[2], float *out)
+{
+    const adze_binary_f32_fn max = j->run->kernels->eltwise.binary[ADZE_BINARY_MAX][ADZE_FORM_VV];
+    int64_t c = j->x->dims[1], h = j->x->dims[2], w = j->x->dims[3];
+    bool any = from[0] < to[0] && from[1] < to[1];
+    for (int64_t k = 0; k < c; k++)
+        out[k] = any ? -INFINITY : 0;
+    for (int64_t y = from[0]; y < to[0]; y++)
+        for (int64_t x = from[1]; x < to[1]; x++)
+            max(c, out, j->turned + ((picture * h + y) * w + x) * c, out);
+}
+
+static void pool_one_region(void *user, int64_t r, int worker)
+{
+    const align_job *j = user;
+    const adze_tensor *x = j->x;
+    int64_t channels = j->y->dims[1], bins[2] = {j->y->dims[2], j->y->dims[3]};
+    int64_t count = bins[0] * bins[1];
+    float *out = j->own + (size_t)worker * own_floats(j->run);
+    pool_region region = {0};
+    if (read_region(&region, j, r, NULL) != ADZE_OK)
+        return; /* seen before */
+    for (int64_t i = 0; i < count && !adze_run_is_late(j->run); i++) {
+        int64_t bin[2] = {i / bins[1], i % bins[1]}, from[2], to[2];
+        for (int k = 0; k < 2; k++) {
+            float each = (float)region.size[k] / (float)bins[k];
+            from[k] = bin_edge(floorf((float)bin[k] * each), region.start[k], x->dims[2 + k]);
+            to[k] = bin_edge(ceilf((float)(bin[k] + 1) * each), region.start[k], x->dims[2 + k]);
+        }
+        if (j->turned)
+            largest_pixels(j, region.picture, from, to, out + i * channels);
+        for (int64_t c = 0; c < channels && !j->turned; c++)
+            adze_ops_put(
+                j->y, (r * channels + c) * count + i,
+                largest_in(x, (region.picture * channels + c) * x->dims[2] * x->dims[3], from, to));
+    }
+    if (j->turned)
+        j->run->kernels->rows.transpose_4(count, channels, out, channels,
+                                          (float *)j->y->data + r * channels * count, count);
+}
+
 static adze_status roi_pool_run(adze_run *run, adze_error *err)
 {
-    const adze_tensor *x = run->inputs[0], *rois = run->inputs[1];
-    adze_tensor *y = run->outputs[0];
-    float scale = adze_node_float(run->node, "spatial_scale", 1);
-    int64_t channels = y->dims[1], ph = y->dims[2], pw = y->dims[3];
-    if (rois->dims[1] != 5)
+    align_job j = {.run = run,
+                   .x = run->inputs[0],
+                   .rois = run->inputs[1],
+                   .y = run->outputs[0],
+                   .scale = adze_node_float(run->node, "spatial_scale", 1)};
+    pool_region region = {0};
+    if (j.rois->dims[1] != 5)
         return adze_ops_bad(run->node, err, "a region must be 5 numbers");
-    for (int64_t r = 0; r < rois->dims[0]; r++) {
-        double picture = adze_ops_get(rois, r * 5);
-        int64_t start[2], size[2];
-        if (!(picture >= 0 && picture < (double)x->dims[0]))
-            return adze_fail(err, ADZE_BAD_DATA, "node %s (%s): region %lld is of picture %g",
-                             adze_node_name(run->node), adze_node_op(run->node), (long long)r,
-                             picture);
-        for (int k = 0; k < 2; k++) { /* y, x */
-            float begin = roundf((float)adze_ops_get(rois, r * 5 + 2 - k) * scale);
-            float end = roundf((float)adze_ops_get(rois, r * 5 + 4 - k) * scale);
-            if (!(fabsf(begin) < 1e9f && fabsf(end) < 1e9f))
-                return adze_ops_bad(run->node, err, "a region is out of range");
-            start[k] = (int64_t)begin;
-            size[k] = ADZE_MAX((int64_t)end - (int64_t)begin + 1, 1);
-        }
-        for (int64_t i = 0; i < channels * ph * pw && !adze_run_is_late(run); i++) {
-            int64_t bin[2] = {i / pw % ph, i % pw}, bins[2] = {ph, pw}, from[2], to[2];
-            for (int k = 0; k < 2; k++) {
-                float each = (float)size[k] / (float)bins[k];
-                from[k] = bin_edge(floorf((float)bin[k] * each), start[k], x->dims[2 + k]);
-                to[k] = bin_edge(ceilf((float)(bin[k] + 1) * each), start[k], x->dims[2 + k]);
-            }
-            int64_t plane = ((int64_t)picture * channels + i / (ph * pw)) * x->dims[2] * x->dims[3];
-            adze_ops_put(y, r * channels * ph * pw + i, largest_in(x, plane, from, to));
-        }
+    for (int64_t r = 0; r < j.rois->dims[0]; r++)
+        ADZE_TRY(read_region(&region, &j, r, err));
+    if (adze_tensor_elements(j.y) == 0)
+        return ADZE_OK;
+    if (by_channels(run)) {
+        j.turned = run->scratch;
+        j.own = j.turned + turned_size(run) / sizeof(float);
+        adze_run_parallel(run, j.x->dims[0], turn_picture, &j);
     }
+    adze_run_parallel(run, j.rois->dims[0], pool_one_region, &j);
     return ADZE_OK;
 }
 
@@ -644,7 +727,7 @@ const adze_op adze_ops_detection[] = {
      .infer = align_infer, .prepare = adze_ops_prepare_float, .scratch = align_scratch,
      .run = align_run},
     {ROW("MaxRoiPool", 1, 2, 2), .attrs = "pooled_shape spatial_scale", .infer = roi_pool_infer,
-     .prepare = adze_ops_prepare_float, .run = roi_pool_run},
+     .prepare = adze_ops_prepare_float, .scratch = align_scratch, .run = roi_pool_run},
     {ROW("MaxUnpool", 9, 2, 3), .attrs = "kernel_shape pads strides", .infer = unpool_infer,
      .prepare = adze_ops_prepare_float, .run = unpool_run},
     {.name = NULL},

@@ -185,3 +185,43 @@ TEST(regions_of_floats_as_in_double)
         }
     }
 }
+
+static void run_roi_pool(op_case *c, const char *level, int threads, adze_dtype dtype,
+                         int64_t channels, const void *x, const void *rois)
+{
+    op_case_open_threads(c, level, threads);
+    op_case_input(c, dtype, 4, (int64_t[]){2, channels, 9, 11}, x, NULL);
+    op_case_input(c, dtype, 2, (int64_t[]){6, 5}, rois, NULL);
+    op_case_node(c, "MaxRoiPool", 1);
+    CHECK(adze_node_set_ints(c->node, "pooled_shape", 2, (int64_t[]){3, 5}));
+    CHECK(adze_node_set_float(c->node, "spatial_scale", 0.5f));
+    op_case_run(c);
+}
+
+TEST(largest_of_regions_of_floats_as_in_double)
+{
+    enum { MOST = 2 * 70 * 99 };
+    static float x[MOST];
+    static double wide[MOST];
+    static const float rois[30] = {0, 1,  2,  9, 15, 1, -7, -3, 30, 21,    1, 0, 0, 22, 18,
+                                   0, 15, 12, 3, 2,  1, 60, 60, 80, 80.5f, 0, 5, 5, 5,  5};
+    double wide_rois[30];
+    op_case_fill(x, MOST, 1, -2, 2);
+    for (int i = 0; i < MOST; i++)
+        wide[i] = (double)x[i];
+    for (int i = 0; i < 30; i++)
+        wide_rois[i] = (double)rois[i];
+    for (int64_t channels = 3; channels <= 70; channels += 67) {
+        op_case narrow, threads, exact;
+        run_roi_pool(&narrow, "ref", 1, ADZE_F32, channels, x, rois);
+        run_roi_pool(&threads, NULL, 3, ADZE_F32, channels, x, rois);
+        run_roi_pool(&exact, NULL, 1, ADZE_F64, channels, wide, wide_rois);
+        for (int64_t e = 0; e < 6 * channels * 15; e++)
+            CHECK_NEAR(((const float *)narrow.output[0].data)[e],
+                       ((const double *)exact.output[0].data)[e], 0);
+        CHECK_EQ(memcmp(narrow.output[0].data, threads.output[0].data, narrow.output[0].size), 0);
+        op_case_close(&narrow);
+        op_case_close(&threads);
+        op_case_close(&exact);
+    }
+}
