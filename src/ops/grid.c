@@ -472,16 +472,18 @@ static double determinant(const adze_run *run, double *a, int64_t n)
             return 0;
         if (pivot != k)
             det = -det;
-        for (int64_t c = 0; c < n; c++) {
+        for (int64_t c = k; c < n && pivot != k; c++) {
             double t = a[k * n + c];
             a[k * n + c] = a[pivot * n + c];
             a[pivot * n + c] = t;
         }
         det *= a[k * n + k];
         for (int64_t r = k + 1; r < n && !(r % 256 == 0 && adze_run_is_late(run)); r++) {
-            double f = a[r * n + k] / a[k * n + k];
-            for (int64_t c = k; c < n; c++)
-                a[r * n + c] -= f * a[k * n + c];
+            const double *top = a + k * n;
+            double *row = a + r * n, f = row[k] / top[k];
+            ADZE_SIMD
+            for (int64_t c = k + 1; c < n; c++) /* column k is not looked at again */
+                row[c] -= f * top[c];
         }
     }
     return det;
@@ -496,7 +498,7 @@ static adze_status det_run(adze_run *run, adze_error *err)
         return adze_ops_bad(run->node, err, "matrices are not square");
     for (int64_t m = 0; m < adze_tensor_elements(run->outputs[0]) && !adze_run_is_late(run); m++) {
         for (int64_t i = 0; i < n * n; i++)
-            a[i] = adze_tensor_get_f64(x, m * n * n + i);
+            a[i] = adze_ops_get(x, m * n * n + i);
         adze_tensor_set_f64(run->outputs[0], m, determinant(run, a, n));
     }
     return ADZE_OK;

@@ -97,17 +97,25 @@ static void rotary_tokens(void *user, int64_t begin, int64_t end, int worker)
     const int64_t half = j->r / 2;
     float *table = (float *)j->run->scratch + (size_t)worker * j->worker_floats;
     float *in = table + j->r, *out = in + j->d;
+    const adze_tensor *x = j->run->inputs[0];
+    adze_tensor *y = j->run->outputs[0];
+    const bool plain = x->dtype == ADZE_F32;
     for (int64_t at = begin; at < end; at++) {
         const int64_t row = table_row(j, at);
         const int64_t first =
             at / j->tokens * j->heads * j->tokens * j->d + at % j->tokens * j->row;
         adze_ops_load(k, j->cosines, row * half, 1, half, table);
         adze_ops_load(k, j->sines, row * half, 1, half, table + half);
-        for (int64_t h = 0; h < j->heads; h++) {
-            adze_ops_load(k, j->run->inputs[0], first + h * j->head, 1, j->d, in);
+        for (int64_t h = 0; h < j->heads && !plain; h++) {
+            adze_ops_load(k, x, first + h * j->head, 1, j->d, in);
             k->attention.rope(1, j->d, j->r, j->interleaved, table, in, out);
-            adze_ops_store(k, out, j->d, j->run->outputs[0], first + h * j->head);
+            adze_ops_store(k, out, j->d, y, first + h * j->head);
         }
+        const int64_t together = j->head == j->d ? j->heads : 1; /* heads that are neighbours */
+        for (int64_t h = 0; h < j->heads && plain; h += together)
+            k->attention.rope(together, j->d, j->r, j->interleaved, table,
+                              (const float *)x->data + first + h * j->head,
+                              (float *)y->data + first + h * j->head);
     }
 }
 

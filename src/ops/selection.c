@@ -40,6 +40,26 @@ static uint64_t key_of(const adze_tensor *x, int64_t i)
     return key_of_signed(adze_tensor_get_i64(x, i));
 }
 
+/* Keys of n elements `step` apart; flip: all ones for the order backwards. */
+static void keys_of(const adze_tensor *x, int64_t first, int64_t step, int64_t n, uint64_t flip,
+                    uint64_t *out)
+{
+    if (x->dtype != ADZE_F32) {
+        for (int64_t i = 0; i < n; i++)
+            out[i] = key_of(x, first + i * step) ^ flip;
+        return;
+    }
+    const float *from = (const float *)x->data + first;
+    ADZE_SIMD
+    for (int64_t i = 0; i < n; i++) {
+        float v = from[i * step] + 0.0f; /* no -0 */
+        uint32_t bits;
+        memcpy(&bits, &v, sizeof bits);
+        bits ^= (0 - (bits >> 31)) | (uint32_t)1 << 31;
+        out[i] = (uint64_t)bits ^ flip;
+    }
+}
+
 static adze_status keys_prepare(adze_prepare *prepare, adze_error *err)
 {
     const adze_tensor *x = adze_prepare_input(prepare, 0);
@@ -196,26 +216,23 @@ typedef struct entry {
     int64_t index;
 } entry;
 
-static bool better(entry a, entry b)
+static inline bool better(entry a, entry b)
 {
     return a.key > b.key || (a.key == b.key && a.index < b.index);
 }
 
 static void sift_down(entry *heap, int64_t n, int64_t at)
 {
-    for (;;) {
-        int64_t child = 2 * at + 1;
-        if (child >= n)
-            return;
-        if (child + 1 < n && better(heap[child], heap[child + 1]))
-            child++;
-        if (!better(heap[at], heap[child]))
-            return;
-        entry t = heap[at];
+    entry e = heap[at];
+    for (int64_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
+        if (child + 1 < n)
+            child += better(heap[child], heap[child + 1]);
+        if (!better(e, heap[child]))
+            break;
         heap[at] = heap[child];
-        heap[child] = t;
         at = child;
     }
+    heap[at] = e;
 }
 
 static adze_status top_infer(adze_infer *infer, adze_error *err)
@@ -255,16 +272,24 @@ static void top_line(const top_job *job, int64_t line, entry *heap)
     int64_t first = line_start(&job->l, line), inner = job->l.inner, k = job->k;
     int64_t to = line / inner * inner * k + line % inner;
     uint64_t flip = job->smallest ? UINT64_MAX : 0;
-    for (int64_t i = 0; i < job->l.length && !adze_ops_is_late(job->run, i); i++) {
-        entry e = {key_of(job->x, first + i * inner) ^ flip, i};
-        if (i < k) {
-            heap[i] = e;
-            if (i == k - 1)
-                for (int64_t h = k / 2; h-- > 0 && !adze_ops_is_late(job->run, h);)
-                    sift_down(heap, k, h);
-        } else if (better(e, heap[0])) {
-            heap[0] = e;
+    enum { CHUNK = 256 };
+    uint64_t keys[CHUNK];
+    for (int64_t at = 0, n; at < job->l.length && !adze_ops_is_late(job->run, at / CHUNK);
+         at += n) {
+        n = ADZE_MIN(CHUNK, job->l.length - at);
+        keys_of(job->x, first + at * inner, inner, n, flip, keys);
+        int64_t i = 0;
+        for (; i < n && at + i < k; i++)
+            heap[at + i] = (entry){keys[i], at + i};
+        if (at < k && at + i == k)
+            for (int64_t h = k / 2; h-- > 0 && !adze_ops_is_late(job->run, h);)
+                sift_down(heap, k, h);
+        for (uint64_t worst = heap[0].key; i < n; i++) {
+            if (keys[i] <= worst) /* of equals the first stays */
+                continue;
+            heap[0] = (entry){keys[i], at + i};
             sift_down(heap, k, 0);
+            worst = heap[0].key;
         }
     }
     if (job->l.length > 4096 && adze_run_is_late(job->run)) /* not all of the heap is there */
@@ -447,20 +472,50 @@ static slices slices_of(const adze_run *run)
 
 static size_t unique_scratch(const adze_run *run)
 {
-    return (size_t)ADZE_MAX(slices_of(run).count, 0) * 4 * sizeof(int64_t);
+    return (size_t)ADZE_MAX(slices_of(run).count, 0) * 5 * sizeof(int64_t);
+}
+
+/* Stable sort of numbers by their keys, a byte at a time; bytes that are the same in all cost nothing. */
+static void sort_keys(const slices *s, const uint64_t *keys, int64_t *order, int64_t *spare)
+{
+    for (int shift = 0; shift < 64; shift += 8) {
+        int64_t n = s->count, at[256] = {0}, sum = 0;
+        for (int64_t i = 0; i < n; i++)
+            at[keys[i] >> shift & 255]++;
+        if (n == 0 || at[keys[0] >> shift & 255] == n)
+            continue;
+        for (int b = 0; b < 256; b++) {
+            sum += at[b];
+            at[b] = sum - at[b];
+        }
+        for (int64_t i = 0; i < n; i++) {
+            if (adze_ops_is_late(s->run, i))
+                return; /* order holds each once still */
+            spare[at[keys[order[i]] >> shift & 255]++] = order[i];
+        }
+        memcpy(order, spare, (size_t)n * sizeof *order);
+    }
 }
 
 /* Groups of equal slices in ascending order: first slice, number of members, group of each
- * slice. */
+ * slice. keys: room for one of each slice. */
 static int64_t find_groups(const slices *s, int64_t *first, int64_t *members, int64_t *group,
-                           int64_t *order)
+                           int64_t *order, uint64_t *keys)
 {
+    bool numbers = s->inner == 1 && s->outer == 1 && s->x->dtype != ADZE_STRING;
     for (int64_t i = 0; i < s->count; i++)
         order[i] = i;
-    sort_slices(s, order, group, s->count);
+    if (numbers) {
+        keys_of(s->x, 0, 1, s->count, 0, keys);
+        sort_keys(s, keys, order, group);
+    } else {
+        sort_slices(s, order, group, s->count);
+    }
     int64_t groups = 0;
     for (int64_t i = 0; i < s->count; i++) {
-        if (i == 0 || compare_slices(s, first[groups - 1], order[i]) != 0) {
+        bool opens = i == 0 || (numbers ? keys[first[groups - 1]] != keys[order[i]]
+                                        : compare_slices(s, first[groups - 1], order[i]) != 0);
+        if (opens) {
             first[groups] = order[i];
             members[groups++] = 0;
         }
@@ -494,7 +549,7 @@ static adze_status unique_run(adze_run *run, adze_error *err)
     slices s = slices_of(run);
     int64_t n = s.count, *first = run->scratch, *members = first + n, *group = members + n,
             *order = group + n;
-    int64_t groups = find_groups(&s, first, members, group, order);
+    int64_t groups = find_groups(&s, first, members, group, order, (uint64_t *)(order + n));
     if (adze_run_is_late(run))
         return adze_fail(err, ADZE_TIMEOUT, "the run took longer than it may");
     bool sorted = adze_node_int(run->node, "sorted", 1) != 0;

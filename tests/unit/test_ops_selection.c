@@ -1,115 +1,151 @@
-/* ArgMax, ArgMin and Hardmax of float32 along any axis as of double; integer sums along any axis. */
+/* TopK and Unique against plain selection, Det against expansion. */
 #include "op_case.h"
+#include "tensor/dtype.h"
 
-enum { OUTER = 3, LENGTH = 19, INNER = 301, COUNT = OUTER * LENGTH * INNER };
+#include <math.h>
+#include <stdlib.h>
 
-static void check_choice(const char *op, int64_t axis, int last, const float *x, const double *wide)
+/* A few values many times, so that equals meet; -0 is 0. */
+static double value_at(adze_dtype dtype, uint8_t byte, int64_t i)
 {
-    op_case c[3];
-    for (int i = 0; i < 3; i++) {
-        op_case_open_threads(&c[i], i == 1 ? "ref" : NULL, i + 1);
-        op_case_input(&c[i], i ? ADZE_F32 : ADZE_F64, 3, (int64_t[]){OUTER, LENGTH, INNER},
-                      i ? (const void *)x : wide, NULL);
-        op_case_node(&c[i], op, 1);
-        CHECK(adze_node_set_int(c[i].node, "axis", axis));
-        if (last)
-            CHECK(adze_node_set_int(c[i].node, "select_last_index", 1));
-        op_case_run(&c[i]);
-    }
-    for (int64_t i = 0; i < adze_tensor_elements(&c[0].output[0]); i++)
-        for (int k = 1; k < 3; k++)
-            CHECK_NEAR(adze_tensor_get_f64(&c[k].output[0], i),
-                       adze_tensor_get_f64(&c[0].output[0], i), 0);
-    for (int i = 0; i < 3; i++)
-        op_case_close(&c[i]);
+    if (dtype == ADZE_F32 && byte == 7)
+        return i % 2 ? -0.0 : 0.0;
+    return (double)(byte % 61 - 30) * (dtype == ADZE_F32 ? 0.25 : 1);
 }
 
-TEST(choices_of_floats_as_of_double)
+static void check_top(adze_dtype dtype, const int64_t *dims, int64_t axis, int64_t k, bool largest)
 {
-    static float x[COUNT];
-    static double wide[COUNT];
-    op_case_fill(x, COUNT, 1, -9, 9);
-    for (int i = 0; i < COUNT; i++) {
-        x[i] = (float)(int)x[i]; /* many are equal */
-        wide[i] = (double)x[i];
-    }
-    for (int64_t axis = 0; axis < 3; axis++) {
-        check_choice("Hardmax", axis, 0, x, wide);
-        for (int last = 0; last < 2; last++) {
-            check_choice("ArgMax", axis, last, x, wide);
-            check_choice("ArgMin", axis, last, x, wide);
+    op_case c;
+    int64_t n = dims[0] * dims[1] * dims[2], inner = axis == 2   ? 1
+                                                     : axis == 1 ? dims[2]
+                                                                 : dims[1] * dims[2];
+    uint8_t *bytes = malloc((size_t)n);
+    void *x = calloc((size_t)n, 8);
+    bool *taken = malloc((size_t)n);
+    op_case_fill_bytes(bytes, (size_t)n, 12);
+    op_case_open(&c, NULL);
+    op_case_input(&c, dtype, 3, dims, x, NULL);
+    op_case_input(&c, ADZE_I64, 1, (int64_t[]){1}, &k, NULL);
+    for (int64_t i = 0; i < n; i++)
+        adze_tensor_set_f64(&c.input[0], i, value_at(dtype, bytes[i], i));
+    adze_node *node = op_case_node(&c, "TopK", 2);
+    CHECK(adze_node_set_int(node, "axis", axis) && adze_node_set_int(node, "largest", largest));
+    op_case_run(&c);
+    memset(taken, 0, (size_t)n);
+    for (int64_t line = 0; line < n / dims[axis]; line++) {
+        int64_t start = line / inner * inner * dims[axis] + line % inner;
+        int64_t to = line / inner * inner * k + line % inner;
+        for (int64_t r = 0; r < k; r++) {
+            int64_t best = -1;
+            for (int64_t i = 0; i < dims[axis]; i++) {
+                double v = adze_tensor_get_f64(&c.input[0], start + i * inner);
+                double b = best < 0 ? 0 : adze_tensor_get_f64(&c.input[0], start + best * inner);
+                if (!taken[start + i * inner] && (best < 0 || (largest ? v > b : v < b)))
+                    best = i;
+            }
+            taken[start + best * inner] = true;
+            CHECK_EQ(((const int64_t *)c.output[1].data)[to + r * inner], best);
+            CHECK_NEAR(adze_tensor_get_f64(&c.output[0], to + r * inner),
+                       adze_tensor_get_f64(&c.input[0], start + best * inner), 0);
         }
     }
+    op_case_close(&c);
+    free(bytes);
+    free(x);
+    free(taken);
 }
 
-static void check_integers(const char *op, int64_t axis, const int64_t *x)
+TEST(top_of_every_axis_and_type)
 {
-    int64_t dims[3] = {OUTER, LENGTH, INNER}, inner = 1, one = 1;
+    static const adze_dtype types[] = {ADZE_F32, ADZE_I64, ADZE_F64, ADZE_I8};
+    static const int64_t dims[3] = {5, 7, 601};
+    for (size_t t = 0; t < ADZE_COUNT_OF(types); t++)
+        for (int64_t axis = 0; axis < 3; axis++)
+            for (int way = 0; way < 4; way++)
+                check_top(types[t], dims, axis, way & 1 ? dims[axis] : ADZE_MIN(dims[axis], 3),
+                          way & 2);
+    check_top(ADZE_F32, (int64_t[]){1, 1, 2000}, 2, 300, true);
+}
+
+static void check_unique(adze_dtype dtype, int64_t n, bool sorted)
+{
     op_case c;
+    uint8_t *bytes = malloc((size_t)n);
+    void *x = calloc((size_t)n, 8);
+    op_case_fill_bytes(bytes, (size_t)n, 13);
     op_case_open(&c, NULL);
-    op_case_input(&c, ADZE_I64, 3, dims, x, NULL);
-    op_case_input(&c, ADZE_I64, 1, &one, &axis, NULL);
-    op_case_node(&c, op, 1);
+    op_case_input(&c, dtype, 1, &n, x, NULL);
+    for (int64_t i = 0; i < n; i++)
+        adze_tensor_set_f64(&c.input[0], i,
+                            value_at(dtype, bytes[i], i) * (dtype == ADZE_I64 ? 100003 : 1));
+    CHECK(adze_node_set_int(op_case_node(&c, "Unique", 4), "sorted", sorted));
     op_case_run(&c);
-    for (int64_t i = axis + 1; i < 3; i++)
-        inner *= dims[i];
-    for (int64_t i = 0; i < COUNT / dims[axis]; i++) {
-        int64_t sum = 0;
-        for (int64_t k = 0; k < dims[axis]; k++)
-            sum += x[(i / inner * dims[axis] + k) * inner + i % inner];
-        CHECK_EQ(((const int64_t *)c.output[0].data)[i], op[6] == 'M' ? sum / dims[axis] : sum);
+    const int64_t *first = c.output[1].data, *inverse = c.output[2].data,
+                  *counts = c.output[3].data;
+    int64_t groups = c.output[0].dims[0], total = 0;
+    for (int64_t g = 0; g < groups; g++) {
+        double v = adze_tensor_get_f64(&c.output[0], g);
+        CHECK(g == 0 ||
+              (sorted ? adze_tensor_get_f64(&c.output[0], g - 1) < v : first[g - 1] < first[g]));
+        CHECK_NEAR(adze_tensor_get_f64(&c.input[0], first[g]), v, 0);
+        total += counts[g];
+    }
+    CHECK_EQ(total, n);
+    for (int64_t i = 0; i < n; i++) {
+        CHECK(inverse[i] >= 0 && inverse[i] < groups && first[inverse[i]] <= i);
+        CHECK_NEAR(adze_tensor_get_f64(&c.output[0], inverse[i]),
+                   adze_tensor_get_f64(&c.input[0], i), 0);
     }
     op_case_close(&c);
+    free(bytes);
+    free(x);
 }
 
-TEST(integer_sums_and_means_along_any_axis)
+TEST(unique_of_numbers)
 {
-    static int64_t x[COUNT];
-    for (int64_t i = 0; i < COUNT; i++)
-        x[i] = i * i % 1009 - 700;
-    for (int64_t axis = 0; axis < 3; axis++) {
-        check_integers("ReduceSum", axis, x);
-        check_integers("ReduceMean", axis, x);
-    }
+    static const adze_dtype types[] = {ADZE_F32, ADZE_I64, ADZE_F64, ADZE_I8};
+    for (size_t t = 0; t < ADZE_COUNT_OF(types); t++)
+        for (int sorted = 0; sorted < 2; sorted++) {
+            check_unique(types[t], 1, sorted);
+            check_unique(types[t], 1001, sorted);
+        }
 }
 
-/* Extremes of integers, and where they are. */
-TEST(integer_extremes_along_any_axis)
+/* By expansion along the first row. */
+static double expanded(int n, const double *a)
 {
-    static int64_t x[COUNT];
-    static int8_t narrow[COUNT];
-    static const char *const ops[] = {"ReduceMax", "ReduceMin", "ArgMax", "ArgMin"};
-    const int64_t dims[3] = {OUTER, LENGTH, INNER}, one = 1;
-    for (int64_t i = 0; i < COUNT; i++) {
-        narrow[i] = (int8_t)(i * i % 19 - 11);
-        x[i] = narrow[i];
+    double det = 0, minor[36];
+    if (n == 1)
+        return a[0];
+    for (int c = 0; c < n; c++) {
+        for (int r = 1; r < n; r++)
+            for (int k = 0, to = 0; k < n; k++)
+                if (k != c)
+                    minor[(r - 1) * (n - 1) + to++] = a[r * n + k];
+        det += (c % 2 ? -1 : 1) * a[c] * expanded(n - 1, minor);
     }
-    for (int64_t k = 0; k < 36; k++) {
-        int64_t axis = k % 3, inner = 1;
-        int op = (int)(k / 3 % 4);
-        bool last = k >= 24 && op >= 2, wide = k < 12;
+    return det;
+}
+
+TEST(determinants)
+{
+    for (int n = 1; n < 7; n++) {
+        float x[5 * 36];
+        double a[36];
+        int64_t dims[3] = {5, n, n};
         op_case c;
+        op_case_fill(x, 5 * n * n, (uint64_t)n, -2, 2);
+        for (int i = 0; i < n && n > 1; i++)
+            x[i * n] = i == n - 1 ? 1.5f : 0; /* the first pivot is last */
         op_case_open(&c, NULL);
-        op_case_input(&c, wide ? ADZE_I64 : ADZE_I8, 3, dims,
-                      wide ? (const void *)x : (const void *)narrow, NULL);
-        if (op < 2)
-            op_case_input(&c, ADZE_I64, 1, &one, &axis, NULL);
-        op_case_node(&c, ops[op], 1);
-        if (op >= 2)
-            CHECK(adze_node_set_int(c.node, "axis", axis));
-        if (last)
-            CHECK(adze_node_set_int(c.node, "select_last_index", 1));
+        op_case_input(&c, ADZE_F32, 3, dims, x, NULL);
+        op_case_node(&c, "Det", 1);
         op_case_run(&c);
-        for (int64_t i = axis + 1; i < 3; i++)
-            inner *= dims[i];
-        for (int64_t i = 0; i < COUNT / dims[axis]; i++) {
-            int64_t best = 0, first = i / inner * dims[axis] * inner + i % inner;
-            for (int64_t e = 1; e < dims[axis]; e++) {
-                int64_t v = x[first + e * inner], most = x[first + best * inner];
-                if ((op % 2 ? v < most : v > most) || (last && v == most))
-                    best = e;
-            }
-            CHECK_EQ(adze_tensor_get_i64(&c.output[0], i), op < 2 ? x[first + best * inner] : best);
+        for (int m = 0; m < 5; m++) {
+            for (int i = 0; i < n * n; i++)
+                a[i] = (double)x[m * n * n + i];
+            CHECK_NEAR(((const float *)c.output[0].data)[m], expanded(n, a),
+                       1e-5 * (1 + fabs(expanded(n, a))));
         }
         op_case_close(&c);
     }
