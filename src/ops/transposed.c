@@ -1,4 +1,4 @@
-/* ConvTranspose. float32 with constant weights: each row of the output is the sum of matrix
+/* ConvTranspose. float32: each row of the output is the sum of matrix
  * products of input rows with the taps of one kernel row, whose columns are spread over the row
  * (channels last; other nodes are turned in scratch); a channel on its own takes its taps pixel by
  * pixel. Everything else: plain loops in double. */
@@ -170,10 +170,37 @@ static int64_t source_row(const transposed_shape *s, int64_t o, int64_t k)
 
 typedef struct transposed_prepared {
     bool fast;
-    bool depthwise;      /* each channel on its own; packed is [taps][c] */
-    const float *packed; /* [groups][kh] packed matrices [c / groups, kw * oc / groups] */
-    size_t packed_size;  /* floats of one */
+    const float *packed; /* see pack_weights; NULL: weights that a run brings */
 } transposed_prepared;
+
+static int64_t groups_of(const adze_node *node)
+{
+    return adze_node_int(node, "group", 1);
+}
+
+/* Each channel on its own. */
+static bool is_depthwise(const adze_tensor *w, int64_t groups)
+{
+    return groups == w->dims[0] && w->dims[1] == 1;
+}
+
+/* Floats of the packed matrix of one group and kernel row. */
+static size_t packed_size(const adze_kernels *k, const adze_tensor *w, int64_t groups)
+{
+    size_t size = k->gemm_f32.packed_size(w->dims[1] * w->dims[w->rank - 1], w->dims[0] / groups);
+    return (size + 15) & ~(size_t)15;
+}
+
+/* Floats of all packed weights, and behind them of one matrix before it is packed. */
+static size_t weights_size(const adze_kernels *k, const adze_tensor *w, int64_t groups,
+                           size_t *matrix)
+{
+    *matrix = 0;
+    if (is_depthwise(w, groups))
+        return (size_t)adze_tensor_elements(w);
+    *matrix = (size_t)(w->dims[0] / groups * w->dims[1] * w->dims[w->rank - 1]);
+    return packed_size(k, w, groups) * (size_t)(groups * product(&w->dims[2], w->rank - 3));
+}
 
 /* Weights [c, oc / groups, rows, kw], channels `first` on, kernel row kh -> [c / groups, kw, oc / groups]. */
 static void kernel_row(const adze_tensor *w, int64_t first, int64_t count, int64_t row, float *out)
@@ -186,41 +213,35 @@ static void kernel_row(const adze_tensor *w, int64_t first, int64_t count, int64
                 out[(c * kw + t) * oc + o] = from[(((first + c) * oc + o) * kh + row) * kw + t];
 }
 
-/* [c, 1, taps] -> [taps][c] */
-static adze_status pack_depthwise(adze_prepare *prepare, transposed_prepared *p, adze_error *err)
+/* [groups][kh] packed matrices [c / groups, kw * oc / groups]; depthwise: [taps][c]. */
+static void pack_weights(const adze_kernels *k, const adze_tensor *w, int64_t groups, float *packed)
 {
-    const adze_tensor *w = adze_prepare_input(prepare, 1);
-    float *packed = adze_prepare_alloc(prepare, w->size);
-    if (!packed)
-        return adze_fail(err, ADZE_NO_MEMORY, "ConvTranspose: packed weights");
-    adze_transpose(&adze_prepare_kernels(prepare)->rows, sizeof(float), w->dims[0],
-                   product(&w->dims[2], w->rank - 2), w->data, packed);
-    p->packed = packed;
-    p->fast = p->depthwise = true;
-    return ADZE_OK;
+    int64_t kh = product(&w->dims[2], w->rank - 3), per_group = w->dims[0] / groups;
+    int64_t columns = w->dims[1] * w->dims[w->rank - 1];
+    size_t matrix, size = packed_size(k, w, groups);
+    float *row = packed + weights_size(k, w, groups, &matrix);
+    if (is_depthwise(w, groups)) {
+        adze_transpose(&k->rows, sizeof(float), w->dims[0], product(&w->dims[2], w->rank - 2),
+                       w->data, packed);
+        return;
+    }
+    for (int64_t i = 0; i < groups * kh; i++) {
+        kernel_row(w, i / kh * per_group, per_group, i % kh, row);
+        k->gemm_f32.pack_b(columns, per_group, row, columns, 1, packed + (size_t)i * size);
+    }
 }
 
 static adze_status pack(adze_prepare *prepare, transposed_prepared *p, adze_error *err)
 {
-    const adze_gemm_f32_table *table = &adze_prepare_kernels(prepare)->gemm_f32;
+    const adze_kernels *k = adze_prepare_kernels(prepare);
     const adze_tensor *w = adze_prepare_input(prepare, 1);
-    int64_t groups = adze_node_int(adze_prepare_node(prepare), "group", 1);
-    int64_t kh = product(&w->dims[2], w->rank - 3), per_group = w->dims[0] / groups;
-    int64_t columns = w->dims[1] * w->dims[w->rank - 1];
-    p->packed_size = (table->packed_size(columns, per_group) + 15) & ~(size_t)15;
-    float *packed =
-        adze_prepare_alloc(prepare, p->packed_size * sizeof(float) * (size_t)(groups * kh));
-    float *row = adze_prepare_alloc(prepare, (size_t)(per_group * columns) * sizeof(float));
-    if (!packed || !row)
+    int64_t groups = groups_of(adze_prepare_node(prepare));
+    size_t matrix, size = weights_size(k, w, groups, &matrix);
+    float *packed = adze_prepare_alloc(prepare, (size + matrix) * sizeof(float));
+    if (!packed)
         return adze_fail(err, ADZE_NO_MEMORY, "ConvTranspose: packed weights");
-    for (int64_t g = 0; g < groups; g++)
-        for (int64_t k = 0; k < kh; k++) {
-            kernel_row(w, g * per_group, per_group, k, row);
-            table->pack_b(columns, per_group, row, columns, 1,
-                          packed + (size_t)(g * kh + k) * p->packed_size);
-        }
+    pack_weights(k, w, groups, packed);
     p->packed = packed;
-    p->fast = true;
     return ADZE_OK;
 }
 
@@ -234,17 +255,17 @@ static adze_status transposed_prepare(adze_prepare *prepare, adze_error *err)
     if (!p)
         return adze_fail(err, ADZE_NO_MEMORY, "ConvTranspose");
     adze_prepare_set(prepare, p);
-    bool fits = x->dtype == ADZE_F32 && w->data && adze_tensor_elements(w) > 0;
-    bool depthwise =
-        adze_node_int(adze_prepare_node(prepare), "group", 1) == w->dims[0] && w->dims[1] == 1;
-    return !fits ? ADZE_OK : (depthwise ? pack_depthwise : pack)(prepare, p, err);
+    p->fast = x->dtype == ADZE_F32;
+    return p->fast && w->data && adze_tensor_elements(w) > 0 ? pack(prepare, p, err) : ADZE_OK;
 }
 
 /* ---- fast: rows of the output ---- */
 
 typedef struct fast_job {
     const adze_run *run;
-    const transposed_prepared *p;
+    const float *packed;
+    size_t packed_size; /* floats of one matrix */
+    bool depthwise;
     transposed_shape s;
     const float *x, *bias;
     float *y, *columns;   /* the latter: [workers][w, kw * oc / groups] */
@@ -294,7 +315,7 @@ static void add_row(const fast_job *j, int64_t image, int64_t in, int64_t k, flo
                                    .k = per_group,
                                    .a = j->x + (image * s->h + in) * s->w * s->c + g * per_group,
                                    .lda = s->c,
-                                   .b = j->p->packed + (size_t)(g * s->kh + k) * j->p->packed_size,
+                                   .b = j->packed + (size_t)(g * s->kh + k) * j->packed_size,
                                    .c = columns,
                                    .ldc = s->kw * oc,
                                    .lo = -INFINITY,
@@ -368,11 +389,11 @@ static void depthwise_row(const fast_job *j, int64_t image, int64_t o, int worke
                 from[n] = (rows[2 * r + 1] * s->w + t[1]) * s->c;
                 weights[n++] = (rows[2 * r] * s->kw + t[0]) * s->c;
                 if (n == TAPS) {
-                    kernels->add_products(s->c, n, x, from, j->p->packed, weights, row);
+                    kernels->add_products(s->c, n, x, from, j->packed, weights, row);
                     n = 0;
                 }
             }
-        kernels->add_products(s->c, n, x, from, j->p->packed, weights, row);
+        kernels->add_products(s->c, n, x, from, j->packed, weights, row);
     }
 }
 
@@ -384,9 +405,9 @@ static void fast_row(void *user, int64_t piece, int worker)
     float *row = j->y + piece * s->ow * s->oc;
     float *columns = j->columns + (size_t)worker * column_count(s);
     begin_row(j, row);
-    if (j->p->depthwise)
+    if (j->depthwise)
         depthwise_row(j, image, o, worker, row);
-    for (int64_t k = 0; k < s->kh && !j->p->depthwise; k++) {
+    for (int64_t k = 0; k < s->kh && !j->depthwise; k++) {
         int64_t in = source_row(s, o, k);
         if (in >= 0)
             add_row(j, image, in, k, columns, row);
@@ -394,10 +415,10 @@ static void fast_row(void *user, int64_t piece, int worker)
     end_row(j, row);
 }
 
-/* ---- fast: scratch [columns of the workers, or taps and rows] [x] [y] ---- */
+/* ---- fast: scratch [columns of the workers, or taps and rows] [x] [y] [weights that a run brings] ---- */
 
 typedef struct transposed_areas {
-    size_t taps, rows, x, y, total;
+    size_t taps, rows, x, y, weights, total;
 } transposed_areas;
 
 static size_t take(size_t *at, size_t size)
@@ -412,7 +433,7 @@ static transposed_areas areas_of(const adze_run *run, const transposed_shape *s)
     const transposed_prepared *p = run->prepared;
     transposed_areas a = {0};
     size_t threads = (size_t)adze_run_threads(run), pair = 2 * sizeof(int32_t);
-    if (p->depthwise) {
+    if (is_depthwise(run->inputs[1], s->groups)) {
         a.taps = take(&a.total, (size_t)(s->ow * (s->kw + 1)) * pair);
         a.rows = take(&a.total, (size_t)s->kh * pair * threads);
     } else {
@@ -421,6 +442,10 @@ static transposed_areas areas_of(const adze_run *run, const transposed_shape *s)
     if (!is_last(run->node)) {
         a.x = take(&a.total, run->inputs[0]->size);
         a.y = take(&a.total, run->outputs[0]->size);
+    }
+    if (!p->packed) {
+        size_t matrix, size = weights_size(run->kernels, run->inputs[1], s->groups, &matrix);
+        a.weights = take(&a.total, (size + matrix) * sizeof(float));
     }
     return a;
 }
@@ -453,7 +478,7 @@ static adze_status run_fast(adze_run *run, const transposed_prepared *p, adze_er
 {
     const adze_tensor *b = run->input_count > 2 ? run->inputs[2] : NULL;
     fast_job j = {.run = run,
-                  .p = p,
+                  .packed = p->packed,
                   .x = run->inputs[0]->data,
                   .bias = b ? b->data : NULL,
                   .y = run->outputs[0]->data,
@@ -465,7 +490,14 @@ static adze_status run_fast(adze_run *run, const transposed_prepared *p, adze_er
     transposed_areas a = areas_of(run, s);
     bool last = is_last(run->node);
     uint8_t *scratch = run->scratch;
-    if (p->depthwise) {
+    j.depthwise = is_depthwise(run->inputs[1], s->groups);
+    j.packed_size = packed_size(run->kernels, run->inputs[1], s->groups);
+    if (!j.packed) {
+        float *packed = (float *)(void *)(scratch + a.weights);
+        pack_weights(run->kernels, run->inputs[1], s->groups, packed);
+        j.packed = packed;
+    }
+    if (j.depthwise) {
         j.taps = (int32_t *)(void *)(scratch + a.taps);
         j.rows = (int32_t *)(void *)(scratch + a.rows);
         list_taps(s, j.taps);
@@ -537,12 +569,17 @@ static void plain_channel(void *user, int64_t piece, int worker)
 
 /* ---- both ---- */
 
-static size_t transposed_scratch(const adze_run *run)
+static bool use_fast(const adze_run *run)
 {
     const transposed_prepared *p = run->prepared;
+    return p->fast && run->inputs[1]->dtype == ADZE_F32 && adze_tensor_elements(run->inputs[1]) > 0;
+}
+
+static size_t transposed_scratch(const adze_run *run)
+{
     const adze_tensor *y = run->outputs[0];
     transposed_shape s;
-    if (p->fast)
+    if (use_fast(run))
         return read_shape(&s, run, NULL) == ADZE_OK ? areas_of(run, &s).total : 0;
     int64_t points = y->dims[0] * y->dims[1];
     return points < 1 ? 0
@@ -581,7 +618,7 @@ static adze_status transposed_run(adze_run *run, adze_error *err)
     const transposed_prepared *p = run->prepared;
     if (adze_tensor_elements(run->outputs[0]) == 0)
         return ADZE_OK;
-    return p->fast ? run_fast(run, p, err) : run_plain(run, err);
+    return use_fast(run) ? run_fast(run, p, err) : run_plain(run, err);
 }
 
 const adze_op adze_ops_transposed[] = {
