@@ -229,6 +229,7 @@ static bool sink_picture(adze_rewriter *rw, adze_node *node)
 {
     const adze_type *t = &node->inputs[0]->type;
     bool fits = t->dtype == ADZE_F32 || t->dtype == ADZE_U8 || t->dtype == ADZE_I8;
+    fits &= adze_node_int(node, "training_mode", 0) == 0; /* statistics are of channels first */
     if (!fits || adze_rw_has_output(node, 1) || adze_node_has(node, ADZE_FUSED_CHANNELS_LAST) ||
         !adze_rw_check(rw, adze_node_set_int(node, ADZE_FUSED_CHANNELS_LAST, 1)))
         return false;

@@ -267,6 +267,19 @@ def hardmax_9_of_nothing():
     return m.node("Hardmax", [m.input("x", x)], axis=2).gives(y=x)
 
 
+@case
+def batch_norm_training_between_convolutions():
+    m, x, w = model(15), floats(2, 3, 5, 5), floats(8, 3, 1, 1)
+    rest = [m.constant(n, v) for n, v in (("s", floats(8)), ("b", floats(8)), ("mean", floats(8)), ("var", floats(8)**2))]
+    m.node("Conv", [m.input("x", x), m.constant("w", w)], ["c"])
+    m.node("BatchNormalization", ["c", *rest], ["n"], training_mode=1)
+    m.node("Conv", ["n", m.constant("last", np.eye(8, dtype=np.float32).reshape(8, 8, 1, 1))])
+    c = np.einsum("nchw,oc->nohw", x, w[..., 0, 0])
+    y = (c - c.mean((0, 2, 3), keepdims=True)) / np.sqrt(c.var((0, 2, 3), keepdims=True) + np.float32(1e-5))
+    s, b = m.constants["s"], m.constants["b"]
+    return m.gives(y=(y * s[:, None, None] + b[:, None, None]).astype(np.float32))
+
+
 # ---- quantized volumes ----
 
 
