@@ -81,7 +81,8 @@ static adze_status clip_infer(adze_infer *infer, adze_error *err)
     const adze_type *x = adze_infer_input(infer, 0);
     for (int i = 1; i < adze_infer_input_count(infer); i++) {
         const adze_type *limit = adze_infer_input(infer, i);
-        if (limit && !x->quant && !limit->quant && limit->dtype != x->dtype)
+        if (limit && !x->quant && !limit->quant && limit->dtype != x->dtype &&
+            limit->dtype != ADZE_UNDEFINED && x->dtype != ADZE_UNDEFINED)
             return adze_ops_bad(adze_infer_node(infer), err,
                                 "limits differ from the input in type");
     }

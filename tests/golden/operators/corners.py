@@ -60,6 +60,27 @@ def conv_transpose_half_of_unknown_weights():
     return m.gives(y=(y.astype(np.float32)**2).sum().astype(np.float16))
 
 
+def unranked(m, name, value):
+    """An input whose rank only a run knows."""
+    axis = m.constant(f"{name}_axis", np.array([0]))
+    m.node("Unsqueeze", [m.input(name, value), axis], [f"{name}_u"])
+    m.node("Squeeze", [f"{name}_u", m.input(f"{name}_axes", np.array([0]))], [f"{name}_s"])
+    return f"{name}_s"
+
+
+@case
+def gemm_half_with_bias_of_unknown_rank():
+    m, a, b, c = model(16), *(floats(*s).astype(np.float16) for s in ((2, 3), (3, 4), (4,)))
+    m.node("Gemm", [m.input("a", a), m.constant("b", b), unranked(m, "c", c)])
+    return m.gives(y=(a.astype(np.float32) @ b.astype(np.float32) + c).astype(np.float16))
+
+
+@case
+def clip_of_unknown_rank():
+    m, x = model(14), floats(2, 3)
+    return m.node("Clip", [unranked(m, "x", x), m.constant("low", np.float32(0))]).gives(y=np.maximum(x, 0))
+
+
 def shrink(dtype):
     def draw():
         m, x = model(9), rng.integers(0 if dtype == np.uint8 else -9, 9, (3, 7)).astype(dtype)
