@@ -349,7 +349,8 @@ static adze_status window_run(adze_run *run, adze_error *err)
     bool real = adze_dtype_describe(y->dtype)->kind == ADZE_KIND_FLOAT;
     for (int64_t i = 0; i < size; i++) {
         double t = 2 * PI * (double)i / (double)ADZE_MAX(size - whole, 1);
-        double v = size == 1 ? 1 : a[0] - a[1] * cos(t) + a[2] * cos(2 * t);
+        /* One element of a symmetric window: 0 / 0 in the formula. */
+        double v = size == whole ? 1 : a[0] - a[1] * cos(t) + a[2] * cos(2 * t);
         adze_ops_put(y, i, real ? v : trunc(v));
     }
     return ADZE_OK;

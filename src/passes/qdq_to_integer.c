@@ -385,7 +385,8 @@ static bool rewrite(adze_rewriter *rw, adze_node *node)
 {
     if (adze_rw_is(node, "QuantizeLinear"))
         return cancel(rw, node) || merge(rw, node);
-    if (!node->op || adze_rw_is(node, "DequantizeLinear") || is_volume(node))
+    if (!node->op || adze_rw_is(node, "DequantizeLinear") || is_volume(node) ||
+        !adze_rw_is_typed(node))
         return false;
     switch (node->op->quant) {
     case ADZE_QUANT_WEIGHTED: return rewrite_weighted(rw, node);

@@ -93,6 +93,21 @@ bool adze_rw_is_float(const adze_value *value)
            !value->type.quant && value->type.rank >= 0;
 }
 
+static bool are_typed(adze_value *const *values, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (values[i] && values[i]->type.kind == ADZE_VALUE_TENSOR &&
+            values[i]->type.dtype == ADZE_UNDEFINED)
+            return false;
+    return true;
+}
+
+bool adze_rw_is_typed(const adze_node *node)
+{
+    return are_typed(node->inputs, node->input_count) &&
+           are_typed(node->outputs, node->output_count);
+}
+
 bool adze_rw_same_dim(adze_dim a, adze_dim b)
 {
     return a == b && a != -1;

@@ -33,6 +33,8 @@ adze_node *adze_rw_user(adze_rewriter *rw, const adze_value *value, int i); /* N
 adze_node *adze_rw_sole_user(adze_rewriter *rw, const adze_value *value);
 
 bool adze_rw_is_float(const adze_value *value); /* float32, not quantized, rank known */
+/* The element types of all inputs and outputs are known: those of a rank that only a run knows are not. */
+bool adze_rw_is_typed(const adze_node *node);
 bool adze_rw_same_shape(const adze_value *a, const adze_value *b);
 bool adze_rw_same_dim(adze_dim a, adze_dim b); /* surely equal */
 

@@ -81,20 +81,10 @@ static bool is_narrow(const adze_value *value)
            (value->type.dtype == ADZE_F16 || value->type.dtype == ADZE_BF16);
 }
 
-/* Of a rank that only a run knows, perhaps. */
-static bool any_untyped(adze_value *const *values, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (values[i] && values[i]->type.dtype == ADZE_UNDEFINED)
-            return true;
-    return false;
-}
-
 static bool is_widened(const adze_node *node)
 {
     bool listed = false, narrow = false;
-    if (any_untyped(node->inputs, node->input_count) ||
-        any_untyped(node->outputs, node->output_count))
+    if (!adze_rw_is_typed(node))
         return false;
     for (size_t i = 0; i < sizeof widened / sizeof *widened && !listed; i++)
         listed = adze_rw_is(node, widened[i]);

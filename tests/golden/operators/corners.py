@@ -69,13 +69,6 @@ def unranked(m, name, value):
 
 
 @case
-def gemm_half_with_bias_of_unknown_rank():
-    m, a, b, c = model(16), *(floats(*s).astype(np.float16) for s in ((2, 3), (3, 4), (4,)))
-    m.node("Gemm", [m.input("a", a), m.constant("b", b), unranked(m, "c", c)])
-    return m.gives(y=(a.astype(np.float32) @ b.astype(np.float32) + c).astype(np.float16))
-
-
-@case
 def clip_of_unknown_rank():
     m, x = model(14), floats(2, 3)
     return m.node("Clip", [unranked(m, "x", x), m.constant("low", np.float32(0))]).gives(y=np.maximum(x, 0))
@@ -301,7 +294,25 @@ def batch_norm_training_between_convolutions():
     return m.gives(y=(y * s[:, None, None] + b[:, None, None]).astype(np.float32))
 
 
-# ---- quantized volumes ----
+# ---- quantized volumes, and tensors of unknown rank ----
+
+
+@case
+def quantized_gather_of_unknown_rank():
+    m, x, i = model(16), rng.integers(-128, 128, (3, 4)).astype(np.int8), np.array([2, 0, -1])
+    m.constant("s", np.float32(0.5))
+    m.node("DequantizeLinear", [m.input("x", x), "s", m.constant("z", np.int8(-20))], ["f"])
+    m.node("Gather", ["f", unranked(m, "i", i)], ["g"], axis=1)
+    m.node("QuantizeLinear", ["g", "s", m.constant("other", np.int8(13))])
+    return m.gives(y=np.clip(x[:, i].astype(np.int32) + 33, -128, 127).astype(np.int8))
+
+
+@case
+def window_of_one():
+    m = model(17)
+    m.node("HammingWindow", [m.input("n", np.int64(1))], periodic=1)
+    return m.gives(y=np.array([4 / 46], np.float32))
+
 
 
 def quantized(node, shape, compute, *weights, **attributes):
