@@ -156,6 +156,14 @@ int cli_open(cli_model *m, const char *path)
         fprintf(stderr, "adze: --max-ram '%s': expected bytes, as 250000000 or 400M\n", m->max_ram);
         return 2;
     }
+    if (path && adze_llm_sniff(path)) {
+        fprintf(
+            stderr,
+            "adze: %s: is a language model, this command reads ONNX; language models have "
+            "inspect, generate, embed, perplexity, bench, imatrix, quantize, convert, optimize\n",
+            path);
+        return 4;
+    }
     adze_memory_set_limit((size_t)most);
     adze_context_options options = adze_context_options_default();
     options.threads = (int)m->threads;

@@ -70,6 +70,8 @@ head -c 300000 "$model" >cut.gguf
 printf 'caf\xe9 \xff\xfe \xc3(' >invalid.txt
 expect_failure 3 cut.gguf "$ADZE" generate cut.gguf --prompt x
 expect_failure 3 cut.gguf "$ADZE" quantize cut.gguf out.gguf --type Q8_0
+expect_failure 4 'is a language model' "$ADZE" run "$model"
+expect_failure 4 'is a language model' "$ADZE" graph folder
 expect_failure 3 nowhere "$ADZE" inspect nowhere.gguf
 expect_failure 2 size "$ADZE" optimize "$model" --calibration text.txt --require 'sise<=1KB' --output no
 choose() { "$ADZE" optimize "$model" --calibration text.txt --judge-chunks 1 --probe-tokens 64 --output small "$@"; }
