@@ -35,7 +35,7 @@ typedef struct dump {
 static void dump_value(void *user, const adze_node *node, int output, const adze_tensor *tensor)
 {
     dump *d = user;
-    if (d->status == ADZE_OK && tensor->dtype != ADZE_STRING)
+    if (d->status == ADZE_OK)
         d->status =
             save(d->folder, adze_value_name(adze_node_output(node, output)), tensor, &d->err);
 }
@@ -47,8 +47,7 @@ static adze_status show(const char *name, const adze_item *item, const char *fol
     char text[512];
     if (item->kind == ADZE_VALUE_TENSOR) {
         printf("%s  %s\n", name, adze_tensor_format(&item->tensor, text, sizeof text));
-        bool saved = folder && item->tensor.dtype != ADZE_STRING;
-        return saved ? save(folder, name, &item->tensor, err) : ADZE_OK;
+        return folder ? save(folder, name, &item->tensor, err) : ADZE_OK;
     }
     printf("%s  %s of %d\n", name, item->kind == ADZE_VALUE_SEQUENCE ? "sequence" : "optional",
            item->count);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "base/memory.h"
 #include "formats/npy_impl.h"
 #include "tensor/dtype.h"
 
@@ -27,6 +28,7 @@ typedef struct literal {
     const char *at, *end;
     const char *where;
     adze_error *err;
+    bool strings; /* are read */
 } literal;
 
 static adze_status bad(literal *l, const char *expected)
@@ -134,6 +136,15 @@ static adze_status read_type(literal *l, adze_npy_header *header)
             header->dtype = types[i].dtype;
             return ADZE_OK;
         }
+    literal width = {code + 1, code + strlen(code), l->where, l->err, false};
+    int64_t characters;
+    if (l->strings && strchr("USa", code[0]) && take_number(&width, &characters) &&
+        width.at == width.end && characters <= INT32_MAX) {
+        header->dtype = ADZE_STRING;
+        header->wide = code[0] == 'U';
+        header->width = (size_t)characters;
+        return ADZE_OK;
+    }
     return refuse_type(l, code);
 }
 
@@ -188,8 +199,8 @@ static adze_status read_dictionary(literal *l, adze_npy_header *header)
     return seen == 7 ? ADZE_OK : bad(l, "descr, fortran_order and shape");
 }
 
-adze_status adze_npy_parse_header(adze_npy_header *out, const uint8_t *bytes, size_t size,
-                                  const char *where, adze_error *err)
+static adze_status parse_header(adze_npy_header *out, const uint8_t *bytes, size_t size,
+                                bool strings, const char *where, adze_error *err)
 {
     adze_cursor c = adze_cursor_over(bytes, size);
     const uint8_t *magic = adze_cursor_bytes(&c, 6);
@@ -205,17 +216,27 @@ adze_status adze_npy_parse_header(adze_npy_header *out, const uint8_t *bytes, si
     if (!text)
         return adze_fail(err, ADZE_BAD_FILE, "%s: NumPy header of %u bytes is cut off or too long",
                          where, length);
-    literal l = {(const char *)text, (const char *)text + length, where, err};
+    literal l = {(const char *)text, (const char *)text + length, where, err, strings};
     adze_npy_header header = {.data_offset = adze_cursor_offset(&c)};
     ADZE_TRY(read_dictionary(&l, &header));
-    header.data_size =
-        adze_dtype_bytes(header.dtype, adze_shape_elements(header.rank, header.dims));
+    const int64_t elements = adze_shape_elements(header.rank, header.dims);
+    header.data_size = adze_dtype_bytes(header.dtype, elements);
+    if (header.dtype == ADZE_STRING &&
+        (elements < 0 ||
+         !adze_mul_size(&header.data_size, (size_t)elements, header.width * (header.wide ? 4 : 1))))
+        header.data_size = SIZE_MAX;
     if (header.data_size > adze_cursor_left(&c))
         return adze_fail(err, ADZE_BAD_FILE,
                          "%s: cut off: the shape asks for %zu bytes of elements, %zu are there",
                          where, header.data_size, adze_cursor_left(&c));
     *out = header;
     return ADZE_OK;
+}
+
+adze_status adze_npy_parse_header(adze_npy_header *out, const uint8_t *bytes, size_t size,
+                                  const char *where, adze_error *err)
+{
+    return parse_header(out, bytes, size, false, where, err);
 }
 
 /* Bytes that the machine treats as one number (complex numbers are two). */
@@ -294,9 +315,10 @@ adze_status adze_npy_load(adze_tensor *out, const char *path, adze_error *err)
     ADZE_TRY(adze_mapping_open(&file, path, err));
     const uint8_t *bytes = adze_mapping_bytes(file);
     adze_npy_header header = {0};
-    adze_status status = adze_npy_parse_header(&header, bytes, adze_mapping_size(file), path, err);
+    adze_status status = parse_header(&header, bytes, adze_mapping_size(file), true, path, err);
     if (status == ADZE_OK)
-        status = copy_array(out, &header, bytes + header.data_offset, path, err);
+        status = (header.dtype == ADZE_STRING ? adze_npy_read_strings : copy_array)(
+            out, &header, bytes + header.data_offset, path, err);
     adze_mapping_release(&file);
     return status;
 }
@@ -339,12 +361,9 @@ adze_status adze_npy_convert(adze_tensor *out, const adze_tensor *tensor, adze_e
     return ADZE_OK;
 }
 
-size_t adze_npy_make_header(char out[ADZE_NPY_HEADER], const adze_tensor *tensor)
+static size_t make_header(char out[ADZE_NPY_HEADER], const adze_tensor *tensor, char order,
+                          const char *code)
 {
-    const char *code = "f4";
-    for (size_t i = 0; i < ADZE_COUNT_OF(types); i++)
-        if (types[i].dtype == tensor->dtype)
-            code = types[i].code;
     char shape[ADZE_MAX_RANK * 22 + 1] = "";
     size_t at = 0;
     for (int i = 0; i < tensor->rank; i++)
@@ -352,7 +371,6 @@ size_t adze_npy_make_header(char out[ADZE_NPY_HEADER], const adze_tensor *tensor
                                i + 1 < tensor->rank ? " " : "");
     if (tensor->rank > 1)
         shape[at - 1] = 0; /* NumPy keeps the comma only for one axis */
-    char order = number_size(tensor->dtype) > 1 ? '<' : '|';
     memset(out, ' ', ADZE_NPY_HEADER);
     int length =
         snprintf(out + PREFIX, ADZE_NPY_HEADER - PREFIX,
@@ -367,8 +385,31 @@ size_t adze_npy_make_header(char out[ADZE_NPY_HEADER], const adze_tensor *tensor
     return total;
 }
 
+size_t adze_npy_make_header(char out[ADZE_NPY_HEADER], const adze_tensor *tensor)
+{
+    const char *code = "f4";
+    for (size_t i = 0; i < ADZE_COUNT_OF(types); i++)
+        if (types[i].dtype == tensor->dtype)
+            code = types[i].code;
+    return make_header(out, tensor, number_size(tensor->dtype) > 1 ? '<' : '|', code);
+}
+
+static adze_status save_strings(const adze_tensor *tensor, const char *path, adze_error *err)
+{
+    adze_output *output = NULL;
+    char header[ADZE_NPY_HEADER], code[32];
+    const size_t width = adze_npy_string_width(tensor);
+    snprintf(code, sizeof code, "U%zu", width);
+    ADZE_TRY(adze_output_open(&output, path, err));
+    adze_output_write(output, header, make_header(header, tensor, '<', code));
+    adze_npy_write_strings(output, tensor, width);
+    return adze_output_finish(&output, err);
+}
+
 adze_status adze_npy_save(const adze_tensor *tensor, const char *path, adze_error *err)
 {
+    if (tensor->dtype == ADZE_STRING)
+        return save_strings(tensor, path, err);
     adze_tensor array = {0};
     adze_status status = adze_npy_convert(&array, tensor, err);
     if (status != ADZE_OK)

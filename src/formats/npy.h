@@ -1,6 +1,6 @@
 /* NumPy arrays: .npy (versions 1 to 3) and .npz (a ZIP archive of them). Read: bool, all integers,
- * float16/32/64, complex64/128, either byte order, C or Fortran order. Strings ('<U', '|S'), objects,
- * dates and records are refused by name. */
+ * float16/32/64, complex64/128, either byte order, C or Fortran order; adze_npy_load reads strings ('<U', '|S')
+ * too. Objects, dates and records are refused by name. */
 #ifndef ADZE_FORMATS_NPY_H
 #define ADZE_FORMATS_NPY_H
 #include "adze/formats.h"
@@ -11,6 +11,8 @@ typedef struct adze_npy_header {
     int rank;
     int64_t dims[ADZE_MAX_RANK];
     bool fortran, big_endian;
+    bool wide;                     /* strings: characters of 32 bits, not bytes */
+    size_t width;                  /* strings: characters of each */
     size_t data_offset, data_size; /* the elements; all inside the bytes given */
 } adze_npy_header;
 

@@ -10,4 +10,10 @@ adze_status adze_npy_convert(adze_tensor *out, const adze_tensor *tensor, adze_e
 /* The bytes before the elements; returns their number. */
 size_t adze_npy_make_header(char out[ADZE_NPY_HEADER], const adze_tensor *tensor);
 
+/* Of a header that names strings: the strings. How many characters the longest has; all, each of that width. */
+adze_status adze_npy_read_strings(adze_tensor *out, const adze_npy_header *header,
+                                  const uint8_t *data, const char *where, adze_error *err);
+size_t adze_npy_string_width(const adze_tensor *tensor);
+void adze_npy_write_strings(adze_output *output, const adze_tensor *tensor, size_t width);
+
 #endif

@@ -114,6 +114,56 @@ TEST(refused_types_say_why)
     }
 }
 
+static adze_status load_made(adze_tensor *out, const char *dictionary, const void *data,
+                             size_t size, adze_error *err)
+{
+    static uint8_t bytes[4096];
+    const char *path = test_tmpfile("made.npy");
+    size_t total = make_npy(bytes, dictionary, data, size);
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fwrite(bytes, 1, total, file) == total);
+    fclose(file);
+    return adze_npy_load(out, path, err);
+}
+
+static void check_text(const adze_tensor *t, int i, const char *text)
+{
+    const adze_string *s = (const adze_string *)t->data + i;
+    CHECK(s->length == strlen(text) && memcmp(s->data, text, s->length) == 0);
+}
+
+TEST(strings)
+{
+    adze_string words[4] = {{"a", 1}, {"h\xc3\xa9\xf0\x9f\x99\x82", 7}, {NULL, 0}, {"\xff", 1}};
+    adze_tensor words_tensor = adze_tensor_view(ADZE_STRING, 2, (const int64_t[]){2, 2}, words), t;
+    adze_error err;
+    CHECK_OK(adze_npy_save(&words_tensor, test_tmpfile("s.npy"), &err), &err);
+    CHECK_OK(adze_npy_load(&t, test_tmpfile("s.npy"), &err), &err);
+    CHECK(t.dtype == ADZE_STRING && t.rank == 2 && t.dims[1] == 2);
+    for (int i = 0; i < 3; i++)
+        check_text(&t, i, i == 2 ? "" : words[i].data);
+    check_text(&t, 3, "\xef\xbf\xbd"); /* what is no UTF-8 */
+    adze_tensor_free(&t);
+    CHECK_OK(
+        load_made(&t, "{'descr': '|S2', 'fortran_order': False, 'shape': (2,)}", "xy\0\0", 4, &err),
+        &err);
+    check_text(&t, 0, "xy");
+    check_text(&t, 1, "");
+    adze_tensor_free(&t);
+    const char *big = "{'descr': '>U2', 'fortran_order': False, 'shape': (1,)}";
+    CHECK_OK(load_made(&t, big, "\0\0\0z\0\0\x20\xac", 8, &err), &err);
+    check_text(&t, 0, "z\xe2\x82\xac");
+    adze_tensor_free(&t);
+    CHECK_FAILS(load_made(&t, big, "\0\0\xd8\0\0\0\0\0", 8, &err), ADZE_BAD_FILE, &err);
+    CHECK_FAILS(load_made(&t, big, "\0\0\0z\0\0\0", 7, &err), ADZE_BAD_FILE, &err);
+    CHECK_FAILS(
+        load_made(
+            &t,
+            "{'descr': '<U2147483647', 'fortran_order': False, 'shape': (2147483647,4294967296)}",
+            big, 8, &err),
+        ADZE_BAD_FILE, &err);
+}
+
 TEST(malformed_headers)
 {
     static const char *const rows[] = {
