@@ -11,9 +11,8 @@ typedef struct tile_args {
     const float *a, *b, *bias, *residual;
     float *c;
     ptrdiff_t lda, ldr, ldc, panel; /* panel: floats from one panel to the next */
-    int64_t segments, length;       /* of this part of k */
+    int64_t segments, length;       /* of k */
     ptrdiff_t skip;                 /* from the end of a segment to the next */
-    bool begun, more;               /* c has sums of earlier parts; later parts follow */
     vec_mask last;                  /* columns of the last panel */
     vec lo, hi;
 } tile_args;
@@ -71,7 +70,7 @@ INLINE void tile(const int R, const int V, const tile_args *t)
         vec start = t->bias ? vec_load_masked(t->bias + v * LANES, mask[v]) : vec_set1(0);
         UNROLL
         for (int r = 0; r < R; r++)
-            s.at[r][v] = t->begun ? vec_load_masked(t->c + r * t->ldc + v * LANES, mask[v]) : start;
+            s.at[r][v] = start;
     }
     accumulate(R, V, &s, t);
     UNROLL
@@ -79,12 +78,11 @@ INLINE void tile(const int R, const int V, const tile_args *t)
         UNROLL
         for (int v = 0; v < V; v++) {
             vec sum = s.at[r][v];
-            if (t->residual && !t->more) {
+            if (t->residual) {
                 const float *residual = t->residual + r * t->ldr + v * LANES;
                 sum = vec_add(sum, vec_load_masked(residual, mask[v]));
             }
-            if (!t->more)
-                sum = vec_min(t->hi, vec_max(t->lo, sum));
+            sum = vec_min(t->hi, vec_max(t->lo, sum));
             vec_store_masked(t->c + r * t->ldc + v * LANES, mask[v], sum);
         }
     }
@@ -100,63 +98,30 @@ TILES(DEFINE)
 #define ENTRY(R, V) [V][R] = tile_##R##x##V,
 static const tile_fn tiles[MAX_PANELS + 1][MR + 1] = {TILES(ENTRY)};
 
-/* A part of k: whole segments of a row of A, or a piece of one. */
-typedef struct part {
-    int64_t at; /* of k */
-    int64_t segment, first, segments, length;
-} part;
-
-/* The next part: a pair of panels of B stays in the first-level cache while the rows pass by. */
-static bool next_part(part *p, const adze_gemm_f32_args *args, const adze_gemm_view *view)
-{
-    enum { FLOATS = 256 };
-    const int64_t length = args->k / view->segments, end = p->first + p->length;
-    p->at += p->segments * p->length;
-    if (p->segments > 0 && p->at >= args->k)
-        return false;
-    if (args->residual == args->c && args->residual) { /* sums cannot lie where the residual does */
-        *p = (part){.segments = view->segments, .length = length};
-    } else if (length <= FLOATS) {
-        p->segment += p->segments;
-        p->segments =
-            ADZE_MIN(ADZE_MAX(FLOATS / ADZE_MAX(length, 1), 1), view->segments - p->segment);
-        p->length = length;
-    } else {
-        p->segment += end == length;
-        p->first = end == length ? 0 : end;
-        p->segments = 1;
-        const int64_t left = length - p->first, parts = ADZE_MAX((left + FLOATS / 2) / FLOATS, 1);
-        p->length = (left + parts - 1) / parts;
-    }
-    return true;
-}
-
 /* Rows [first, last) of `panels` panels from column j on, in tiles of nearly equal height. */
-static void run_rows(const adze_gemm_f32_args *args, const adze_gemm_view *view, const part *k,
-                     int64_t first, int64_t last, int64_t j, int panels)
+static void run_rows(const adze_gemm_f32_args *args, int64_t first, int64_t last, int64_t j,
+                     int panels)
 {
     int64_t columns = ADZE_MIN(args->n - j, panels * LANES);
+    adze_gemm_view view = args->view ? *args->view : (adze_gemm_view){.group = 0, .segments = 1};
     tile_args t = {
-        .b = args->b + j * args->k + k->at * LANES,
+        .b = args->b + j * args->k,
         .bias = args->bias ? args->bias + j : NULL,
         .lda = args->lda,
         .ldr = args->ldr,
         .ldc = args->ldc,
         .panel = LANES * args->k,
-        .segments = k->segments,
-        .length = k->length,
-        .skip = view->segment_stride - k->length,
-        .begun = k->at > 0,
-        .more = k->at + k->segments * k->length < args->k,
+        .segments = view.segments,
+        .length = args->k / view.segments,
         .last = vec_first(columns - (panels - 1) * LANES),
         .lo = vec_set1(args->lo),
         .hi = vec_set1(args->hi),
     };
-    const int64_t into = k->segment * view->segment_stride + k->first;
-    adze_cut cut = adze_cut_rows(first, last, view->group, tile_rows(panels));
+    t.skip = view.segment_stride - t.length;
+    adze_cut cut = adze_cut_rows(first, last, view.group, tile_rows(panels));
     for (int64_t i = first; i < last;) {
         int64_t rows = adze_cut_next(&cut);
-        t.a = args->a + adze_a_offset(args->view, args->lda, args->k, i, 0) + into;
+        t.a = args->a + adze_a_offset(args->view, args->lda, args->k, i, 0);
         t.residual = args->residual ? args->residual + i * args->ldr + j : NULL;
         t.c = args->c + i * args->ldc + j;
         tiles[panels][rows](&t);
@@ -164,22 +129,19 @@ static void run_rows(const adze_gemm_f32_args *args, const adze_gemm_view *view,
     }
 }
 
-/* Rows are taken in blocks of which a part stays in the second-level cache while that part of B passes by. */
+/* Rows are taken in blocks that stay in the second-level cache while all of B passes by. */
 static void run(const adze_gemm_f32_args *args)
 {
-    enum { BLOCK = 320 };
-    const adze_gemm_view all = {.group = 0, .segments = 1};
-    const adze_gemm_view *view = args->view ? args->view : &all;
+    enum { BLOCK_FLOATS = 192 * 1024 };
+    int64_t block = ADZE_MAX(BLOCK_FLOATS / ADZE_MAX(args->k, 1) / MR, 3) * MR;
     int64_t panels = (args->n + LANES - 1) / LANES;
-    for (int64_t first = 0; first < args->m; first += BLOCK / MR * MR) {
-        int64_t last = ADZE_MIN(first + BLOCK / MR * MR, args->m);
-        part k = {.at = 0};
-        while (next_part(&k, args, view))
-            for (int64_t p = 0; p < panels;) {
-                int width = cut_panels(last - first, panels - p);
-                run_rows(args, view, &k, first, last, p * LANES, width);
-                p += width;
-            }
+    for (int64_t first = 0; first < args->m; first += block) {
+        int64_t last = ADZE_MIN(first + block, args->m);
+        for (int64_t p = 0; p < panels;) {
+            int width = cut_panels(last - first, panels - p);
+            run_rows(args, first, last, p * LANES, width);
+            p += width;
+        }
     }
 }
 
