@@ -18,12 +18,14 @@ static adze_status deform_infer(adze_infer *infer, adze_error *err)
 }
 
 typedef struct deform {
+    const adze_rows_table *kernels;
     const adze_tensor *x, *w, *offset, *bias, *mask;
     adze_tensor *y;
     adze_window window;
     int64_t channels, outputs, groups, offset_groups, taps, plane, places;
     int64_t picture, first; /* of the rows being made */
     float *weights, *packed, *rows, *products, *bias_row;
+    float *turned; /* the picture with its channels last; float32 only */
 } deform;
 
 static size_t round16(size_t floats)
@@ -33,7 +35,8 @@ static size_t round16(size_t floats)
 
 static void measure(deform *d, const adze_run *run)
 {
-    *d = (deform){.x = run->inputs[0],
+    *d = (deform){.kernels = &run->kernels->rows,
+                  .x = run->inputs[0],
                   .w = run->inputs[1],
                   .offset = run->inputs[2],
                   .bias = adze_ops_input(run, 3),
@@ -56,9 +59,13 @@ static size_t place(deform *d, const adze_gemm_f32_table *t, float *base)
 {
     size_t k = (size_t)(d->channels * d->taps), n = (size_t)d->outputs, at = 0;
     size_t group = t->packed_size(d->outputs / d->groups, d->channels / d->groups * d->taps);
-    float **parts[] = {&d->packed, &d->rows, &d->products, &d->bias_row, &d->weights};
-    size_t sizes[] = {round16(group) * (size_t)d->groups, PLACES * k, PLACES * n, n,
-                      d->w->dtype == ADZE_F32 ? 0 : (size_t)adze_tensor_elements(d->w)};
+    float **parts[] = {&d->packed, &d->rows, &d->products, &d->bias_row, &d->weights, &d->turned};
+    size_t sizes[] = {round16(group) * (size_t)d->groups,
+                      PLACES * k,
+                      PLACES * n,
+                      n,
+                      d->w->dtype == ADZE_F32 ? 0 : (size_t)adze_tensor_elements(d->w),
+                      d->x->dtype == ADZE_F32 ? (size_t)(d->channels * d->plane) : 0};
     for (size_t i = 0; i < ADZE_COUNT_OF(parts); i++) {
         *parts[i] = base ? base + at : NULL;
         at += round16(sizes[i]);
@@ -118,24 +125,46 @@ static void find_corners(const deform *d, int64_t group, int64_t tap, int64_t pl
     }
 }
 
+/* Channels [first, last) of a tap, all of one group of the product, to `row`: [channels]. */
+static void make_values(const deform *d, const corner_set *s, int64_t first, int64_t last,
+                        float *row)
+{
+    int64_t at[1 << ADZE_WINDOW_MAX];
+    float weights[1 << ADZE_WINDOW_MAX];
+    if (d->x->dtype == ADZE_F32) {
+        for (int k = 0; k < s->count; k++) {
+            at[k] = s->at[k] * d->channels + first;
+            weights[k] = (float)s->weight[k];
+        }
+        memset(row, 0, (size_t)(last - first) * sizeof *row);
+        d->kernels->blend(last - first, s->count, d->turned, at, weights, row);
+        return;
+    }
+    for (int64_t c = first; c < last; c++) {
+        double sum = 0;
+        for (int k = 0; k < s->count; k++)
+            sum += s->weight[k] *
+                   adze_ops_get(d->x, (d->picture * d->channels + c) * d->plane + s->at[k]);
+        row[c - first] = (float)sum;
+    }
+}
+
+/* A row has for each group of the product [taps][channels of the group]. */
 static void make_rows(void *user, int64_t begin, int64_t end, int worker)
 {
     const deform *d = user;
     ADZE_UNUSED(worker);
-    int64_t per = d->channels / d->offset_groups;
+    int64_t per = d->channels / d->offset_groups, group = d->channels / d->groups;
     for (int64_t i = begin; i < end; i++)
         for (int64_t g = 0; g < d->offset_groups; g++)
             for (int64_t tap = 0; tap < d->taps; tap++) {
                 corner_set s;
                 float *row = d->rows + i * d->channels * d->taps;
                 find_corners(d, g, tap, d->first + i, &s);
-                for (int64_t c = g * per; c < (g + 1) * per; c++) {
-                    double sum = 0;
-                    for (int k = 0; k < s.count; k++)
-                        sum +=
-                            s.weight[k] *
-                            adze_ops_get(d->x, (d->picture * d->channels + c) * d->plane + s.at[k]);
-                    row[c * d->taps + tap] = (float)sum;
+                for (int64_t c = g * per, last; c < (g + 1) * per; c = last) {
+                    last = ADZE_MIN((g + 1) * per, (c / group + 1) * group);
+                    make_values(d, &s, c, last,
+                                row + (c / group * d->taps + tap) * group + c % group);
                 }
             }
 }
@@ -163,7 +192,8 @@ static void pack(deform *d, const adze_kernels *k, size_t stride)
         w = d->weights;
     }
     for (int64_t g = 0; g < d->groups; g++)
-        k->gemm_f32.pack_b(n, depth, w + g * n * depth, 1, depth, d->packed + (size_t)g * stride);
+        k->gemm_f32.pack_conv(n, d->channels / d->groups, d->taps, w + g * n * depth,
+                              d->packed + (size_t)g * stride);
     for (int64_t o = 0; o < d->outputs; o++)
         d->bias_row[o] = d->bias ? (float)adze_ops_get(d->bias, o) : 0;
 }
@@ -181,7 +211,10 @@ static adze_status deform_run(adze_run *run, adze_error *err)
     int64_t n = d.outputs / d.groups, depth = d.channels / d.groups * d.taps;
     size_t stride = round16(k->gemm_f32.packed_size(n, depth));
     pack(&d, k, stride);
-    for (d.picture = 0; d.picture < d.x->dims[0]; d.picture++)
+    for (d.picture = 0; d.picture < d.x->dims[0]; d.picture++) {
+        if (d.x->dtype == ADZE_F32)
+            adze_transpose(d.kernels, sizeof(float), d.channels, d.plane,
+                           (const float *)d.x->data + d.picture * d.channels * d.plane, d.turned);
         for (d.first = 0; d.first < d.places; d.first += PLACES) {
             int64_t rows = ADZE_MIN(PLACES, d.places - d.first);
             adze_ops_parallel(run, rows, 8, make_rows, &d);
@@ -204,6 +237,7 @@ static adze_status deform_run(adze_run *run, adze_error *err)
                     adze_ops_put(d.y, (d.picture * d.outputs + o) * d.places + d.first + i,
                                  (double)d.products[i * d.outputs + o]);
         }
+    }
     return ADZE_OK;
 }
 

@@ -225,3 +225,51 @@ TEST(largest_of_regions_of_floats_as_in_double)
         op_case_close(&exact);
     }
 }
+
+static void run_deform(op_case *c, const char *level, adze_dtype dtype, int groups,
+                       int offset_groups, const void *x, const void *w, const void *offset,
+                       const void *mask)
+{
+    op_case_open_threads(c, level, level ? 1 : 3);
+    op_case_input(c, dtype, 4, (int64_t[]){2, 12, 7, 9}, x, NULL);
+    op_case_input(c, dtype, 4, (int64_t[]){6, 12 / groups, 3, 2}, w, NULL);
+    op_case_input(c, dtype, 4, (int64_t[]){2, offset_groups * 12, 7, 8}, offset, NULL);
+    op_case_absent(c);
+    op_case_input(c, dtype, 4, (int64_t[]){2, offset_groups * 6, 7, 8}, mask, NULL);
+    op_case_node(c, "DeformConv", 1);
+    CHECK(adze_node_set_int(c->node, "group", groups));
+    CHECK(adze_node_set_int(c->node, "offset_group", offset_groups));
+    CHECK(adze_node_set_ints(c->node, "pads", 4, (int64_t[]){1, 0, 1, 0}));
+    op_case_run(c);
+}
+
+/* Groups of the product and of the offsets that do not fit into each other. */
+TEST(deformable_convolution_of_floats_as_in_double)
+{
+    enum { MOST = 2 * 6 * 12 * 56 };
+    static float x[MOST], w[MOST], offset[MOST], mask[MOST];
+    static double wide[4][MOST];
+    float *narrow[4] = {x, w, offset, mask};
+    for (int k = 0; k < 4; k++) {
+        op_case_fill(narrow[k], MOST, (uint64_t)k, -1, 1.5f);
+        for (int i = 0; i < MOST; i++)
+            wide[k][i] = (double)narrow[k][i];
+    }
+    for (int groups = 1; groups <= 3; groups++)
+        for (int offsets = 1; offsets <= 6; offsets++) {
+            if (12 % offsets != 0)
+                continue;
+            op_case plain, best, exact;
+            run_deform(&plain, "ref", ADZE_F32, groups, offsets, x, w, offset, mask);
+            run_deform(&best, NULL, ADZE_F32, groups, offsets, x, w, offset, mask);
+            run_deform(&exact, NULL, ADZE_F64, groups, offsets, wide[0], wide[1], wide[2], wide[3]);
+            for (int64_t i = 0; i < adze_tensor_elements(&exact.output[0]); i++) {
+                double value = adze_tensor_get_f64(&exact.output[0], i);
+                CHECK_NEAR(adze_tensor_get_f64(&plain.output[0], i), value, 1e-4);
+                CHECK_NEAR(adze_tensor_get_f64(&best.output[0], i), value, 1e-4);
+            }
+            op_case_close(&plain);
+            op_case_close(&best);
+            op_case_close(&exact);
+        }
+}
