@@ -1,7 +1,8 @@
 /* Whole rows of floats: softmax, normalisation, reductions, dot products; and transposition. A
  * row is n contiguous floats; callers split rows over threads. Sums run in 32 partial sums
  * (element i goes to partial i % 32, in order), which are then added pairwise (16 + 16, 8 + 8,
- * ...): every level gives the same bits. y may be exactly x, never overlap it partly. */
+ * ...), sums of e^x in parts of 1024 elements: every level gives the same bits. y may be exactly
+ * x, never overlap it partly. */
 #ifndef ADZE_KERNELS_ROWS_H
 #define ADZE_KERNELS_ROWS_H
 #include "base/error.h"

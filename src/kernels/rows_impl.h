@@ -76,9 +76,24 @@ static float sum_square_from(int64_t n, const float *x, float mean)
     REDUCE_BODY(n, 0.0f, add_f32, (x[i] - mean) * (x[i] - mean));
 }
 
+/* y = e^(x - max). One loop for all that need it: it is large. */
+ONE_COPY static void exp_from(int64_t n, const float *x, float max, float *y)
+{
+    VECTOR_LOOP
+    for (int64_t i = 0; i < n; i++)
+        y[i] = exp_f32(x[i] - max);
+}
+
 static float sum_exp_from(int64_t n, const float *x, float max)
 {
-    REDUCE_BODY(n, 0.0f, add_f32, exp_f32(x[i] - max));
+    enum { CHUNK = 1024 };
+    float y[CHUNK], sum = 0.0f;
+    for (int64_t i = 0, count; i < n; i += count) {
+        count = n - i < CHUNK ? n - i : CHUNK;
+        exp_from(count, x + i, max, y);
+        sum += reduce_sum(count, y);
+    }
+    return sum;
 }
 
 static float dot(int64_t n, const float *a, const float *b)
@@ -149,9 +164,7 @@ static float reduce_log_sum_exp(int64_t n, const float *x)
 static void softmax(int64_t n, const float *x, float *y)
 {
     const float max = reduce_max(n, x);
-    VECTOR_LOOP
-    for (int64_t i = 0; i < n; i++)
-        y[i] = exp_f32(x[i] - max);
+    exp_from(n, x, max, y);
     const float scale = 1.0f / reduce_sum(n, y);
     VECTOR_LOOP
     for (int64_t i = 0; i < n; i++)
