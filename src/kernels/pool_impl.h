@@ -127,14 +127,8 @@ static inline uint16_t add_i8(uint16_t sum, uint8_t byte) /* the byte + 128 */
         int64_t c0 = 0;                                                                            \
         for (; c0 + 64 <= c; c0 += 64)                                                             \
             name##_wide(v, x + c0, y + c0, 64);                                                    \
-        if (c0 + 32 <= c) {                                                                        \
-            name##_wide(v, x + c0, y + c0, 32);                                                    \
-            c0 += 32;                                                                              \
-        }                                                                                          \
-        if (c0 + 16 <= c) {                                                                        \
+        for (; c0 + 16 <= c; c0 += 16)                                                             \
             name##_narrow(v, x + c0, y + c0, 16);                                                  \
-            c0 += 16;                                                                              \
-        }                                                                                          \
         if (c0 + 8 <= c) {                                                                         \
             name##_narrow(v, x + c0, y + c0, 8);                                                   \
             c0 += 8;                                                                               \

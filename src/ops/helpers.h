@@ -111,19 +111,15 @@ void adze_ops_load(const adze_kernels *kernels, const adze_tensor *from, int64_t
 void adze_ops_store(const adze_kernels *kernels, const float *from, int64_t n, adze_tensor *to,
                     int64_t first);
 bool adze_ops_can_load(const adze_tensor *tensor);
-/* One element of any numeric type, float32 and float64 the quick way. */
+/* One element of any numeric type, float32 the quick way. */
 static inline double adze_ops_get(const adze_tensor *x, int64_t i)
 {
-    return x->dtype == ADZE_F32   ? (double)((const float *)x->data)[i]
-           : x->dtype == ADZE_F64 ? ((const double *)x->data)[i]
-                                  : adze_tensor_get_f64(x, i);
+    return x->dtype == ADZE_F32 ? (double)((const float *)x->data)[i] : adze_tensor_get_f64(x, i);
 }
 static inline void adze_ops_put(adze_tensor *y, int64_t i, double v)
 {
     if (y->dtype == ADZE_F32)
         ((float *)y->data)[i] = (float)v;
-    else if (y->dtype == ADZE_F64)
-        ((double *)y->data)[i] = v;
     else
         adze_tensor_set_f64(y, i, v);
 }

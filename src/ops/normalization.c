@@ -95,10 +95,10 @@ typedef struct batch_job {
 
 static void batch_factors(const batch_job *j, int64_t c, float *a, float *b)
 {
-    double var = adze_ops_get(j->variance, c), mean = adze_ops_get(j->mean, c);
-    double scale = adze_ops_get(j->run->inputs[1], c) / sqrt(var + j->epsilon);
+    double var = adze_tensor_get_f64(j->variance, c), mean = adze_tensor_get_f64(j->mean, c);
+    double scale = adze_tensor_get_f64(j->run->inputs[1], c) / sqrt(var + j->epsilon);
     *a = (float)scale;
-    *b = (float)(adze_ops_get(j->run->inputs[2], c) - mean * scale);
+    *b = (float)(adze_tensor_get_f64(j->run->inputs[2], c) - mean * scale);
 }
 
 static void batch_channel(void *user, int64_t c, int worker)
@@ -117,7 +117,7 @@ static void batch_channel(void *user, int64_t c, int worker)
             continue;
         }
         for (int64_t i = 0; i < j->inner; i++, at += j->last ? j->c : 1)
-            adze_ops_put(y, at, adze_ops_get(x, at) * (double)a + (double)b);
+            adze_tensor_set_f64(y, at, adze_tensor_get_f64(x, at) * (double)a + (double)b);
     }
 }
 
@@ -158,19 +158,19 @@ static void batch_statistics(const batch_job *j, float *mean, float *variance)
         double sum = 0, square = 0, count = (double)(j->n * j->inner);
         for (int64_t n = 0; n < j->n; n++)
             for (int64_t i = 0; i < j->inner && !adze_ops_is_late(j->run, i); i++)
-                sum += adze_ops_get(x, (n * j->c + c) * j->inner + i);
+                sum += adze_tensor_get_f64(x, (n * j->c + c) * j->inner + i);
         for (int64_t n = 0; n < j->n; n++)
             for (int64_t i = 0; i < j->inner && !adze_ops_is_late(j->run, i); i++) {
-                double d = adze_ops_get(x, (n * j->c + c) * j->inner + i) - sum / count;
+                double d = adze_tensor_get_f64(x, (n * j->c + c) * j->inner + i) - sum / count;
                 square += d * d;
             }
         mean[c] = (float)(sum / count);
         variance[c] = (float)(square / count);
         for (int o = 1; o < j->run->output_count && o < 3; o++)
             if (j->run->outputs[o])
-                adze_ops_put(j->run->outputs[o], c,
-                             adze_ops_get(j->run->inputs[2 + o], c) * momentum +
-                                 (double)(o == 1 ? mean[c] : variance[c]) * (1 - momentum));
+                adze_tensor_set_f64(j->run->outputs[o], c,
+                                    adze_tensor_get_f64(j->run->inputs[2 + o], c) * momentum +
+                                        (double)(o == 1 ? mean[c] : variance[c]) * (1 - momentum));
     }
 }
 
@@ -229,8 +229,8 @@ static void normalize_floats(const group_job *j, int64_t at, int64_t channel)
     k->rows.layer_norm(j->size, x, NULL, NULL, (float)j->epsilon, y);
     for (int64_t c = channel; c < channel + j->per_group; c++, y += j->inner)
         k->eltwise.unary[ADZE_UNARY_LINEAR](j->inner, y, y,
-                                            (float)adze_ops_get(j->run->inputs[1], c),
-                                            (float)adze_ops_get(j->run->inputs[2], c));
+                                            (float)adze_tensor_get_f64(j->run->inputs[1], c),
+                                            (float)adze_tensor_get_f64(j->run->inputs[2], c));
 }
 
 static void normalize_group(void *user, int64_t g, int worker)
@@ -245,18 +245,19 @@ static void normalize_group(void *user, int64_t g, int worker)
     }
     double sum = 0, square = 0;
     for (int64_t i = 0; i < j->size && !adze_ops_is_late(j->run, i); i++)
-        sum += adze_ops_get(x, at + i);
+        sum += adze_tensor_get_f64(x, at + i);
     double mean = sum / (double)j->size;
     for (int64_t i = 0; i < j->size && !adze_ops_is_late(j->run, i); i++) {
-        double d = adze_ops_get(x, at + i) - mean;
+        double d = adze_tensor_get_f64(x, at + i) - mean;
         square += d * d;
     }
     double factor = 1 / sqrt(square / (double)j->size + j->epsilon);
     for (int64_t i = 0; i < j->size && !adze_ops_is_late(j->run, i); i++) {
         int64_t c = channel + i / j->inner;
-        adze_ops_put(j->run->outputs[0], at + i,
-                     (adze_ops_get(x, at + i) - mean) * factor * adze_ops_get(scale, c) +
-                         adze_ops_get(bias, c));
+        adze_tensor_set_f64(j->run->outputs[0], at + i,
+                            (adze_tensor_get_f64(x, at + i) - mean) * factor *
+                                    adze_tensor_get_f64(scale, c) +
+                                adze_tensor_get_f64(bias, c));
     }
 }
 
@@ -339,13 +340,13 @@ static double parameter(const layer_job *j, int i, int64_t at, double otherwise)
     if (n < 1)
         return otherwise;
     if (!j->spread[i])
-        return adze_ops_get(t, at % n);
+        return adze_tensor_get_f64(t, at % n);
     for (int a = x->rank - 1, k = t->rank - 1; k >= 0; k--, a--) {
         index += t->dims[k] == 1 ? 0 : at % x->dims[a] * step;
         step *= t->dims[k];
         at /= x->dims[a];
     }
-    return adze_ops_get(t, index);
+    return adze_tensor_get_f64(t, index);
 }
 
 static void layer_plain(const layer_job *j, int64_t row)
@@ -354,21 +355,22 @@ static void layer_plain(const layer_job *j, int64_t row)
     double sum = 0, square = 0;
     int64_t at = row * j->n;
     for (int64_t i = 0; i < j->n && !j->rms && !adze_ops_is_late(j->run, i); i++)
-        sum += adze_ops_get(x, at + i);
+        sum += adze_tensor_get_f64(x, at + i);
     double mean = sum / (double)j->n;
     for (int64_t i = 0; i < j->n && !adze_ops_is_late(j->run, i); i++) {
-        double d = adze_ops_get(x, at + i) - mean;
+        double d = adze_tensor_get_f64(x, at + i) - mean;
         square += d * d;
     }
     double factor = 1 / sqrt(square / (double)j->n + (double)j->epsilon);
     for (int64_t i = 0; i < j->n && !adze_ops_is_late(j->run, i); i++)
-        adze_ops_put(j->run->outputs[0], at + i,
-                     (adze_ops_get(x, at + i) - mean) * factor * parameter(j, 1, at + i, 1) +
-                         (j->rms ? 0 : parameter(j, 2, at + i, 0)));
+        adze_tensor_set_f64(j->run->outputs[0], at + i,
+                            (adze_tensor_get_f64(x, at + i) - mean) * factor *
+                                    parameter(j, 1, at + i, 1) +
+                                (j->rms ? 0 : parameter(j, 2, at + i, 0)));
     if (j->run->output_count > 1 && j->run->outputs[1])
-        adze_ops_put(j->run->outputs[1], row, mean);
+        adze_tensor_set_f64(j->run->outputs[1], row, mean);
     if (j->run->output_count > 2 && j->run->outputs[2])
-        adze_ops_put(j->run->outputs[2], row, factor);
+        adze_tensor_set_f64(j->run->outputs[2], row, factor);
 }
 
 static bool is_row(const adze_tensor *t, int64_t n)

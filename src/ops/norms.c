@@ -64,12 +64,12 @@ static void lrn_channel(const lrn_job *j, int64_t c, int64_t first, int64_t last
     for (int64_t i = 0; i < j->inner; i++, at++) {
         double sum = 0;
         for (int64_t k = first; k <= last; k++) {
-            double v = adze_ops_get(x, at + (k - c) * j->inner);
+            double v = adze_tensor_get_f64(x, at + (k - c) * j->inner);
             sum += v * v;
         }
-        adze_ops_put(j->run->outputs[0], at,
-                     adze_ops_get(x, at) /
-                         pow(j->bias + j->alpha / (double)j->size * sum, j->beta));
+        adze_tensor_set_f64(j->run->outputs[0], at,
+                            adze_tensor_get_f64(x, at) /
+                                pow(j->bias + j->alpha / (double)j->size * sum, j->beta));
     }
 }
 
@@ -169,13 +169,13 @@ static void lp_plain(const lp_job *j, int64_t at)
     const adze_tensor *x = j->run->inputs[0];
     double norm = 0;
     for (int64_t k = 0; k < j->n && !adze_ops_is_late(j->run, k); k++) {
-        double v = adze_ops_get(x, at + k * j->inner);
+        double v = adze_tensor_get_f64(x, at + k * j->inner);
         norm += j->absolute ? fabs(v) : v * v;
     }
     norm = j->absolute ? norm : sqrt(norm);
     for (int64_t k = 0; k < j->n && !adze_ops_is_late(j->run, k); k++)
-        adze_ops_put(j->run->outputs[0], at + k * j->inner,
-                     norm == 0 ? 0 : adze_ops_get(x, at + k * j->inner) / norm);
+        adze_tensor_set_f64(j->run->outputs[0], at + k * j->inner,
+                            norm == 0 ? 0 : adze_tensor_get_f64(x, at + k * j->inner) / norm);
 }
 
 /* Whether no square of float32 that matters is lost or overflows; not so NaN. */
@@ -278,13 +278,13 @@ static void mvn_plain(const mvn_job *j, int64_t group)
     for (int pass = 0; pass < 3; pass++) {
         for (int64_t r = 0; r < j->runs && !adze_run_is_late(j->run); r++)
             for (int64_t i = 0, at = mvn_start(j, group, r); i < j->length; i++, at++) {
-                double v = adze_ops_get(x, at);
+                double v = adze_tensor_get_f64(x, at);
                 if (pass == 0)
                     mean += v / count;
                 else if (pass == 1)
                     square += (v - mean) * (v - mean) / count;
                 else
-                    adze_ops_put(j->run->outputs[0], at, (v - mean) / (sqrt(square) + 1e-9));
+                    adze_tensor_set_f64(j->run->outputs[0], at, (v - mean) / (sqrt(square) + 1e-9));
             }
     }
 }

@@ -134,18 +134,14 @@ typedef struct arg_job {
         }                                                                                          \
         return best;                                                                               \
     }
-ADZE_OPS_INT_LIST(BEST_INTEGER)
+BEST_INTEGER(I32, int32_t)
+BEST_INTEGER(I64, int64_t)
 #undef BEST_INTEGER
 
 static int64_t best_by_key(const arg_job *job, int64_t at)
 {
-    switch (job->x->dtype) {
-#define X(name, T)                                                                                 \
-    case ADZE_##name: return best_##name(job, at);
-        ADZE_OPS_INT_LIST(X)
-#undef X
-    default: break;
-    }
+    if (job->x->dtype == ADZE_I64 || job->x->dtype == ADZE_I32)
+        return (job->x->dtype == ADZE_I64 ? best_I64 : best_I32)(job, at);
     uint64_t flip = job->smallest ? UINT64_MAX : 0, best_key = key_of(job->x, at) ^ flip;
     int64_t best = 0;
     for (int64_t i = 1; i < job->l.length && !adze_ops_is_late(job->run, i); i++) {

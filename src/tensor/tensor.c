@@ -217,6 +217,11 @@ static element load(const adze_tensor *tensor, int64_t i)
 
 double adze_tensor_get_f64(const adze_tensor *tensor, int64_t i)
 {
+    if (tensor->dtype == ADZE_F64) {
+        double v;
+        memcpy(&v, (const char *)tensor->data + (size_t)i * 8, 8);
+        return v;
+    }
     element x = load(tensor, i);
     return x.kind == ADZE_KIND_FLOAT ? x.f : x.kind == ADZE_KIND_INT ? (double)x.i : (double)x.u;
 }
@@ -272,10 +277,12 @@ static void store_int(adze_tensor *tensor, int64_t i, int64_t value)
 
 void adze_tensor_set_f64(adze_tensor *tensor, int64_t i, double value)
 {
-    const adze_dtype_info *info = adze_dtype_describe(tensor->dtype);
     if (tensor->dtype == ADZE_F64) {
         memcpy((char *)tensor->data + (size_t)i * 8, &value, 8);
-    } else if (info->kind == ADZE_KIND_FLOAT) {
+        return;
+    }
+    const adze_dtype_info *info = adze_dtype_describe(tensor->dtype);
+    if (info->kind == ADZE_KIND_FLOAT) {
         float f = tensor->dtype == ADZE_F32 ? (float)value : to_odd(value);
         adze_row_from_f32(tensor->dtype, &f, 1, tensor->data, i);
     } else if (info->kind == ADZE_KIND_BOOL) {
