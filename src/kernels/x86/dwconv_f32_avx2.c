@@ -3,6 +3,7 @@
 #include "kernels/x86/vec_avx2_impl.h"
 
 #define OUTPUTS(X, ...) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
+#define WIDEST(X, ...)
 
 #include "kernels/x86/dwconv_f32_tiles_impl.h"
 

@@ -4,6 +4,7 @@
 
 #define OUTPUTS(X, ...)                                                                            \
     X(8, __VA_ARGS__) X(7, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
+#define WIDEST OUTPUTS
 
 #include "kernels/x86/dwconv_f32_tiles_impl.h"
 

@@ -3,7 +3,8 @@
  * for all outputs whose windows hold them; the others load a pixel for each tap.
  *
  * The file of a level defines, then includes this: vec, vec_mask with their vec_ functions, and
- * OUTPUTS(X, ...) with X(count, ...) for the numbers of outputs, descending to 1. */
+ * OUTPUTS(X, ...) with X(count, ...) for the numbers of outputs, descending to 1; WIDEST, the same for kernels of 7 columns
+ * (nothing where registers are too few for them). */
 #include "kernels/dwconv_impl.h"
 #include "kernels/x86/tile_impl.h"
 
@@ -104,7 +105,7 @@ OUTPUTS(DEFINE, 3, 1)
 OUTPUTS(DEFINE, 3, 2)
 OUTPUTS(DEFINE, 5, 1)
 OUTPUTS(DEFINE, 5, 2)
-OUTPUTS(DEFINE, 7, 1)
+WIDEST(DEFINE, 7, 1)
 
 #define DEFINE_GENERAL(T, KW, SW)                                                                  \
     static void tile_##T##_##KW##_##SW(const tile_args *t, bool careful)                           \
@@ -128,14 +129,15 @@ static const kernel kernels[] = {
     {3, 2, {OUTPUTS(ENTRY, 3, 2)}},
     {5, 1, {OUTPUTS(ENTRY, 5, 1)}},
     {5, 2, {OUTPUTS(ENTRY, 5, 2)}},
-    {7, 1, {OUTPUTS(ENTRY, 7, 1)}},
+    {7, 1, {[0] = NULL, WIDEST(ENTRY, 7, 1)}},
 };
 static const kernel general = {0, 0, {OUTPUTS(ENTRY, any, any)}};
 
 static const kernel *find_kernel(const adze_dwconv_shape *s)
 {
     for (size_t i = 0; i < ADZE_COUNT_OF(kernels); i++)
-        if (s->kw == kernels[i].kw && s->stride_w == kernels[i].stride && s->dilation_w == 1)
+        if (kernels[i].tiles[1] && s->kw == kernels[i].kw && s->stride_w == kernels[i].stride &&
+            s->dilation_w == 1)
             return &kernels[i];
     return &general;
 }
