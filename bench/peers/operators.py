@@ -160,6 +160,7 @@ for arg in ("ArgMax", "ArgMin"):
     case(arg + " channel", arg, [f(1, 21, 128, 128)], axis=1)
 case("Softmax last", "Softmax", [f(1, 12, 128, 128)], axis=-1)
 case("Softmax channel", "Softmax", [f(1, 21, 128, 128)], axis=1)
+case("Softmax short", "Softmax", [f(4096, 64)], axis=-1)
 case("LogSoftmax", "LogSoftmax", [f(128, 1000)], axis=-1)
 case("Hardmax", "Hardmax", [f(128, 1000)], axis=-1)
 case("CumSum", "CumSum", [f(*TEXT), scalar(1, np.int64)])
@@ -179,6 +180,7 @@ case("LRN .5", "LRN", [f(*IMAGE)], size=5, alpha=1e-4, beta=0.5)
 case("LpNormalization", "LpNormalization", [f(128, 512)], axis=-1, p=2)
 case("LpNormalization channel", "LpNormalization", [f(*IMAGE)], axis=1, p=2)
 case("MeanVarianceNormalization", "MeanVarianceNormalization", [f(*IMAGE)], axes=[0, 2, 3])
+case("MeanVarianceNormalization channel", "MeanVarianceNormalization", [f(*IMAGE)], axes=[1])
 
 case("Conv 3x3", "Conv", [f(*IMAGE), weight(64, 64, 3, 3), weight(64)], pads=[1, 1, 1, 1])
 case("Conv 1x1", "Conv", [f(1, 256, 28, 28), weight(256, 256, 1, 1), weight(256)])
@@ -210,6 +212,10 @@ case("MaxPool indices", "MaxPool", [f(1, 64, 56, 56)], outputs=2, kernel_shape=[
 case("AveragePool", "AveragePool", [f(1, 64, 112, 112)], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
 case("AveragePool 3-D", "AveragePool", [f(1, 32, 16, 28, 28)], kernel_shape=[2, 2, 2], strides=[2, 2, 2])
 case("LpPool", "LpPool", [f(1, 64, 56, 56)], kernel_shape=[3, 3], strides=[2, 2])
+case("MaxPool 3-D", "MaxPool", [f(1, 32, 16, 28, 28)], kernel_shape=[2, 2, 2], strides=[2, 2, 2])
+case("MaxUnpool", "MaxUnpool", [f(*IMAGE), i(4 * 64 * 56 * 56, *IMAGE)], kernel_shape=[2, 2], strides=[2, 2])
+case("ConvTranspose fed", "ConvTranspose", [f(1, 32, 14, 14), f(32, 16, 2, 2)], strides=[2, 2])
+case("DeformConv", "DeformConv", [f(1, 64, 28, 28), weight(64, 64, 3, 3), f(1, 18, 28, 28)], pads=[1, 1, 1, 1], opset=19)
 case("GlobalAveragePool", "GlobalAveragePool", [f(1, 256, 28, 28)])
 case("GlobalMaxPool", "GlobalMaxPool", [f(1, 256, 28, 28)])
 
@@ -273,6 +279,7 @@ case("Resize cubic", "Resize", [f(1, 3, 128, 128), None, const(1, 1, 2, 2, kind=
 case("Resize smaller antialias", "Resize", [f(1, 3, 480, 640), None, None, const(1, 3, 224, 224)], mode="linear", antialias=1)
 case("GridSample", "GridSample", [f(1, 32, 56, 56), np.tanh(f(1, 56, 56, 2))], mode="linear")
 case("GridSample cubic", "GridSample", [f(1, 16, 56, 56), np.tanh(f(1, 56, 56, 2))], mode="cubic")
+case("AffineGrid", "AffineGrid", [f(1, 2, 3), const(1, 3, 256, 256)])
 case("DepthToSpace", "DepthToSpace", [f(1, 64, 56, 56)], blocksize=2)
 case("SpaceToDepth", "SpaceToDepth", [f(1, 3, 320, 320)], blocksize=2)
 case("OneHot", "OneHot", [i(1000, 128), scalar(1000, np.int64), const(0, 1, kind=np.float32)])
@@ -292,6 +299,12 @@ case(
     output_height=7,
     output_width=7,
     sampling_ratio=2,
+)
+case(
+    "MaxRoiPool",
+    "MaxRoiPool",
+    [f(1, 256, 50, 50), np.insert(np.sort(rng.random((100, 4)).astype(np.float32) * 50), 0, 0, axis=1)],
+    pooled_shape=[7, 7],
 )
 boxes = rng.random((1, 5000, 2)).astype(np.float32) * 600
 case(
