@@ -27,6 +27,12 @@ endfunction()
 function(adze_kernel_flags target)
   get_target_property(sources ${target} SOURCES)
   foreach(source ${sources})
+    # No half vectors for the last elements, where they would be much of the text.
+    set(whole_vectors $<$<C_COMPILER_ID:GNU>:--param=vect-epilogues-nomask=0>)
+    if(source MATCHES "/src/ops/")
+      set_source_files_properties(${source} TARGET_DIRECTORY ${target}
+                                  PROPERTIES COMPILE_OPTIONS "${whole_vectors}")
+    endif()
     if(NOT source MATCHES "/src/kernels/")
       continue()
     endif()
@@ -36,8 +42,8 @@ function(adze_kernel_flags target)
     if(source MATCHES "/kernels/blocks_(k|simple)\\.c$")
       list(TRANSFORM flags REPLACE "-O3" "-O2") # searches: -O3 makes them four times as large and half as fast
     endif()
-    if(source MATCHES "/(eltwise|rows)_avx2\\.c$" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
-      list(APPEND flags --param=vect-epilogues-nomask=0) # no half vectors for the last elements: a quarter of the size
+    if(source MATCHES "/(eltwise|rows)_avx2\\.c$")
+      list(APPEND flags ${whole_vectors})
     endif()
     if(source MATCHES "/kernels/(eltwise|rows)\\.c$" AND CMAKE_C_COMPILER_ID STREQUAL GNU)
       # the plain C of many short loops: vectors, but not the copies of loops that -O3 makes besides
