@@ -563,7 +563,7 @@ static adze_status non_zero_run(adze_run *run, adze_error *err)
     enum { CHUNK = 1024 };
     const adze_tensor *x = run->inputs[0];
     uint8_t truth[CHUNK];
-    int32_t columns[CHUNK];
+    int32_t columns[CHUNK] = {0};
     int64_t count = 0, total = adze_tensor_elements(x), turn = 0, n;
     for (int64_t i = 0; i < total && !adze_ops_is_late(run, turn++); i += n) {
         n = ADZE_MIN(CHUNK, total - i);
