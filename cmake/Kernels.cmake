@@ -45,11 +45,6 @@ function(adze_kernel_flags target)
     if(source MATCHES "/(eltwise|rows)_avx2\\.c$")
       list(APPEND flags ${whole_vectors})
     endif()
-    if(source MATCHES "/kernels/(eltwise|rows)\\.c$" AND CMAKE_C_COMPILER_ID STREQUAL GNU)
-      # the plain C of many short loops: vectors, but not the copies of loops that -O3 makes besides
-      list(TRANSFORM flags REPLACE "-O3" "-O2")
-      list(APPEND flags -ftree-vectorize -fvect-cost-model=dynamic)
-    endif()
     if(ADZE_SANITIZE OR ADZE_FUZZ)
       list(TRANSFORM flags REPLACE "-O3" "-O1") # checks multiply in large inlined loops: minutes a file at -O3
     endif()
