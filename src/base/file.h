@@ -31,7 +31,7 @@ typedef struct adze_output adze_output;
 adze_status adze_output_open(adze_output **out, const char *path, adze_error *err) ADZE_MUST_CHECK;
 /* Write errors are kept and reported by finish. */
 void adze_output_write(adze_output *output, const void *bytes, size_t size);
-bool adze_output_failed(const adze_output *output); /* finish will say why */
+bool adze_output_failed(const adze_output *output);   /* finish will say why */
 uint64_t adze_output_size(const adze_output *output); /* bytes written so far */
 adze_status adze_output_finish(adze_output **output, adze_error *err) ADZE_MUST_CHECK;
 void adze_output_abort(adze_output **output);
@@ -45,7 +45,7 @@ adze_status adze_file_read(char **out, size_t *size, const char *path, size_t li
 bool adze_file_exists(const char *path);
 bool adze_file_is_folder(const char *path);
 bool adze_file_is_same(const char *a, const char *b); /* by any name; false when one is absent */
-int64_t adze_file_size(const char *path); /* -1 when absent */
+int64_t adze_file_size(const char *path);             /* -1 when absent */
 adze_status adze_folder_make(const char *path, adze_error *err) ADZE_MUST_CHECK; /* with parents */
 /* Entry names (not paths) except . and .., sorted by bytes; in the arena. */
 adze_status adze_folder_list(char ***names, int *count, const char *path, adze_arena *arena,
