@@ -26,7 +26,7 @@ static size_t get_utf8(const char *at, size_t left, uint32_t *c)
     *c = REPLACEMENT;
     if (size == 0 || size > left || adze_utf8_valid_prefix(at, size) != size)
         return 1;
-    *c = size == 1 ? b[0] : b[0] & (0x7f >> size);
+    *c = size == 1 ? b[0] : b[0] & (0x7fu >> size);
     for (size_t i = 1; i < size; i++)
         *c = *c << 6 | (b[i] & 0x3f);
     return size;

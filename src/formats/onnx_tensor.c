@@ -16,11 +16,10 @@ static adze_status bad(const onnx_reader *r, const uint8_t *at, const adze_onnx_
                          expected, found);
 }
 
-/* Strictest alignment that a type's elements need; complex numbers are pairs. */
+/* Strictest alignment that a type's elements need; complex numbers are moved whole. */
 static size_t alignment_of(const adze_dtype_info *info)
 {
-    size_t bytes = (size_t)info->block_bytes;
-    return info->kind == ADZE_KIND_COMPLEX ? bytes / 2 : ADZE_MAX(bytes, (size_t)1);
+    return ADZE_MAX((size_t)info->block_bytes, (size_t)1);
 }
 
 /* Bytes in place when they are aligned, else copied (one copy in memory, not two). */
