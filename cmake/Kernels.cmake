@@ -48,9 +48,6 @@ function(adze_kernel_flags target)
     if(ADZE_SANITIZE OR ADZE_FUZZ)
       list(TRANSFORM flags REPLACE "-O3" "-O1") # checks multiply in large inlined loops: minutes a file at -O3
     endif()
-    if(CMAKE_C_COMPILER_ID MATCHES Clang)
-      list(APPEND flags -Wno-pass-failed) # a loop hint that a compiler cannot take is no fault
-    endif()
     foreach(level ${ADZE_KERNEL_LEVELS})
       separate_arguments(level UNIX_COMMAND "${level}")
       list(POP_FRONT level arch suffix)
