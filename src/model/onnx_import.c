@@ -479,6 +479,25 @@ static void infer_early(adze_graph *graph, int first)
             return;
 }
 
+/* What only passes may add to a node, and kernels believe: attributes of ours, a bias of MatMul, a residual of Conv. */
+static adze_status check_plain(const adze_onnx_node *from, const char *domain, adze_error *err)
+{
+    static const struct {
+        const char *op;
+        int inputs;
+    } most[] = {{"Conv", 3}, {"MatMul", 2}};
+    for (int i = 0; i < from->attr_count; i++)
+        if (strncmp(from->attrs[i].name, "adze.", 5) == 0)
+            return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': no file may use the attribute %s",
+                             from->op_type, from->name, from->attrs[i].name);
+    for (size_t i = 0; i < ADZE_COUNT_OF(most); i++)
+        if (!*domain && strcmp(from->op_type, most[i].op) == 0 &&
+            from->input_count > most[i].inputs)
+            return adze_fail(err, ADZE_BAD_MODEL, "%s '%s': %d inputs, expected at most %d",
+                             from->op_type, from->name, from->input_count, most[i].inputs);
+    return ADZE_OK;
+}
+
 static adze_status convert_node(scope *s, const adze_onnx_node *from, adze_error *err)
 {
     const adze_onnx_function *function = function_of(s, from);
@@ -494,6 +513,7 @@ static adze_status convert_node(scope *s, const adze_onnx_node *from, adze_error
     if (op && (op->flags & ADZE_OP_INTERNAL))
         return adze_fail(err, ADZE_BAD_MODEL, "%s.%s '%s': no file may use this operator", domain,
                          from->op_type, from->name);
+    ADZE_TRY(check_plain(from, domain, err));
     adze_node *node =
         adze_graph_new_node(s->graph, domain, from->op_type,
                             *from->name ? scoped(s, from->name) : NULL, from->input_count, 0);
