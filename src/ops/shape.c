@@ -277,8 +277,8 @@ static adze_status squeeze_infer(adze_infer *infer, adze_error *err)
     adze_type y = *x;
     y.rank = 0;
     for (int i = 0; i < x->rank; i++) {
-        if (drop[i] && x->dims[i] > 1)
-            return adze_ops_bad(node, err, "an axis to drop has more than one element");
+        if (drop[i] && adze_dim_known(x->dims[i]) && x->dims[i] != 1)
+            return adze_ops_bad(node, err, "an axis to drop has not one element");
         if (!drop[i] && !(all && x->dims[i] == 1))
             y.dims[y.rank++] = x->dims[i];
     }

@@ -288,6 +288,19 @@ static void release_pool_items(adze_session *s, const adze_node *node)
         }
 }
 
+/* The output has the bytes of the input, which may be fewer than was planned where data decide shapes. */
+static adze_status take_view(adze_session *s, const adze_node *node, adze_error *err)
+{
+    const adze_tensor *from = &s->items[node->inputs[0]->id].tensor;
+    adze_tensor *to = &s->items[node->outputs[0]->id].tensor;
+    if (adze_tensor_elements(from) != adze_tensor_elements(to))
+        return adze_fail(err, ADZE_BAD_DATA, "%s '%s': %lld elements cannot take the shape of %lld",
+                         node->op_type, node->name, (long long)adze_tensor_elements(from),
+                         (long long)adze_tensor_elements(to));
+    to->data = from->data;
+    return ADZE_OK;
+}
+
 static adze_status run_step(adze_session *s, int i, adze_error *err)
 {
     const adze_step *step = &s->plan->steps[i];
@@ -299,11 +312,8 @@ static adze_status run_step(adze_session *s, int i, adze_error *err)
     } else if (step->late) {
         ADZE_TRY(adze_session_check_step(s, i, true, err));
     }
-    if (step->view) {
-        s->items[step->node->outputs[0]->id].tensor.data =
-            s->items[step->node->inputs[0]->id].tensor.data;
-        return ADZE_OK;
-    }
+    if (step->view)
+        return take_view(s, step->node, err);
     if (step->raw)
         ADZE_TRY(adze_session_prepare_late(s, i, err));
     if (step->state)
