@@ -13,14 +13,6 @@
 #include "ops/integer_linear.h"
 #include "ops/window.h"
 
-static int64_t product(const int64_t *dims, int from, int to)
-{
-    int64_t n = 1;
-    for (int i = from; i < to; i++)
-        n *= dims[i];
-    return n;
-}
-
 static bool is_last(const adze_node *node)
 {
     return adze_node_int(node, ADZE_FUSED_CHANNELS_LAST, 0) != 0;
@@ -224,7 +216,7 @@ static adze_status prepare_deep(adze_prepare *prepare, conv_prepared *p, const a
     const adze_kernels *k = adze_prepare_kernels(prepare);
     const adze_tensor *w = adze_prepare_input(prepare, 1);
     int64_t rows = s->oc * (s->c / s->groups), plane = s->kh * s->kw;
-    int64_t taps = product(w->dims, 2, w->rank - 2);
+    int64_t taps = adze_ops_product(w->dims, 2, w->rank - 2);
     size_t size = adze_conv_f32_packed_size(k, s), bytes;
     float *one = adze_alloc((size_t)(rows * plane), sizeof *one);
     bool fits = adze_mul_size(&bytes, size, (size_t)taps);
@@ -571,12 +563,12 @@ static adze_status conv_deep(adze_run *run, const conv_prepared *p, adze_error *
     adze_window_resolve(&j.window, &x->dims[2]);
     conv_areas a = areas_of(run, p, &j.plane);
     uint8_t *scratch = run->scratch;
-    int64_t images = x->dims[0], in = product(x->dims, 2, x->rank),
-            out = product(y->dims, 2, y->rank);
+    int64_t images = x->dims[0], in = adze_ops_product(x->dims, 2, x->rank),
+            out = adze_ops_product(y->dims, 2, y->rank);
     j.plane.n = 1;
-    j.in = product(x->dims, 2, x->rank - 2);
-    j.out = product(y->dims, 2, y->rank - 2);
-    j.taps = product(w->dims, 2, w->rank - 2);
+    j.in = adze_ops_product(x->dims, 2, x->rank - 2);
+    j.out = adze_ops_product(y->dims, 2, y->rank - 2);
+    j.taps = adze_ops_product(w->dims, 2, w->rank - 2);
     j.packed = adze_conv_f32_packed_size(run->kernels, &j.plane);
     j.x = (const float *)(void *)(scratch + a.x);
     j.y = (float *)(void *)(scratch + a.y);

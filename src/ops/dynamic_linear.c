@@ -17,28 +17,23 @@ static double element_of(const adze_tensor *t, int64_t matrices, int64_t index, 
     return adze_tensor_get_f64(t, each > 1 ? index * each + column : each < 1 ? 0 : index);
 }
 
-static size_t round64(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 /* [packed][scales][sums][zeros][signed copy of uint8] */
 size_t adze_dynamic_size(const adze_kernels *k, const adze_tensor *w)
 {
     size_t copy = w->dtype == ADZE_U8 ? (size_t)(w->dims[1] * w->dims[2]) : 0;
-    return round64(k->gemm_q8.packed_size(w->dims[2], w->dims[1])) +
-           3 * round64((size_t)w->dims[2] * 4) + round64(copy);
+    return adze_ops_round64(k->gemm_q8.packed_size(w->dims[2], w->dims[1])) +
+           3 * adze_ops_round64((size_t)w->dims[2] * 4) + adze_ops_round64(copy);
 }
 
 adze_dynamic_linear adze_dynamic_pack(const adze_kernels *k, const adze_tensor *w, int64_t index,
                                       const adze_tensor *scale, const adze_tensor *zero, void *room)
 {
     const int64_t depth = w->dims[1], n = w->dims[2];
-    const size_t step = round64((size_t)n * 4), elements = (size_t)(depth * n);
+    const size_t step = adze_ops_round64((size_t)n * 4), elements = (size_t)(depth * n);
     const int32_t shift = w->dtype == ADZE_U8 ? 128 : 0;
     const int8_t *weights = (const int8_t *)w->data + (size_t)index * elements;
     int8_t *packed = room;
-    float *scales = (float *)(void *)(packed + round64(k->gemm_q8.packed_size(n, depth)));
+    float *scales = (float *)(void *)(packed + adze_ops_round64(k->gemm_q8.packed_size(n, depth)));
     int32_t *sums = (int32_t *)(void *)((uint8_t *)scales + step);
     int32_t *zeros = (int32_t *)(void *)((uint8_t *)sums + step);
     if (shift) {
@@ -63,14 +58,14 @@ adze_dynamic_linear adze_dynamic_pack(const adze_kernels *k, const adze_tensor *
 
 size_t adze_dynamic_scratch(const adze_dynamic_linear *w, int64_t rows)
 {
-    return 2 * round64((size_t)w->n * 4) + round64((size_t)rows * 4);
+    return 2 * adze_ops_round64((size_t)w->n * 4) + adze_ops_round64((size_t)rows * 4);
 }
 
 void adze_dynamic_multiply(const adze_dynamic_linear *w, const adze_kernels *k, adze_pool *pool,
                            int64_t rows, const uint8_t *x, adze_dynamic_scale how,
                            const float *bias, float *y, void *scratch)
 {
-    const size_t step = round64((size_t)w->n * 4);
+    const size_t step = adze_ops_round64((size_t)w->n * 4);
     int32_t *folded = scratch;
     float *scale = (float *)(void *)((uint8_t *)scratch + step);
     int32_t *sums = (int32_t *)(void *)((uint8_t *)scratch + 2 * step);

@@ -92,6 +92,21 @@ typedef void (*adze_ops_range_fn)(void *user, int64_t begin, int64_t end, int wo
 void adze_ops_parallel(adze_run *run, int64_t total, int64_t grain, adze_ops_range_fn fn,
                        void *user);
 
+/* Of dimensions [from, to). */
+static inline int64_t adze_ops_product(const int64_t *dims, int from, int to)
+{
+    int64_t n = 1;
+    for (int i = from; i < to; i++)
+        n *= dims[i];
+    return n;
+}
+
+/* Bytes up to the next array in scratch. */
+static inline size_t adze_ops_round64(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
 /* In a long loop of an operator's own: whether the run's time is over; the clock is asked once in 4096 turns. */
 static inline bool adze_ops_is_late(const adze_run *run, int64_t turn)
 {

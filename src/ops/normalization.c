@@ -40,14 +40,6 @@ static const adze_tensor *optional(const adze_run *run, int i)
     return i < run->input_count ? run->inputs[i] : NULL;
 }
 
-static int64_t product(const int64_t *dims, int from, int to)
-{
-    int64_t n = 1;
-    for (int i = from; i < to; i++)
-        n *= dims[i];
-    return n;
-}
-
 /* Inputs from 1 on have one number for each channel. */
 static adze_status channels_infer(adze_infer *infer, adze_error *err)
 {
@@ -275,7 +267,7 @@ static adze_status group_run(adze_run *run, adze_error *err)
     group_job j = {.run = run,
                    .channels = channels,
                    .per_group = channels / groups,
-                   .inner = product(x->dims, 2, x->rank),
+                   .inner = adze_ops_product(x->dims, 2, x->rank),
                    .epsilon = (double)adze_node_float(run->node, "epsilon", 1e-5f)};
     j.size = j.per_group * j.inner;
     if (j.size > 0)
@@ -405,12 +397,12 @@ static adze_status layer_run(adze_run *run, adze_error *err)
     const adze_tensor *x = run->inputs[0];
     int axis = axis_of(run->node, x->rank, -1);
     layer_job j = {.run = run,
-                   .n = product(x->dims, axis, x->rank),
+                   .n = adze_ops_product(x->dims, axis, x->rank),
                    .rms = adze_node_op(run->node)[0] == 'R',
                    .spread = {false, is_spread(run->inputs[1], x), is_spread(optional(run, 2), x)},
                    .epsilon = adze_node_float(run->node, "epsilon", 1e-5f)};
     if (j.n > 0)
-        adze_run_parallel(run, product(x->dims, 0, axis), layer_row, &j);
+        adze_run_parallel(run, adze_ops_product(x->dims, 0, axis), layer_row, &j);
     return ADZE_OK;
 }
 

@@ -15,14 +15,6 @@ static void norm_cost(adze_cost *cost, const adze_node *node, const adze_tensor 
     cost->operations = 5.0 * (double)adze_tensor_elements(inputs[0]);
 }
 
-static int64_t product(const int64_t *dims, int from, int to)
-{
-    int64_t n = 1;
-    for (int i = from; i < to; i++)
-        n *= dims[i];
-    return n;
-}
-
 /* Sum over a long row: parts of it in float, their sum in double. */
 static double sum_row(const adze_run *run, adze_reduce op, int64_t n, const float *x)
 {
@@ -144,7 +136,7 @@ static adze_status lrn_run(adze_run *run, adze_error *err)
     const adze_tensor *x = run->inputs[0];
     lrn_job j = {.run = run,
                  .c = x->rank > 1 ? x->dims[1] : 1,
-                 .inner = product(x->dims, 2, x->rank),
+                 .inner = adze_ops_product(x->dims, 2, x->rank),
                  .size = adze_node_int(run->node, "size", 1),
                  .alpha = (double)adze_node_float(run->node, "alpha", 1e-4f),
                  .beta = (double)adze_node_float(run->node, "beta", 0.75f),
@@ -239,7 +231,7 @@ static adze_status lp_run(adze_run *run, adze_error *err)
             adze_ops_axis(&axis, run->node, adze_node_int(run->node, "axis", -1), x->rank, err));
     lp_job j = {.run = run,
                 .n = x->rank ? x->dims[axis] : 1,
-                .inner = product(x->dims, axis + 1, x->rank),
+                .inner = adze_ops_product(x->dims, axis + 1, x->rank),
                 .absolute = adze_node_int(run->node, "p", 2) == 1};
     if (adze_tensor_elements(x) > 0)
         adze_ops_parallel(run, adze_tensor_elements(x) / j.n, j.inner == 1 ? 16 : BLOCK, lp_lines,
@@ -394,7 +386,7 @@ static adze_status mvn_run(adze_run *run, adze_error *err)
     bool row = x->dtype == ADZE_F32 && j.length == 1 && last > first;
     for (int i = first; i < last; i++)
         row &= j.reduced[i];
-    j.inner = product(x->dims, last, x->rank);
+    j.inner = adze_ops_product(x->dims, last, x->rank);
     if (adze_tensor_elements(x) == 0)
         return ADZE_OK;
     if (row && j.inner >= 8)

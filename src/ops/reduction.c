@@ -149,11 +149,6 @@ static bool is_narrow(const adze_tensor *x)
     return x->quant || x->dtype == ADZE_F16 || x->dtype == ADZE_BF16;
 }
 
-static size_t round64(size_t size)
-{
-    return (size + 63) / 64 * 64;
-}
-
 /* Worst case: a copy of the input; for narrow types the input and the output as float32 behind
  * it. */
 static size_t reduce_scratch(const adze_run *run)
@@ -162,8 +157,8 @@ static size_t reduce_scratch(const adze_run *run)
     size_t n = (size_t)ADZE_MAX(adze_tensor_elements(x), 0);
     size_t outputs = (size_t)ADZE_MAX(adze_tensor_elements(run->outputs[0]), 0);
     size_t size = ADZE_MAX(sizeof(float), adze_ops_element(x->dtype));
-    size_t narrow = round64(n * sizeof(float)) + round64(outputs * sizeof(float));
-    return round64(n * size) + (is_narrow(x) ? narrow : 0);
+    size_t narrow = adze_ops_round64(n * sizeof(float)) + adze_ops_round64(outputs * sizeof(float));
+    return adze_ops_round64(n * size) + (is_narrow(x) ? narrow : 0);
 }
 
 /* ---- rows of the types without kernels ---- */
@@ -405,7 +400,7 @@ static adze_status reduce_run(adze_run *run, adze_error *err)
         return ADZE_OK;
     char *scratch = run->scratch;
     int64_t n = adze_tensor_elements(x), outputs = adze_tensor_elements(y);
-    size_t part = round64((size_t)n * sizeof(float));
+    size_t part = adze_ops_round64((size_t)n * sizeof(float));
     if (outputs == 0) /* some axis that stays is empty */
         return ADZE_OK;
     if (is_narrow(x)) {

@@ -198,11 +198,6 @@ typedef struct resize_memory {
 
 enum { LINES = 32 }; /* side by side: see line_blocks */
 
-static size_t round64(size_t size)
-{
-    return (size + 63) / 64 * 64;
-}
-
 static resize_memory plan_memory(const adze_run *run)
 {
     const adze_tensor *x = run->inputs[0], *y = run->outputs[0];
@@ -234,11 +229,11 @@ static resize_memory plan_memory(const adze_run *run)
         largest = ADZE_MAX(largest, size);
     }
     bool plain = x->dtype == ADZE_F32;
-    m.input = plain ? 0 : round64(n * sizeof(float));
-    m.pass = spec.mode == ADZE_RESIZE_NEAREST ? 0 : round64(largest * sizeof(float));
-    m.output = plain ? 0 : round64((size_t)adze_tensor_elements(y) * sizeof(float));
+    m.input = plain ? 0 : adze_ops_round64(n * sizeof(float));
+    m.pass = spec.mode == ADZE_RESIZE_NEAREST ? 0 : adze_ops_round64(largest * sizeof(float));
+    m.output = plain ? 0 : adze_ops_round64((size_t)adze_tensor_elements(y) * sizeof(float));
     m.blocks = (size_t)(ends * LINES * adze_run_threads(run)) * sizeof(float);
-    m.total = m.input + 2 * m.pass + m.output + m.blocks + round64(tables);
+    m.total = m.input + 2 * m.pass + m.output + m.blocks + adze_ops_round64(tables);
     return m;
 }
 

@@ -117,14 +117,6 @@ typedef struct transposed_shape {
     const int64_t *in, *out; /* spatial axes */
 } transposed_shape;
 
-static int64_t product(const int64_t *sizes, int count)
-{
-    int64_t n = 1;
-    for (int i = 0; i < count; i++)
-        n *= sizes[i];
-    return n;
-}
-
 static adze_status read_shape(transposed_shape *s, const adze_run *run, adze_error *err)
 {
     const adze_tensor *x = run->inputs[0], *w = run->inputs[1], *y = run->outputs[0];
@@ -137,9 +129,9 @@ static adze_status read_shape(transposed_shape *s, const adze_run *run, adze_err
     s->c = x->dims[c];
     s->oc = y->dims[c];
     s->groups = adze_node_int(run->node, "group", 1);
-    s->h = product(s->in, v);
-    s->oh = product(s->out, v);
-    s->kh = product(s->window.kernel, v);
+    s->h = adze_ops_product(s->in, 0, v);
+    s->oh = adze_ops_product(s->out, 0, v);
+    s->kh = adze_ops_product(s->window.kernel, 0, v);
     s->w = s->in[v];
     s->ow = s->out[v];
     s->kw = s->window.kernel[v];
@@ -199,14 +191,16 @@ static size_t weights_size(const adze_kernels *k, const adze_tensor *w, int64_t 
     if (is_depthwise(w, groups))
         return (size_t)adze_tensor_elements(w);
     *matrix = (size_t)(w->dims[0] / groups * w->dims[1] * w->dims[w->rank - 1]);
-    return packed_size(k, w, groups) * (size_t)(groups * product(&w->dims[2], w->rank - 3));
+    return packed_size(k, w, groups) *
+           (size_t)(groups * adze_ops_product(&w->dims[2], 0, w->rank - 3));
 }
 
 /* Weights [c, oc / groups, rows, kw], channels `first` on, kernel row kh -> [c / groups, kw, oc / groups]. */
 static void kernel_row(const adze_tensor *w, int64_t first, int64_t count, int64_t row, float *out)
 {
     const float *from = w->data;
-    int64_t oc = w->dims[1], kh = product(&w->dims[2], w->rank - 3), kw = w->dims[w->rank - 1];
+    int64_t oc = w->dims[1], kh = adze_ops_product(&w->dims[2], 0, w->rank - 3),
+            kw = w->dims[w->rank - 1];
     for (int64_t c = 0; c < count; c++)
         for (int64_t t = 0; t < kw; t++)
             for (int64_t o = 0; o < oc; o++)
@@ -216,13 +210,13 @@ static void kernel_row(const adze_tensor *w, int64_t first, int64_t count, int64
 /* [groups][kh] packed matrices [c / groups, kw * oc / groups]; depthwise: [taps][c]. */
 static void pack_weights(const adze_kernels *k, const adze_tensor *w, int64_t groups, float *packed)
 {
-    int64_t kh = product(&w->dims[2], w->rank - 3), per_group = w->dims[0] / groups;
+    int64_t kh = adze_ops_product(&w->dims[2], 0, w->rank - 3), per_group = w->dims[0] / groups;
     int64_t columns = w->dims[1] * w->dims[w->rank - 1];
     size_t matrix, size = packed_size(k, w, groups);
     float *row = packed + weights_size(k, w, groups, &matrix);
     if (is_depthwise(w, groups)) {
-        adze_transpose(&k->rows, sizeof(float), w->dims[0], product(&w->dims[2], w->rank - 2),
-                       w->data, packed);
+        adze_transpose(&k->rows, sizeof(float), w->dims[0],
+                       adze_ops_product(&w->dims[2], 0, w->rank - 2), w->data, packed);
         return;
     }
     for (int64_t i = 0; i < groups * kh; i++) {
