@@ -1,4 +1,4 @@
-/* adze cases: ONNX backend test cases. A case passes when the number of outputs, their types, shapes and
+/* adze cases: ONNX backend test cases, against what they expect or against ONNX Runtime. A case passes when the number of outputs, their types, shapes and
  * strings are equal and |actual - expected| <= 1e-7 + 1e-3 |expected| (NaN equal to NaN). */
 #include <dirent.h>
 #include <fnmatch.h>
@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli.h"
+#include "cases.h"
 
-enum { MOST = 64, REASON = 512 };
+enum { MOST = CASE_INPUTS, REASON = CASE_REASON };
 
 /* ---- comparison ---- */
 
@@ -189,9 +189,6 @@ static bool run_case(adze_context *context, const char *folder, const adze_plan_
     adze_session_close(&c.session);
     adze_plan_free(&c.plan);
     adze_model_close(&c.model);
-    for (char *p = why; *p; p++)
-        if (*p == '\n' || *p == '\t')
-            *p = ' ';
     return ok;
 }
 
@@ -202,69 +199,115 @@ static int is_case(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
-typedef struct totals {
-    int passed, failed;
-} totals;
+typedef struct cases {
+    const char *only;
+    FILE *list;
+    adze_context *context;
+    adze_plan_options plan;
+    bool symbolic;
+    adze_peer *peer; /* NULL: against the expected outputs */
+    int counts[3];   /* by case_outcome */
+} cases;
 
-static void run_folder(const char *dir, const char *only, FILE *list, adze_context *context,
-                       const adze_plan_options *options, bool symbolic, totals *t)
+static const char *const words[][3] = {{"pass", "fail", "skip"},
+                                       {"equal", "different", "not compared"}};
+
+static void try_case(cases *c, const char *name, const char *path)
+{
+    char why[CASE_REASON] = "";
+    case_outcome outcome = c->peer ? cases_compare(c->context, c->peer, path, why)
+                           : run_case(c->context, path, &c->plan, c->symbolic, why) ? CASE_PASSED
+                                                                                    : CASE_FAILED;
+    for (char *p = why; *p; p++)
+        if (*p == '\n' || *p == '\t')
+            *p = ' ';
+    c->counts[outcome]++;
+    if (c->list)
+        fprintf(c->list, "%s\t%s\t%s\n", name, words[c->peer != NULL][outcome], why);
+    else if (outcome != CASE_PASSED)
+        printf("%s %s: %s\n", outcome == CASE_FAILED ? "FAILED" : "SKIPPED", name, why);
+}
+
+static void run_folder(cases *c, const char *dir)
 {
     struct dirent **entries;
     int count = scandir(dir, &entries, is_case, alphasort);
     for (int i = 0; i < count; i++) {
-        char path[4400], model[4608], why[REASON] = "";
+        char path[4400], model[4608];
         struct stat st;
         const char *name = entries[i]->d_name;
         snprintf(path, sizeof path, "%s/%s", dir, name);
         snprintf(model, sizeof model, "%s/model.onnx", path);
-        bool there = stat(model, &st) == 0 && (!only || fnmatch(only, name, 0) == 0);
-        if (there && !cli_interrupted()) {
-            bool ok = run_case(context, path, options, symbolic, why);
-            t->passed += ok;
-            t->failed += !ok;
-            if (list)
-                fprintf(list, "%s\t%s\t%s\n", name, ok ? "pass" : "fail", why);
-            if (!ok && !list)
-                printf("FAILED %s: %s\n", name, why);
-        } else if (!there && stat(path, &st) == 0 && S_ISDIR(st.st_mode) && stat(model, &st) != 0) {
-            run_folder(path, only, list, context, options, symbolic, t);
-        }
+        bool there = stat(model, &st) == 0 && (!c->only || fnmatch(c->only, name, 0) == 0);
+        if (there && !cli_interrupted())
+            try_case(c, name, path);
+        else if (!there && stat(path, &st) == 0 && S_ISDIR(st.st_mode) && stat(model, &st) != 0)
+            run_folder(c, path);
         free(entries[i]);
     }
     if (count >= 0)
         free(entries);
 }
 
+static int run_all(cases *c, const char *dir, const char *list_path)
+{
+    struct stat st;
+    c->list = list_path ? fopen(list_path, "w") : NULL;
+    if (stat(dir, &st) != 0 || (list_path && !c->list)) {
+        fprintf(stderr, "adze: %s: cannot be opened\n", stat(dir, &st) != 0 ? dir : list_path);
+        if (c->list)
+            fclose(c->list);
+        return 3;
+    }
+    run_folder(c, dir);
+    if (c->peer)
+        printf("%d equal, %d different, %d not compared\n", c->counts[0], c->counts[1],
+               c->counts[2]);
+    else
+        printf("%d passed, %d failed\n", c->counts[0], c->counts[1]);
+    if (c->list)
+        fclose(c->list);
+    return c->counts[CASE_FAILED] > 0;
+}
+
 CLI_COMMAND(cases)
 {
     cli_model m = {0};
-    const char *dir, *only = NULL, *list_path = NULL;
-    adze_plan_options plan = adze_plan_options_default();
-    bool symbolic = false;
+    cli_list files = {0};
+    const char *path, *list_path = NULL, *against = NULL;
+    cases c = {.plan = adze_plan_options_default()};
     const cli_option options[] = {
-        {CLI_STRING, "only", "GLOB", "run the cases whose name matches", &only},
+        {CLI_STRING, "only", "GLOB", "run the cases whose name matches", &c.only},
         {CLI_STRING, "list", "FILE", "write case, pass or fail, reason; tab-separated", &list_path},
-        {CLI_ON_OFF, "fuse", "on|off", "rewriting passes (default on)", &plan.fuse},
+        {CLI_ON_OFF, "fuse", "on|off", "rewriting passes (default on)", &c.plan.fuse},
         {CLI_FLAG, "symbolic", NULL, "with every dimension of every input made a symbol",
-         &symbolic},
+         &c.symbolic},
+        {CLI_STRING, "against", "onnxruntime",
+         "each node on ONNX Runtime's inputs of it, compared with its result; or the path of "
+         "libonnxruntime.so",
+         &against},
+        {CLI_LIST, "input", "NAME=FILE.npy", "an input, for a model (default: all random)", &files},
+        {CLI_LIST, "shape", "NAME=1x3x224x224", "dimensions of an input, for a model", &m.shapes},
         {CLI_INT, "threads", "N", "worker threads (default: one per core)", &m.threads},
         {0}};
-    int count, code = cli_parse(self, options, argc, argv, &dir, 1, 1, &count);
+    int count, code = cli_parse(self, options, argc, argv, &path, 1, 1, &count);
     struct stat st;
-    if (code >= 0 || (code = cli_open(&m, NULL)) != 0)
+    if (code >= 0)
         return code;
-    FILE *list = list_path ? fopen(list_path, "w") : NULL;
-    totals t = {0};
-    if (stat(dir, &st) != 0 || (list_path && !list)) {
-        fprintf(stderr, "adze: %s: cannot be opened\n", stat(dir, &st) != 0 ? dir : list_path);
-        code = 3;
-    } else {
-        run_folder(dir, only, list, m.context, &plan, symbolic, &t);
-        printf("%d passed, %d failed\n", t.passed, t.failed);
-        code = t.failed > 0;
-    }
-    if (list)
-        fclose(list);
+    bool file = stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+    if (file && against)
+        return cases_compare_model(&m, path, &files, against);
+    if (file || files.count || m.shapes.count)
+        return cli_usage(self, "%s: a model file, and --input and --shape, go with --against only",
+                         path);
+    if ((code = cli_open(&m, NULL)) != 0)
+        return code;
+    if (against)
+        code = cases_open_peer(&c.peer, against);
+    c.context = m.context;
+    if (!code)
+        code = run_all(&c, path, list_path);
+    adze_peer_close(&c.peer);
     cli_close(&m);
     return code;
 }

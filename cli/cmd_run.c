@@ -32,7 +32,7 @@ typedef struct dump {
     adze_error err;
 } dump;
 
-static void dump_value(void *user, const adze_node *node, int output, const adze_tensor *tensor)
+static void dump_value(void *user, const adze_node *node, int output, adze_tensor *tensor)
 {
     dump *d = user;
     if (d->status == ADZE_OK)

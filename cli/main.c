@@ -44,8 +44,12 @@ const cli_command cli_commands[] = {
      "adze optimize model-f16.gguf --calibration text.txt --require 'size<=90MB' --output out\n"
      "adze optimize model-f16.gguf --help      (options for language models)",
      cmd_optimize},
-    {"cases", "DIR", "Runs ONNX backend test cases (folders with model.onnx and test_data_set_*).",
-     "adze cases node\nadze cases node --only 'test_conv*' --list results.tsv", cmd_cases},
+    {"cases", "DIR|MODEL",
+     "Runs ONNX backend test cases (folders with model.onnx and test_data_set_*), or compares with "
+     "ONNX Runtime node by node.",
+     "adze cases node\nadze cases node --only 'test_conv*' --list results.tsv\n"
+     "adze cases model.onnx --against onnxruntime --shape image=1x3x224x224",
+     cmd_cases},
     {"convert", "IN OUT", "Writes a model in another format (by extension) or with fixed shapes.",
      "adze convert model.onnx plain.onnx\n"
      "adze convert model.onnx one.onnx --shape image=1x3x224x224\n"

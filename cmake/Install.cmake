@@ -13,6 +13,8 @@ if(man_pages)
 endif()
 
 string(REPLACE ";" " " ADZE_PC_REQUIRES "${ADZE_PC_REQUIRES}")
+list(TRANSFORM CMAKE_DL_LIBS PREPEND -l OUTPUT_VARIABLE ADZE_PC_LIBS)
+string(REPLACE ";" " " ADZE_PC_LIBS "${ADZE_PC_LIBS}")
 configure_file(cmake/adze.pc.in adze.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/adze.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

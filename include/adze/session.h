@@ -35,9 +35,9 @@ ADZE_API void adze_plan_free(adze_plan **plan);
 ADZE_API const adze_graph *adze_plan_graph(const adze_plan *plan);
 
 /** Called after each step for each of its outputs, in the thread that runs the session; the tensor is
- * valid during the call only. */
-typedef void (*adze_observe_fn)(void *user, const adze_node *node, int output,
-                                const adze_tensor *tensor);
+ * valid during the call only. The callback may point its data at other bytes, as many, that stay until the
+ * run has ended: the steps after it read those. */
+typedef void (*adze_observe_fn)(void *user, const adze_node *node, int output, adze_tensor *tensor);
 
 typedef struct adze_session_options {
     adze_observe_fn observe; /* or NULL */

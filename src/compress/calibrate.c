@@ -28,7 +28,7 @@ static void observe_value(adze_observation *of, const adze_value *value, const a
         of->owner->failed = true;
 }
 
-static void observe(void *user, const adze_node *node, int output, const adze_tensor *tensor)
+static void observe(void *user, const adze_node *node, int output, adze_tensor *tensor)
 {
     observe_value(user, node->outputs[output], tensor);
 }

@@ -76,7 +76,7 @@ static void observe(adze_chat *chat, adze_session *session, const adze_node *nod
                         value_of(chat, session, node, 2));
 }
 
-static void observe_body(void *user, const adze_node *node, int output, const adze_tensor *tensor)
+static void observe_body(void *user, const adze_node *node, int output, adze_tensor *tensor)
 {
     adze_chat *chat = user;
     ADZE_UNUSED(tensor);
@@ -84,7 +84,7 @@ static void observe_body(void *user, const adze_node *node, int output, const ad
         observe(chat, chat->body, node);
 }
 
-static void observe_head(void *user, const adze_node *node, int output, const adze_tensor *tensor)
+static void observe_head(void *user, const adze_node *node, int output, adze_tensor *tensor)
 {
     adze_chat *chat = user;
     ADZE_UNUSED(tensor);

@@ -361,7 +361,7 @@ TEST(inputs_that_do_not_fit)
     finish();
 }
 
-static void count_nodes(void *user, const adze_node *node, int output, const adze_tensor *tensor)
+static void count_nodes(void *user, const adze_node *node, int output, adze_tensor *tensor)
 {
     CHECK(adze_node_op(node) && output == 0 && tensor->data && adze_tensor_elements(tensor) > 0);
     ++*(int *)user;
