@@ -68,9 +68,9 @@ PLAN = [
 ]
 FMA = ("halves of QLinearAdd (HardSwish adds in steps of 3/255 : 6/255): ONNX Runtime rounds them as its fused multiply-add "
        "leaves them, without FMA as adze does")
-HALF = ("DynamicQuantizeLSTM rounds its state to 8 bits at each step: in one input of three a value (-22.499998 steps in one program, -22.500006 in the other) goes the other "
-        "way at step 10 of the first layer, and the steps after it follow (2.2e-2 at last); all other layers, directions and inputs are "
-        "within 6e-7")
+HALF = ("DynamicQuantizeLSTM rounds its state to 8 bits at each step: in one input of three a value (-22.499998 steps in one program, "
+        "-22.500006 in the other) goes the other way at step 10 of the first layer, and the steps after it follow (2.2e-2 at last); "
+        "all other layers, directions and inputs are within 6e-7")
 KNOWN = {("ppocr_cls", "QOperator uint8, uint8"): FMA, ("tashkeel_int8", AS_IT_COMES): HALF}      # what differs, and why
 FIELDS = ["network", "architecture", "weights", "quantized", "nodes", "ok", "node_values", "node_steps", "node_equal", "node_float",
           "piece_values", "piece_steps", "piece_equal", "piece_worst_tensor", "cosine", "itself", "why", "adze", "onnxruntime", "nncf"]
