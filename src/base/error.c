@@ -47,11 +47,20 @@ const char *adze_version(void)
     return ADZE_VERSION;
 }
 
-static void replace_control_characters(char *text)
+/* What terminals and JSON do not take becomes '?': control characters, and bytes that are not UTF-8, as a name cut
+ * in the middle of a character leaves. */
+static void make_printable(char *text)
 {
-    for (; *text; text++)
-        if (((unsigned char)*text < 0x20 && *text != '\n' && *text != '\t') || *text == 0x7f)
-            *text = '?';
+    size_t length = strlen(text), valid = adze_utf8_valid_prefix(text, length);
+    for (size_t i = 0; i < length; i++) {
+        if (i == valid) {
+            text[i] = '?';
+            valid = i + 1 + adze_utf8_valid_prefix(text + i + 1, length - i - 1);
+        }
+        if (((unsigned char)text[i] < 0x20 && text[i] != '\n' && text[i] != '\t') ||
+            text[i] == 0x7f)
+            text[i] = '?';
+    }
 }
 
 static void name_limit(adze_error *err)
@@ -73,7 +82,7 @@ adze_status adze_fail(adze_error *err, adze_status status, const char *format, .
         err->status = status;
         (void)vsnprintf(err->message, sizeof err->message, format, args);
         va_end(args);
-        replace_control_characters(err->message);
+        make_printable(err->message);
         if (limited)
             name_limit(err);
     }
@@ -88,7 +97,6 @@ adze_status adze_wrap(adze_error *err, adze_status status, const char *format, .
         va_start(args, format);
         (void)vsnprintf(prefix, sizeof prefix, format, args);
         va_end(args);
-        replace_control_characters(prefix);
         size_t size = sizeof err->message, shift = strlen(prefix) + 2;
         size_t kept = strlen(err->message);
         kept = ADZE_MIN(kept, size - 1 - shift);
@@ -96,6 +104,7 @@ adze_status adze_wrap(adze_error *err, adze_status status, const char *format, .
         err->message[shift + kept] = 0;
         memcpy(err->message, prefix, shift - 2);
         memcpy(err->message + shift - 2, ": ", 2);
+        make_printable(err->message);
         err->status = status;
     }
     return status;

@@ -42,6 +42,20 @@ TEST(wrap_puts_the_context_in_front)
     CHECK(adze_starts_with(err.message, "front: xxx"));
 }
 
+TEST(error_messages_are_text)
+{
+    adze_error err;
+    (void)adze_fail(&err, ADZE_BAD_FILE, "tensor '%.4s': \xff \x1b[1m",
+                    "abc\xe2\x96\x81"); /* cut in a character */
+    CHECK_STR(err.message, "tensor 'abc?': ? ?[1m");
+    memset(err.message, 'x', sizeof err.message - 1);
+    memcpy(err.message + sizeof err.message - 10, "\xe2\x96\x81", 3); /* the wrapping cuts here */
+    err.message[sizeof err.message - 1] = 0;
+    (void)adze_wrap(&err, ADZE_IO, "front\xe2");
+    CHECK(adze_starts_with(err.message, "front?: xxx"));
+    CHECK_EQ(adze_utf8_valid_prefix(err.message, strlen(err.message)), strlen(err.message));
+}
+
 TEST(cpu_levels)
 {
     adze_cpu_level level;
