@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { ALIGNMENT = 64, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
 
@@ -117,6 +119,20 @@ void *adze_alloc(size_t count, size_t size)
     }
     uintptr_t at = ((uintptr_t)raw + sizeof(header) + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
     return place(raw, at - (uintptr_t)raw, bytes);
+}
+
+void adze_memory_large_pages(void *pointer, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)pointer + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)pointer + size) / page * page;
+    if (end > begin)
+        (void)madvise((char *)pointer + (begin - (uintptr_t)pointer), end - begin, MADV_HUGEPAGE);
+#else
+    ADZE_UNUSED(pointer);
+    ADZE_UNUSED(size);
+#endif
 }
 
 void *adze_realloc(void *pointer, size_t count, size_t size)

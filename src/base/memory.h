@@ -10,6 +10,8 @@ void *adze_alloc(size_t count, size_t size);
 /* Not zeroed and not aligned beyond malloc's promise; for buffers that grow. Pairs with adze_free. */
 void *adze_realloc(void *pointer, size_t count, size_t size);
 void adze_free(void *pointer);
+/* Asks for large pages under memory that was not touched yet; where there are none, nothing happens. */
+void adze_memory_large_pages(void *pointer, size_t size);
 
 /* adze.h: adze_memory_set_limit. Bytes asked for and not yet given back: */
 size_t adze_memory_in_use(void);
