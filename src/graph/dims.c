@@ -472,8 +472,8 @@ static adze_dim divide_by_number(adze_dims *dims, adze_dim a, int64_t extra, int
     int64_t offset;
     split_offset(dims, a, &base, &offset);
     offset = saturating_add(offset, extra);
-    int64_t whole = floor_div(offset, b);
-    adze_dim q = quotient_of_terms(dims, base, offset - whole * b, b);
+    int64_t whole = floor_div(offset, b), rest = offset % b;
+    adze_dim q = quotient_of_terms(dims, base, rest < 0 ? rest + b : rest, b);
     return whole >= 0 ? add(dims, q, whole) : subtract(dims, q, -whole);
 }
 

@@ -62,6 +62,9 @@ TEST(dims_one_form)
     CHECK_EQ(adze_dim_op(d, ADZE_DIM_ADD, grown, 2), twice);
     CHECK_EQ(adze_dim_op(d, ADZE_DIM_ADD, n, n), twice);
     CHECK_EQ(adze_dim_op(d, ADZE_DIM_DIV, twice, 2), n);
+    /* the multiple of 100 below that offset does not fit */
+    adze_dim far = adze_dim_op(d, ADZE_DIM_SUB, n, INT64_MAX);
+    CHECK(!adze_dim_known(adze_dim_op(d, ADZE_DIM_DIV, far, 100)));
     CHECK_EQ(adze_dim_op(d, ADZE_DIM_SUB, twice, n), n);
     CHECK_EQ(adze_dim_op(d, ADZE_DIM_SUB, n, n), 0);
     CHECK_EQ(adze_dim_op(d, ADZE_DIM_MUL, n, 0), 0);
