@@ -1,4 +1,5 @@
-/* adze cases: ONNX backend test cases, against what they expect or against ONNX Runtime. A case passes when the number of outputs, their types, shapes and
+/* adze cases: ONNX backend test cases, against what they expect or against ONNX Runtime (cases_against.c). Against what
+ * they expect, a case passes when the number of outputs, their types, shapes and
  * strings are equal and |actual - expected| <= 1e-7 + 1e-3 |expected| (NaN equal to NaN). */
 #include <dirent.h>
 #include <fnmatch.h>
@@ -294,6 +295,10 @@ CLI_COMMAND(cases)
     struct stat st;
     if (code >= 0)
         return code;
+    if (against && (!c.plan.fuse || c.symbolic))
+        return cli_usage(self,
+                         "--against compares both ways of --fuse, in the shapes of the inputs: "
+                         "it takes neither --fuse nor --symbolic");
     bool file = stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
     if (file && against)
         return cases_compare_model(&m, path, &files, against);

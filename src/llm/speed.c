@@ -201,7 +201,7 @@ adze_status adze_llm_speed_measure(llm_speed *out, const adze_engine *engine, ad
     adze_status status = get_memory(&t, &arena, err);
     if (status == ADZE_OK) {
         *out = (llm_speed){.weights = seconds_of_steps(&t)};
-        /* A file's pages lie beside each other in memory: on pages of 4 KB all over it, addresses cost a tenth of the time. */
+        /* A file's pages lie beside each other in memory: on pages of 4 KB all over it, products take up to a quarter longer. */
         adze_memory_large_pages(t.memory, t.size);
         memset(t.memory, 0x3a, t.size); /* small numbers in every type */
         memset(t.x, 0x3a, (size_t)t.widest * sizeof *t.x);

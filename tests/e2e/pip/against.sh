@@ -37,3 +37,5 @@ set +e
 grep -q 'go with --against only' out || fail "what a model needs"
 "$ADZE" cases equal/model.onnx --against ./none.so 2>out && fail "no library"
 grep -q './none.so: not a shared library' out || fail "what is wrong with the library"
+"$ADZE" cases equal --against "$library" --symbolic 2>out && fail "--symbolic does nothing here"
+grep -q 'neither --fuse nor --symbolic' out || fail "what does not go together"
