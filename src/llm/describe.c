@@ -1,5 +1,5 @@
 /* What a language model is and what running it takes. Nothing of the weights is read: sizes follow from the
- * tensors' types, activations from the plan, speed from kernels timed on other memory (speed.h). */
+ * tensors' types, activations from the plan, speed from a run on other memory (speed.h). */
 #include <stdio.h>
 #include <string.h>
 
@@ -55,7 +55,7 @@ static adze_status measure_activations(facts *f, adze_error *err)
 
 static double speed_at(const facts *f, int64_t depth)
 {
-    return 1 / (f->speed.weights + f->speed.cache_key * (double)depth);
+    return 1 / (f->speed.token + f->speed.key * (double)depth);
 }
 
 static double total_at(const facts *f, int64_t context)
@@ -219,13 +219,19 @@ adze_status adze_llm_describe(adze_context *context, const char *path,
     adze_engine_options sizes = {.context = o.context};
     adze_engine *engine;
     ADZE_TRY(adze_engine_open(&engine, context, path, &sizes, err));
-    facts f = {.engine = engine, .timed = o.speed, .context = engine->sizes.context};
+    facts f = {.engine = engine,
+               .timed = o.speed && !adze_engine_is_encoder(engine),
+               .context = engine->sizes.context};
     f.cache_token = cache_bytes_per_token(&engine->config);
     f.program = (double)adze_current_rss();
     count_weights(&f);
     adze_status status = measure_activations(&f, err);
     if (status == ADZE_OK && f.timed)
         status = adze_llm_speed_measure(&f.speed, engine, err);
+    if (status == ADZE_NO_MEMORY && f.timed) { /* all but the speed is known */
+        f.timed = false;
+        status = ADZE_OK;
+    }
     adze_text human = {0};
     if (status == ADZE_OK) {
         tell(&human, &f);

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "formats/gguf.h"
 #include "llm/config.h"
+#include "llm/speed.h"
 #include "test.h"
 
 #define MODEL ADZE_SOURCE_DIR "/models/stories260K/stories260K-f16.gguf"
@@ -88,6 +89,31 @@ static float *score_in_steps(const fixture *f, int64_t step)
                                  &r, &err),
                  &err);
     return r.at;
+}
+
+/* The weights are somewhere else meanwhile, and back afterwards. */
+TEST(engine_speed_foretold)
+{
+    fixture f = open_with(1, 0);
+    adze_error err;
+    llm_speed speed = {0};
+    float before[512];
+    const float *logits;
+    const size_t size = (size_t)adze_engine_vocabulary(f.engine) * sizeof *before;
+    CHECK_EQ(size, sizeof before);
+    CHECK_OK(adze_chat_append(f.chat, story, PROMPT, &err), &err);
+    CHECK_OK(adze_chat_logits(f.chat, &logits, &err), &err);
+    memcpy(before, logits, sizeof before);
+    CHECK_OK(adze_llm_speed_measure(&speed, f.engine, &err), &err);
+    CHECK(speed.token > 0 && speed.token < 1);
+    CHECK(speed.key > 0 && speed.key < speed.token);
+    adze_chat *chat;
+    CHECK_OK(adze_chat_open(&chat, f.engine, NULL, &err), &err);
+    CHECK_OK(adze_chat_append(chat, story, PROMPT, &err), &err);
+    CHECK_OK(adze_chat_logits(chat, &logits, &err), &err);
+    CHECK(memcmp(before, logits, sizeof before) == 0);
+    adze_chat_close(&chat);
+    close_all(&f);
 }
 
 TEST(engine_bits_do_not_depend_on_company)
