@@ -80,6 +80,8 @@ def dynamic_shapes(entry, net):
             for spec in entry.inputs.values()]
     shapes = []
     for parameter in inspect.signature(net.forward).parameters.values():
+        if not free:  # what is left has defaults
+            break
         rest = parameter.kind is parameter.VAR_POSITIONAL
         shapes.append(tuple(free) if rest else free.pop(0))
     return tuple(shapes)
