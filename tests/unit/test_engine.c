@@ -111,8 +111,7 @@ TEST(engine_speed_foretold)
     CHECK_OK(adze_chat_open(&chat, f.engine, NULL, &err), &err);
     CHECK_OK(adze_chat_append(chat, story, PROMPT, &err), &err);
     CHECK_OK(adze_chat_logits(chat, &logits, &err), &err);
-    for (size_t i = 0; i < sizeof before / sizeof *before; i++)
-        CHECK_EQ(before[i], logits[i]);
+    CHECK_BYTES(before, logits, sizeof before);
     adze_chat_close(&chat);
     close_all(&f);
 }
