@@ -54,7 +54,8 @@ def main():
             order = (foretell, measure) if r % 2 == 0 else (measure, foretell)
             answers = {step: step(args, model) for step in order}
             pairs[model].append((answers[foretell], answers[measure]))
-            print(os.path.basename(model), answers[foretell]["tokens_per_s"], answers[measure]["generate_tokens_per_s"], file=sys.stderr)
+            print(os.path.basename(model), *(round(answers[step][key], 2) for step, key in
+                  ((foretell, "tokens_per_s"), (measure, "generate_tokens_per_s"))), file=sys.stderr, flush=True)
     off = False
     with open(args.out, "w", newline="") as f:
         w = csv.writer(f)

@@ -226,11 +226,11 @@ adze_status adze_llm_describe(adze_context *context, const char *path,
     f.program = (double)adze_current_rss();
     count_weights(&f);
     adze_status status = measure_activations(&f, err);
-    if (status == ADZE_OK && f.timed)
+    if (status == ADZE_OK && f.timed) {
         status = adze_llm_speed_measure(&f.speed, engine, err);
-    if (status == ADZE_NO_MEMORY && f.timed) { /* all but the speed is known */
-        f.timed = false;
-        status = ADZE_OK;
+        f.timed = status == ADZE_OK;
+        if (status == ADZE_NO_MEMORY) /* all but the speed is known */
+            status = ADZE_OK;
     }
     adze_text human = {0};
     if (status == ADZE_OK) {

@@ -116,7 +116,7 @@ static adze_status replace_weights(trial *t, adze_error *err)
 
 static void restore_weights(trial *t)
 {
-    for (int i = t->count - 1; i >= 0; i--)
+    for (int i = 0; i < t->count; i++)
         t->weights[i].value->constant = t->weights[i].real;
 }
 

