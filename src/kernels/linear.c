@@ -1,7 +1,7 @@
 /* The products of language models: how the work is cut, and the plain C version that defines every bit.
  *
- * A part is some rows of w and some tokens, chosen by shape alone. Whatever a level does inside a
- * part, each sum is the one chain of linear.h. */
+ * A part is some rows of w and some tokens. However work is cut and whatever a level does inside a part,
+ * each sum is the one chain of linear.h. */
 #include "kernels/linear_impl.h"
 
 /* --- the reference --- */
@@ -172,8 +172,9 @@ static void prepare_all(linear_job *job, adze_pool *pool)
 /* Parts are worth the handing out, but number enough for many cores: first some rows, then, where that
  * gives few parts, some tokens. Up to four panels of rows share what they read of x; float weights, which
  * cost nothing to unpack, are read again for every so many tokens, whose x then stays in the cache. A
- * single token has longer parts: what a level asks for ahead of the end of its part is asked for in vain. */
-static void cut(linear_job *job)
+ * single token has few, long parts: what a level asks for ahead of the end of its part is asked for in
+ * vain. */
+static void cut(linear_job *job, int threads)
 {
     enum {
         WORTH = 1 << 16,
@@ -182,18 +183,18 @@ static void cut(linear_job *job)
         TOKENS = 64,
         FLOAT_TOKENS = 96,
         SHARE = 4,
-        LONG = 8
+        THREAD_PARTS = 4,
     };
     const int64_t n = job->args.n, tokens = job->args.tokens;
     const int64_t panels = count_of(n, LINEAR_PANEL);
     const int64_t panel_work = ADZE_MAX(LINEAR_PANEL * job->args.k * tokens, 1);
     const int64_t most = job->format ? tokens : ADZE_MIN(tokens, FLOAT_TOKENS);
     const int64_t share = panels * count_of(tokens, most) / (ENOUGH / 2);
-    int64_t each = ADZE_MAX(count_of(WORTH, panel_work), count_of(panels, PLENTY));
+    int64_t each = count_of(WORTH, panel_work);
     if (tokens > 1)
-        each = ADZE_MAX(each, ADZE_MIN(share, SHARE));
+        each = ADZE_MAX(ADZE_MAX(each, count_of(panels, PLENTY)), ADZE_MIN(share, SHARE));
     else
-        each = ADZE_MAX(each, ADZE_MIN(panels / 8, LONG));
+        each = ADZE_MAX(each, panels / (THREAD_PARTS * threads));
     job->part_rows = each * LINEAR_PANEL;
     job->row_parts = count_of(n, job->part_rows);
     const int64_t wanted = count_of(ENOUGH, ADZE_MAX(job->row_parts, 1));
@@ -216,7 +217,7 @@ void adze_linear_run(const adze_kernels *kernels, adze_pool *pool, const adze_li
         job.args.y = args->y + t * args->ldy;
         if (job.format)
             prepare_all(&job, pool);
-        cut(&job);
+        cut(&job, adze_pool_threads(pool));
         adze_pool_run(pool, job.row_parts * job.token_parts, multiply_part, &job);
     }
 }
