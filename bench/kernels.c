@@ -9,6 +9,7 @@
 
 #include "base/cpu.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/rng.h"
 #include "bench_peak.h"
 #include "kernels/conv.h"
@@ -45,12 +46,6 @@ static double time_of(const bench *b, const work *w, int repeats)
     return (now(b) - start) / repeats;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Peak and kernel by turns; prints the medians and the median of the ratios. */
 static void measure(bench *b, const char *name, const work *w)
 {
@@ -61,8 +56,8 @@ static void measure(bench *b, const char *name, const work *w)
         rates[i] = w->operations / time_of(b, w, repeats);
         shares[i] = rates[i] / peak;
     }
-    qsort(rates, RUNS, sizeof *rates, by_value);
-    qsort(shares, RUNS, sizeof *shares, by_value);
+    adze_sort_f64(rates, RUNS);
+    adze_sort_f64(shares, RUNS);
     double rate = rates[RUNS / 2];
     printf("%-44s %9.1f us %8.1f G/s %5.1f %% of peak\n", name, 1e6 * w->operations / rate,
            1e-9 * rate, 100 * shares[RUNS / 2]);

@@ -9,6 +9,7 @@
 
 #include "base/cpu.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/rng.h"
 #include "bench_peak.h"
 #include "kernels/kernels.h"
@@ -27,12 +28,6 @@ static double now(const bench *b)
     bool alone = adze_pool_threads(b->pool) == 1;
     clock_gettime(alone ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static double time_of(const bench *b, const adze_linear_args *args, int repeats)
@@ -54,8 +49,8 @@ static void measure(bench *b, const adze_linear_args *args, size_t bytes)
         times[i] = time_of(b, args, repeats);
         shares[i] = operations / times[i] / peak;
     }
-    qsort(times, RUNS, sizeof *times, by_value);
-    qsort(shares, RUNS, sizeof *shares, by_value);
+    adze_sort_f64(times, RUNS);
+    adze_sort_f64(shares, RUNS);
     double time = times[RUNS / 2];
     printf("%-8s tokens %4lld n %6lld k %5lld %10.1f us (least %10.1f) %6.2f GB/s %7.1f GOP/s "
            "%5.1f %% of peak\n",

@@ -63,10 +63,7 @@ static bool compare_elements(const adze_tensor *a, const adze_tensor *e, char *w
 
 static bool compare_tensors(const adze_tensor *a, const adze_tensor *e, char *why)
 {
-    bool same = a->dtype == e->dtype && a->rank == e->rank;
-    for (int i = 0; i < e->rank && same; i++)
-        same = a->dims[i] == e->dims[i];
-    if (!same) {
+    if (!adze_tensor_same_type(a, e)) {
         char found[160], expected[160];
         snprintf(why, REASON, "%s, expected %s", adze_tensor_format(a, found, sizeof found),
                  adze_tensor_format(e, expected, sizeof expected));

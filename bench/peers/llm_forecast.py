@@ -11,30 +11,23 @@ than 5 % off.
 import argparse
 import csv
 import datetime
-import json
 import os
 import statistics
-import subprocess
 import sys
+
+from programs import run_json
 
 COLUMNS = ["date", "cpu", "cpu_level", "threads", "model", "bytes", "rounds", "foretold_tokens_per_s", "measured_tokens_per_s",
            "speed_ratio", "speed_ratio_min", "speed_ratio_max", "foretold_memory", "measured_memory", "memory_ratio"]
 
 
-def said(command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: failed\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout)
-
-
 def foretell(args, model):
-    return said([args.adze, "inspect", model, "--context", str(args.context), "--threads", str(args.threads), "--json"])
+    return run_json([args.adze, "inspect", model, "--context", str(args.context), "--threads", str(args.threads), "--json"])
 
 
 def measure(args, model):
-    return said([args.adze, "bench", model, "--prompt", str(args.context), "--generate", str(args.generate),
-                 "--repetitions", "3", "--threads", str(args.threads), "--json"])
+    return run_json([args.adze, "bench", model, "--prompt", str(args.context), "--generate", str(args.generate),
+                     "--repetitions", "3", "--threads", str(args.threads), "--json"])
 
 
 def main():
@@ -47,7 +40,7 @@ def main():
     ap.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     ap.add_argument("--out", default="bench/results/llm_forecast.csv")
     args = ap.parse_args()
-    device = said([args.adze, "device", "--json"])
+    device = run_json([args.adze, "device", "--json"])
     pairs = {model: [] for model in args.models}
     for r in range(args.rounds):
         for model in args.models:

@@ -14,18 +14,12 @@ import csv
 import json
 import os
 import re
-import subprocess
 import sys
+
+from programs import run
 
 TYPES = ("Q8_0 Q6_K Q5_K_M Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4 Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S IQ3_XXS "
          "Q2_K IQ2_M IQ2_S IQ2_XS IQ2_XXS IQ1_S TQ2_0 TQ1_0")
-
-
-def output(command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: failed\n{done.stderr[-2000:]}")
-    return done.stdout, done.stderr
 
 
 def main():
@@ -46,16 +40,16 @@ def main():
     text = ["-f", args.file, "-c", "512", "--chunks", str(args.chunks)]
 
     def theirs(model, *more):
-        said = "".join(output([os.path.join(binaries, "llama-perplexity"), "-m", model, *text, *more]))
+        said = "".join(run([os.path.join(binaries, "llama-perplexity"), "-m", model, *text, *more]))
         return float(re.search(r"Final estimate: PPL = ([0-9.]+)", said).group(1))
 
     def ours(model):
-        q = json.loads(output([args.adze, "perplexity", model, "--file", args.file, "--context", "512", "--chunks",
-                               str(args.chunks), "--kl-divergence-base", base, "--json"])[0])
+        q = json.loads(run([args.adze, "perplexity", model, "--file", args.file, "--context", "512", "--chunks",
+                            str(args.chunks), "--kl-divergence-base", base, "--json"])[0])
         s = {"prompt_tokens_per_s": 0, "generate_tokens_per_s": 0}
         if not args.no_speed:
-            s = json.loads(output([args.adze, "bench", model, "--prompt", "256", "--generate", "64", "--repetitions", "3",
-                                   "--json"])[0])
+            s = json.loads(run([args.adze, "bench", model, "--prompt", "256", "--generate", "64", "--repetitions", "3",
+                                "--json"])[0])
         return q, s
 
     with open(args.out, "w", newline="") as f:
@@ -68,7 +62,7 @@ def main():
             model = args.model
             if kind != "F16":
                 model = made
-                output([args.adze, "quantize", args.model, made, "--type", kind, "--imatrix", args.imatrix])
+                run([args.adze, "quantize", args.model, made, "--type", kind, "--imatrix", args.imatrix])
             their = theirs(model, *(["--save-all-logits", base] if kind == "F16" else []))
             q, s = ours(model)
             p, k = q["perplexity"], q["kld"]

@@ -10,33 +10,24 @@ generation the share of the machine's measured reading bandwidth that adze reach
 import argparse
 import csv
 import datetime
-import json
 import os
 import statistics
-import subprocess
 import sys
 
-from quantize import processor, said_version
-
-
-def output(command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: failed\n{done.stderr[-2000:]}")
-    return done.stdout
+from programs import processor, run_json, said_version
 
 
 def ours(args, model, what, n, depth):
     counts = ["--prompt", str(n), "--generate", "0"] if what == "prompt" else ["--prompt", "0", "--generate", str(n)]
-    said = json.loads(output([args.adze, "bench", model, *counts, "--depth", str(depth), "--repetitions", "1",
-                              "--threads", str(args.threads), "--json"]))
+    said = run_json([args.adze, "bench", model, *counts, "--depth", str(depth), "--repetitions", "1",
+                     "--threads", str(args.threads), "--json"])
     return said[f"{what}_tokens_per_s"]
 
 
 def theirs(args, model, what, n, depth):
     counts = ["-p", str(n), "-n", "0"] if what == "prompt" else ["-p", "0", "-n", str(n)]
-    said = json.loads(output([os.path.join(args.binaries, "llama-bench"), "-m", model, *counts, "-d", str(depth), "-r", "1",
-                              "-t", str(args.threads), "-o", "json"]))
+    said = run_json([os.path.join(args.binaries, "llama-bench"), "-m", model, *counts, "-d", str(depth), "-r", "1",
+                     "-t", str(args.threads), "-o", "json"])
     return said[0]["avg_ts"]
 
 
@@ -52,7 +43,7 @@ def main():
     ap.add_argument("--out", default="bench/results/llm_speed.csv")
     args = ap.parse_args()
     args.binaries = os.environ.get("ADZE_LLAMA_BIN") or sys.exit("ADZE_LLAMA_BIN: the folder of llama-bench")
-    device = json.loads(output([args.adze, "device", "--json"]))
+    device = run_json([args.adze, "device", "--json"])
     bandwidth = max(p["read_bytes_per_s"] for p in device["peaks"])
     facts = [datetime.date.today().isoformat(), processor(), args.threads, said_version([args.adze, "--version"], "adze"),
              said_version([os.path.join(args.binaries, "llama-bench"), "--version"], "version")]

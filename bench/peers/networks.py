@@ -20,6 +20,7 @@ import tempfile
 import time
 
 import numpy as np
+from programs import processor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FASHION = os.path.join(ROOT, "models/fashion-mnist")
@@ -183,11 +184,6 @@ def find_models(args, folder):
     else:
         print("mobilenetv2: left out: PyTorch is needed to make it (or --model mobilenetv2=FILE)", file=sys.stderr)
     return models
-
-
-def processor():
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "unknown")
 
 
 def main():

@@ -12,7 +12,6 @@ tensor, and the relative error of both on some rows of one tensor of each type.
 import argparse
 import csv
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import time
 
 import gguf
 import numpy as np
+from programs import processor, said_version
 
 SHAPES = {"1b": dict(width=2048, layers=16, ffn=8192, heads=32, kv=8, vocabulary=128256),
           "small": dict(width=1024, layers=4, ffn=4096, heads=16, kv=4, vocabulary=16384)}
@@ -129,22 +129,6 @@ def on_disk(args, binaries, source, threads):
     (a, b, c), (d, e, f) = runs
     return [kind, round(a, 2), round(d, 2), round(d / a, 2), round(b, 2), round(e, 2), round(e / b, 2), int(c), int(f),
             "", ""]
-
-
-def processor():
-    with open("/proc/cpuinfo") as f:
-        for line in f:
-            if line.startswith("model name"):
-                return line.split(":")[1].strip()
-    return platform.machine()
-
-
-def said_version(command, word):
-    said = subprocess.run(command, capture_output=True, text=True)
-    for line in (said.stdout + said.stderr).splitlines():
-        if word in line:
-            return line.strip()
-    return ""
 
 
 def main():

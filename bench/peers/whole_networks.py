@@ -15,7 +15,6 @@ import collections
 import csv
 import datetime
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -27,6 +26,7 @@ import network_inputs
 import numpy as np
 import onnx
 import onnxruntime
+from programs import processor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIMIT, VARIES, NEAR, GOOD = 1e-3, 0.01, 0.999, ("equal", "near")
@@ -194,11 +194,6 @@ def judge(path, description, args, version):
 
 def text_of(value):
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def processor():
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.machine())
 
 
 def write_table(rows, file):

@@ -142,6 +142,8 @@ ADZE_API int64_t adze_shape_elements(int rank, const int64_t *dims);
 ADZE_API size_t adze_dtype_bytes(adze_dtype dtype, int64_t elements);
 
 ADZE_API int64_t adze_tensor_elements(const adze_tensor *tensor);
+/** Whether element type and dimensions are equal (quant is ignored). */
+ADZE_API bool adze_tensor_same_type(const adze_tensor *a, const adze_tensor *b);
 
 /** Makes an owned, zeroed tensor. Fails with ADZE_NO_MEMORY, ADZE_BAD_ARGUMENT. */
 ADZE_MUST_CHECK ADZE_API adze_status adze_tensor_make(adze_tensor *out, adze_dtype dtype, int rank,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/rng.h"
 #include "eval/statistics.h"
 
@@ -35,12 +36,6 @@ static int by_value(const void *a, const void *b)
     if (x->value != y->value)
         return x->value < y->value ? -1 : 1;
     return x->index < y->index ? -1 : x->index > y->index;
-}
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 static ranked *rank(bootstrap *b, const double *values)
@@ -114,7 +109,7 @@ static adze_estimate finish(bootstrap *b, double value)
 {
     int count = b->options->resamples;
     double outside = 100 * (1 - b->options->confidence) / 2;
-    qsort(b->results, (size_t)count, sizeof(double), by_size);
+    adze_sort_f64(b->results, count);
     adze_estimate estimate = {.value = value,
                               .low = adze_percentile(b->results, count, outside),
                               .high = adze_percentile(b->results, count, 100 - outside),

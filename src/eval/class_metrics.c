@@ -1,9 +1,9 @@
 /* Precision, recall and F1, of each class and as means over classes. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/rng.h"
 #include "eval/metrics_impl.h"
 #include "eval/statistics.h"
@@ -77,12 +77,6 @@ static double mean_over(const counts *classes, int64_t count, adze_gate_metric m
     return occurring ? sum / (double)occurring : 0;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* The models of a bootstrap: one, or two that are compared. */
 typedef struct contest {
     const adze_metrics *models[2]; /* the second may be NULL */
@@ -122,7 +116,7 @@ static bool estimate(adze_estimate *out, contest *c)
     for (int r = 0; r < RESAMPLES; r++)
         results[r] = value_of(c, &rng);
     adze_free(classes);
-    qsort(results, RESAMPLES, sizeof results[0], by_size);
+    adze_sort_f64(results, RESAMPLES);
     *out = (adze_estimate){.value = value,
                            .low = adze_percentile(results, RESAMPLES, 2.5),
                            .high = adze_percentile(results, RESAMPLES, 97.5),

@@ -3,10 +3,10 @@
 #include "adze/perplexity.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "eval/logit_base.h"
 #include "llm/checkpoint.h"
 #include "llm/engine_weights.h"
@@ -142,12 +142,6 @@ static adze_mean_error exponential(adze_mean_error log)
     return (adze_mean_error){value, value * log.error};
 }
 
-static int by_value(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 static double percentile(const float *sorted, int64_t n, double p)
 {
     double at = p * (double)(n - 1);
@@ -174,7 +168,7 @@ static void finish_comparison(adze_perplexity *r, const sums *s, float *klds)
     adze_mean_error square = mean_of(s->diff2, s->diff4, n);
     r->delta_p_rms.value = sqrt(square.value);
     r->delta_p_rms.error = square.value > 0 ? 0.5 / r->delta_p_rms.value * square.error : 0;
-    qsort(klds, (size_t)n, sizeof *klds, by_value);
+    adze_sort_f32(klds, n);
     const double at[] = {0, 0.01, 0.05, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999, 1};
     double *const out[] = {&r->kld_min, &r->kld_p01, &r->kld_p05, &r->kld_p10,  &r->kld_median,
                            &r->kld_p90, &r->kld_p95, &r->kld_p99, &r->kld_p999, &r->kld_max};

@@ -180,12 +180,3 @@ adze_estimate adze_mean_estimate(double mean, double squares, int64_t n)
     double half = adze_student_quantile(0.975, count - 1) * error;
     return (adze_estimate){mean, mean - half, mean + half, n, 0};
 }
-
-double adze_percentile(const double *sorted, int64_t n, double percent)
-{
-    double at = percent / 100 * (double)(n - 1);
-    at = ADZE_MIN(ADZE_MAX(at, 0.0), (double)(n - 1));
-    int64_t below = (int64_t)at;
-    int64_t above = ADZE_MIN(below + 1, n - 1);
-    return sorted[below] + (at - (double)below) * (sorted[above] - sorted[below]);
-}

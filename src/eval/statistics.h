@@ -35,9 +35,6 @@ double adze_mcnemar(const adze_pairs *pairs);
 /* Mean of n values from their sum of squared deviations, with Student's 95 % interval. */
 adze_estimate adze_mean_estimate(double mean, double squares, int64_t n);
 
-/* Percentile 0 to 100 of ascending values, linear between neighbours (NumPy's default). */
-double adze_percentile(const double *sorted, int64_t n, double percent);
-
 typedef struct adze_bootstrap_options {
     int resamples;
     double confidence;

@@ -2,11 +2,11 @@
  * They lie behind each other in the model's order, so that they come from where the weights will come from. */
 #include "llm/speed.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/context.h"
 #include "base/file.h"
+#include "base/order.h"
 #include "kernels/kernels.h"
 #include "runtime/plan.h"
 
@@ -122,12 +122,6 @@ static void restore_weights(trial *t)
 
 /* ---- time ---- */
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static adze_status time_token(adze_chat *chat, double *seconds, adze_error *err)
 {
     const int32_t first = 0;
@@ -150,7 +144,7 @@ static adze_status seconds_of_token(adze_chat *chat, double *out, adze_error *er
     do
         ADZE_TRY(time_token(chat, &seconds[count++], err));
     while (count < MOST_TOKENS && adze_now() - start < (count < FEWEST ? TOO_LONG : ENOUGH));
-    qsort(seconds, (size_t)count, sizeof *seconds, by_value);
+    adze_sort_f64(seconds, count);
     *out = seconds[count / 2];
     return ADZE_OK;
 }

@@ -104,14 +104,6 @@ static verdict compare_strings(const adze_tensor *a, const adze_tensor *e)
     return v;
 }
 
-static bool same_shape(const adze_tensor *a, const adze_tensor *e)
-{
-    bool same = a->dtype == e->dtype && a->rank == e->rank;
-    for (int i = 0; same && i < e->rank; i++)
-        same = a->dims[i] == e->dims[i];
-    return same;
-}
-
 static void describe_element(char *text, size_t size, const adze_tensor *t, int64_t i)
 {
     adze_kind kind = adze_dtype_describe(t->dtype)->kind;
@@ -201,7 +193,7 @@ static void observe(void *user, const adze_node *node, int output, adze_tensor *
     const adze_value *known = adze_graph_find(adze_model_graph(c->model), name);
     if (known && known->producer)
         node = known->producer;
-    bool same = same_shape(a, e);
+    bool same = adze_tensor_same_type(a, e);
     if (!excused(c, node, output)) {
         c->out->values++;
         if (same)

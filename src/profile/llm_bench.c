@@ -3,9 +3,9 @@
 #include "adze/llm_bench.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/file.h"
+#include "base/order.h"
 #include "base/rng.h"
 
 enum { MOST_REPETITIONS = 1000 };
@@ -23,20 +23,14 @@ typedef struct run {
     double *prompt, *generate; /* [repetitions] tokens per second */
 } run;
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static adze_llm_rate rate_of(double *values, int64_t n)
 {
     adze_llm_rate r = {0};
     double squares = 0;
     if (n < 1)
         return r;
-    qsort(values, (size_t)n, sizeof *values, by_value);
-    r.median = n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    adze_sort_f64(values, n);
+    r.median = adze_percentile(values, n, 50);
     r.best = values[n - 1];
     for (int64_t i = 0; i < n; i++)
         r.mean += values[i] / (double)n;

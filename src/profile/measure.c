@@ -1,11 +1,11 @@
 /* Candidates timed side by side. A round runs each once; who begins rotates, so that no one always comes
  * after the same neighbour. Rounds stay aligned: round i of one is comparable with round i of another. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "adze/profile.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/order.h"
 
 struct adze_measurement {
     int count;
@@ -24,19 +24,6 @@ typedef struct runner {
 
 /* ---- latencies ---- */
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double percentile(const double *sorted, int64_t n, double share)
-{
-    double at = share * (double)(n - 1);
-    int64_t below = (int64_t)at, above = ADZE_MIN(below + 1, n - 1);
-    return sorted[below] + (at - (double)below) * (sorted[above] - sorted[below]);
-}
-
 adze_status adze_latency_of(adze_latency *out, const double *samples, int64_t n, adze_error *err)
 {
     *out = (adze_latency){0};
@@ -46,15 +33,15 @@ adze_status adze_latency_of(adze_latency *out, const double *samples, int64_t n,
     if (!sorted)
         return adze_fail(err, ADZE_NO_MEMORY, "no memory for %lld timings", (long long)n);
     memcpy(sorted, samples, (size_t)n * sizeof *sorted);
-    qsort(sorted, (size_t)n, sizeof *sorted, by_size);
+    adze_sort_f64(sorted, n);
     for (int64_t i = 0; i < n; i++)
         sum += sorted[i];
     *out = (adze_latency){.min = sorted[0],
                           .mean = sum / (double)n,
-                          .p50 = percentile(sorted, n, 0.5),
-                          .p90 = percentile(sorted, n, 0.9),
-                          .p95 = percentile(sorted, n, 0.95),
-                          .p99 = percentile(sorted, n, 0.99)};
+                          .p50 = adze_percentile(sorted, n, 50),
+                          .p90 = adze_percentile(sorted, n, 90),
+                          .p95 = adze_percentile(sorted, n, 95),
+                          .p99 = adze_percentile(sorted, n, 99)};
     adze_free(sorted);
     return ADZE_OK;
 }

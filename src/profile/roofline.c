@@ -8,6 +8,7 @@
 #include "base/context.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/order.h"
 #include "graph/ir.h"
 
 enum { MOST_SHOWN = 30, KEPT_RUNS = 512 };
@@ -79,17 +80,11 @@ static void add_to_operator(roofline *r, const step_row *row)
     r->ops[i].steps++;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* Medians, so that what disturbs some runs changes nothing. */
 static double median(float *samples, int64_t runs)
 {
-    size_t n = (size_t)ADZE_MIN(runs, KEPT_RUNS);
-    qsort(samples, n, sizeof *samples, by_value);
+    const int64_t n = ADZE_MIN(runs, KEPT_RUNS);
+    adze_sort_f32(samples, n);
     return n ? (double)samples[n / 2] : 0;
 }
 

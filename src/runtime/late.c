@@ -25,14 +25,6 @@ void adze_session_free_late(adze_session *s)
         adze_arena_free(&s->late[i].arena);
 }
 
-static bool same_type(const adze_tensor *a, const adze_tensor *b)
-{
-    bool same = a->dtype == b->dtype && a->rank == b->rank && a->quant == b->quant;
-    for (int i = 0; same && i < a->rank; i++)
-        same = a->dims[i] == b->dims[i];
-    return same;
-}
-
 /* Types of this run, content of constants only. True: as they were. */
 static bool gather(adze_session *s, int step)
 {
@@ -47,7 +39,8 @@ static bool gather(adze_session *s, int step)
         adze_tensor t = s->items[v->id].tensor;
         if (v->role != ADZE_ROLE_CONSTANT)
             t.data = NULL;
-        same = same && same_type(&t, &late->tensors[i]);
+        same = same && t.quant == late->tensors[i].quant &&
+               adze_tensor_same_type(&t, &late->tensors[i]);
         late->tensors[i] = t;
         late->pointers[i] = &late->tensors[i];
     }

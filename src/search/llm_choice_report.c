@@ -1,19 +1,13 @@
 /* What a choice of types came to: JSON that holds everything, the table for a terminal, one HTML page without scripts. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "search/llm_search_impl.h"
 
 enum { WORST = 8 };
 
 /* ---- JSON ---- */
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static double elements_of(const llm_tensor *t)
 {
@@ -27,7 +21,7 @@ static double median_sensitivity(const llm_search *s)
     for (int i = 0; values && i < s->count; i++)
         values[i] = s->tensors[i].sensitivity / elements_of(&s->tensors[i]);
     if (values) {
-        qsort(values, (size_t)s->count, sizeof *values, by_value);
+        adze_sort_f64(values, s->count);
         median = values[s->count / 2];
     }
     adze_free(values);

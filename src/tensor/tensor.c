@@ -68,6 +68,14 @@ int64_t adze_tensor_elements(const adze_tensor *tensor)
     return adze_shape_elements(tensor->rank, tensor->dims);
 }
 
+bool adze_tensor_same_type(const adze_tensor *a, const adze_tensor *b)
+{
+    bool same = a->dtype == b->dtype && a->rank == b->rank;
+    for (int i = 0; same && i < a->rank; i++)
+        same = a->dims[i] == b->dims[i];
+    return same;
+}
+
 static adze_tensor shaped(adze_dtype dtype, int rank, const int64_t *dims)
 {
     adze_tensor tensor = {.dtype = dtype, .rank = rank};

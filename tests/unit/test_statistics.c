@@ -1,5 +1,6 @@
 /* Known values, and that intervals cover as often as they promise. */
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/rng.h"
 #include "eval/statistics.h"
 #include "test.h"

@@ -44,6 +44,19 @@ TEST(shapes_and_bytes)
     CHECK(adze_dtype_bytes(ADZE_F32, -1) == SIZE_MAX);
 }
 
+TEST(tensors_of_the_same_type)
+{
+    float data[6] = {0};
+    const adze_tensor a = adze_tensor_view(ADZE_F32, 2, (int64_t[]){2, 3}, data);
+    const adze_tensor turned = adze_tensor_view(ADZE_F32, 2, (int64_t[]){3, 2}, data);
+    const adze_tensor flat = adze_tensor_view(ADZE_F32, 1, (int64_t[]){2}, data);
+    const adze_tensor integers = adze_tensor_view(ADZE_I32, 2, (int64_t[]){2, 3}, data);
+    CHECK(adze_tensor_same_type(&a, &a));
+    CHECK(!adze_tensor_same_type(&a, &turned));
+    CHECK(!adze_tensor_same_type(&a, &flat) && !adze_tensor_same_type(&flat, &a));
+    CHECK(!adze_tensor_same_type(&a, &integers));
+}
+
 TEST(make_copy_free)
 {
     adze_error err;
