@@ -11,12 +11,11 @@ and generation speed of adze (medians of 3).
 """
 import argparse
 import csv
-import json
 import os
 import re
 import sys
 
-from programs import run
+from programs import run, run_json
 
 TYPES = ("Q8_0 Q6_K Q5_K_M Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4 Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S IQ3_XXS "
          "Q2_K IQ2_M IQ2_S IQ2_XS IQ2_XXS IQ1_S TQ2_0 TQ1_0")
@@ -44,12 +43,12 @@ def main():
         return float(re.search(r"Final estimate: PPL = ([0-9.]+)", said).group(1))
 
     def ours(model):
-        q = json.loads(run([args.adze, "perplexity", model, "--file", args.file, "--context", "512", "--chunks",
-                            str(args.chunks), "--kl-divergence-base", base, "--json"])[0])
+        q = run_json([args.adze, "perplexity", model, "--file", args.file, "--context", "512", "--chunks",
+                      str(args.chunks), "--kl-divergence-base", base, "--json"])
         s = {"prompt_tokens_per_s": 0, "generate_tokens_per_s": 0}
         if not args.no_speed:
-            s = json.loads(run([args.adze, "bench", model, "--prompt", "256", "--generate", "64", "--repetitions", "3",
-                                "--json"])[0])
+            s = run_json([args.adze, "bench", model, "--prompt", "256", "--generate", "64", "--repetitions", "3",
+                          "--json"])
         return q, s
 
     with open(args.out, "w", newline="") as f:

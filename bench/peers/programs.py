@@ -14,6 +14,7 @@ def run(command):
 
 
 def run_json(command):
+    """The JSON that it says."""
     return json.loads(run(command)[0])
 
 

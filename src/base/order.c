@@ -1,3 +1,4 @@
+/* Numbers in order, by the C library's sort. */
 #include "base/order.h"
 
 #include <stdlib.h>

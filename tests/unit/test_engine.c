@@ -1,9 +1,12 @@
 /* The engine and its timelines on the model that comes with adze: what it says, that bits do not depend on how tokens
  * come in, and what happens at the limits. */
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "adze/llm.h"
 #include "adze/perplexity.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "formats/gguf.h"
 #include "llm/config.h"
@@ -26,17 +29,21 @@ typedef struct fixture {
     adze_chat *chat;
 } fixture;
 
-static fixture open_with(int threads, int64_t batch)
+static fixture open_model(const char *path, int threads, const adze_engine_options *sizes)
 {
     fixture f = {0};
     adze_error err;
     adze_context_options how = adze_context_options_default();
-    adze_engine_options sizes = {.context = 128, .batch = batch};
     how.threads = threads;
     CHECK_OK(adze_context_open(&f.context, &how, &err), &err);
-    CHECK_OK(adze_engine_open(&f.engine, f.context, MODEL, &sizes, &err), &err);
+    CHECK_OK(adze_engine_open(&f.engine, f.context, path, sizes, &err), &err);
     CHECK_OK(adze_chat_open(&f.chat, f.engine, NULL, &err), &err);
     return f;
+}
+
+static fixture open_with(int threads, int64_t batch)
+{
+    return open_model(MODEL, threads, &(adze_engine_options){.context = 128, .batch = batch});
 }
 
 static void close_all(fixture *f)
@@ -61,6 +68,57 @@ TEST(engine_says_the_story)
     }
     CHECK_EQ(adze_chat_length(f.chat), COUNT);
     close_all(&f);
+}
+
+/* How many of the story's tokens behind the prompt are the likeliest after those before them. */
+static int64_t agreement(const char *path, const char *tokenizer, const adze_mapping *text,
+                         int64_t *count)
+{
+    fixture f = open_model(path, 1, &(adze_engine_options){.context = 256, .tokenizer = tokenizer});
+    adze_error err;
+    int32_t *ids;
+    int64_t same = 0;
+    uint64_t state = 0;
+    const size_t length = adze_mapping_size(text) - 1; /* but for the line's end */
+    CHECK_OK(adze_tokenizer_encode(adze_engine_tokenizer(f.engine), &ids, count,
+                                   (const char *)adze_mapping_bytes(text), length,
+                                   &(adze_encode_options){.ends = true}, &err),
+             &err);
+    CHECK_OK(adze_chat_append(f.chat, ids, PROMPT, &err), &err);
+    for (int64_t i = PROMPT; i < *count; i++) {
+        const float *logits;
+        CHECK_OK(adze_chat_logits(f.chat, &logits, &err), &err);
+        same += adze_sample(logits, adze_engine_vocabulary(f.engine), 0, &state) == ids[i];
+        CHECK_OK(adze_chat_append(f.chat, ids + i, 1, &err), &err);
+    }
+    *count -= PROMPT;
+    adze_tokens_free(&ids);
+    close_all(&f);
+    return same;
+}
+
+TEST(engine_says_the_story_of_the_reference)
+{
+    const char *gguf = test_need_data("llm/stories260K-f32.gguf");
+    adze_error err;
+    adze_mapping *text;
+    int64_t count;
+    CHECK_OK(adze_mapping_open(&text, test_need_data("llm/stories260K.greedy.txt"), &err), &err);
+    int64_t same = agreement(gguf, NULL, text, &count);
+    CHECK(count > 100);
+    CHECK_EQ(same, count);
+    CHECK_EQ(mkdir(test_tmpfile("folder"), 0700), 0);
+    CHECK_EQ(symlink(test_need_data("llm/stories260K.safetensors"),
+                     test_tmpfile("folder/model.safetensors")),
+             0);
+    CHECK_EQ(
+        symlink(test_need_data("llm/stories260K.config.json"), test_tmpfile("folder/config.json")),
+        0);
+    same = agreement(test_tmpfile("folder"), gguf, text, &count);
+    CHECK_EQ(same, count);
+    same = agreement(test_need_data("llm/stories260K-q8_0.gguf"), NULL, text, &count);
+    CHECK(100 * same >= 95 * count);
+    adze_mapping_release(&text);
 }
 
 typedef struct rows {

@@ -521,7 +521,7 @@ INLINE __m256 chain(linear_format f, int first, int count, const __m256i *sums, 
     return y;
 }
 
-/* What is asked for lies so far behind the eight rows at hand. */
+/* What is asked for lies so many bytes behind the eight rows at hand: measured, 8 to 18 KB are alike. */
 enum { AHEAD = 8 << 10 };
 
 /* The lines of 64 bytes that begin in p[first, last). */
